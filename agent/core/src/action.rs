@@ -1,0 +1,137 @@
+//! What the core wants done: the vocabulary of a plan. An action is complete in itself, so that the hand
+//! that carries it out has no choice to make; each is answered by one `Event::Done`, or by none and then
+//! its deadline passes. Every action is idempotent: carried out twice, the world is as after once.
+
+use crate::{
+    event::Checkpoint,
+    ids::{ActionId, ContainerId, PodKey, PodUid},
+    manifest::{DesiredPod, types::PullPolicy},
+    time::{Mono, Now},
+};
+use serde::{Deserialize, Serialize};
+
+/// What one `step` decided.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct Plan {
+    /// To be begun now, in this order; they run side by side.
+    pub actions: Vec<Action>,
+    /// To be shown, as Kubernetes events.
+    pub events: Vec<PodEvent>,
+    /// Call `step` again no later than this, even without news.
+    pub wake: Option<Mono>,
+}
+
+/// One thing to do.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Action {
+    /// Comes back in `Event::Done`.
+    pub id: ActionId,
+    /// The pod that it serves.
+    pub pod: PodUid,
+    /// After this moment the core takes it for lost.
+    pub deadline: Mono,
+    /// What.
+    pub kind: ActionKind,
+}
+
+/// The kinds of action.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum ActionKind {
+    /// Find the image in the store, or import it. Answer: `Image` or `Failed`.
+    EnsureImage {
+        /// As written in the manifest.
+        image: String,
+        /// Whether a source may be asked.
+        policy: PullPolicy,
+    },
+    /// Record, cgroup, namespaces, volumes, /etc files, log directory. Answer: `Ok` or `Failed`.
+    CreateSandbox {
+        /// The whole pod.
+        desired: Box<DesiredPod>,
+    },
+    /// Record, bundle, create and start. Answer: `Started` or `Failed`.
+    StartContainer {
+        /// The whole pod.
+        desired: Box<DesiredPod>,
+        /// Which container of it, by name.
+        container: String,
+        /// Restart count; the log file's number.
+        attempt: u32,
+        /// The run's id.
+        id: ContainerId,
+        /// The image, as `EnsureImage` gave it.
+        image: Box<ImageFacts>,
+    },
+    /// Send a signal to the container's init process. Already gone is `Ok`.
+    Signal {
+        /// The container.
+        id: ContainerId,
+        /// Signal number.
+        signal: i32,
+    },
+    /// Kill all that is in the container's cgroup (`cgroup.kill`). Already gone is `Ok`.
+    Kill {
+        /// The container.
+        id: ContainerId,
+    },
+    /// After the end (or a failed start) of a run: empty and remove its cgroup, release its slot in the
+    /// keeper (which acknowledges the exit), remove its bundle, state and writable layer. Its log stays.
+    RemoveContainer {
+        /// The container.
+        id: ContainerId,
+    },
+    /// Undo `CreateSandbox`, logs included. No container is left when this is planned.
+    RemoveSandbox {
+        /// The whole pod.
+        desired: Box<DesiredPod>,
+    },
+    /// Write the checkpoint durably.
+    SaveCheckpoint {
+        /// The content.
+        checkpoint: Box<Checkpoint>,
+    },
+    /// Remove the checkpoint durably.
+    DropCheckpoint,
+}
+
+/// An image ready to run, as far as pods care.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct ImageFacts {
+    /// The reference by which it was asked for.
+    pub reference: String,
+    /// `sha256:…` of the image's config: the image's id.
+    pub id: String,
+    /// `sha256:…` of its manifest.
+    pub digest: String,
+    /// Unpacked layers, top first: the lowerdirs of an overlay.
+    pub layers: Vec<String>,
+    /// `config.Env`.
+    pub env: Vec<String>,
+    /// `config.Entrypoint`.
+    pub entrypoint: Vec<String>,
+    /// `config.Cmd`.
+    pub cmd: Vec<String>,
+    /// `config.WorkingDir`; empty for `/`.
+    pub working_dir: String,
+    /// `config.User`; empty for root.
+    pub user: String,
+    /// `config.StopSignal`; empty for SIGTERM.
+    pub stop_signal: String,
+}
+
+/// A Kubernetes event of a pod.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PodEvent {
+    /// The pod.
+    pub pod: PodKey,
+    /// The revision.
+    pub uid: PodUid,
+    /// `Warning` instead of `Normal`.
+    pub warning: bool,
+    /// One word, as kubelet has it: `Pulled`, `Created`, `Started`, `Killing`, `BackOff`…
+    pub reason: String,
+    /// A sentence.
+    pub message: String,
+    /// When.
+    pub at: Now,
+}

@@ -1,0 +1,220 @@
+//! News for the core: what the shell tells `world::step`. Every event is a fact, none is a request.
+
+use crate::{
+    action::ImageFacts,
+    ids::{ActionId, ContainerId, PodUid},
+    manifest::{DesiredPod, Problem},
+    time::Now,
+};
+use serde::{Deserialize, Serialize};
+use std::{collections::BTreeMap, sync::Arc};
+
+/// One piece of news.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum Event {
+    /// What is really there, read once when the agent starts and before anything else.
+    Inventory(Box<Inventory>),
+    /// The whole desired set as all sources have it now; replaces the previous one. A file that does
+    /// not parse keeps its last good pods in `pods` and stands in `problems`.
+    Desired(Arc<DesiredSet>),
+    /// An action ended. An answer to an action that is no longer in flight is ignored.
+    Done {
+        /// The action.
+        action: ActionId,
+        /// How it ended.
+        outcome: Outcome,
+    },
+    /// A container's init process ended. Repeated by the keeper until the container is removed; the
+    /// second telling changes nothing.
+    Exited {
+        /// The container.
+        id: ContainerId,
+        /// How and when.
+        exit: Exit,
+    },
+}
+
+/// All that the sources say.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct DesiredSet {
+    /// Valid pods, one per key (the source layer has settled duplicates: first file by name wins).
+    pub pods: Vec<DesiredPod>,
+    /// Everything wrong with the rest.
+    pub problems: Vec<Problem>,
+}
+
+/// How an action ended.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum Outcome {
+    /// Done, nothing to tell.
+    Ok,
+    /// The image is unpacked and ready.
+    Image(Box<ImageFacts>),
+    /// The container's process runs.
+    Started {
+        /// Its pid on the host.
+        pid: u32,
+        /// When.
+        at: Now,
+    },
+    /// It did not work.
+    Failed(Failure),
+}
+
+/// Why an action failed: what Kubernetes calls it, and a sentence for people.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failure {
+    /// Decides the waiting reason and the retry.
+    pub reason: FailReason,
+    /// Names the object, what is wrong and what to do.
+    pub message: String,
+}
+
+/// Waiting reasons as kubelet has them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[allow(missing_docs)]
+pub enum FailReason {
+    ErrImagePull,
+    ErrImageNeverPull,
+    InvalidImageName,
+    CreateContainerConfigError,
+    CreateContainerError,
+    RunContainerError,
+    CreatePodSandboxError,
+    /// The answer did not come by the deadline.
+    Timeout,
+    /// The keeper, the zygote or the worker died over it.
+    Lost,
+    /// Anything else: a full disk under a checkpoint, say.
+    Internal,
+}
+
+impl FailReason {
+    /// As shown in `containerStatuses[].state.waiting.reason` and in events.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::ErrImagePull => "ErrImagePull",
+            Self::ErrImageNeverPull => "ErrImageNeverPull",
+            Self::InvalidImageName => "InvalidImageName",
+            Self::CreateContainerConfigError => "CreateContainerConfigError",
+            Self::CreateContainerError => "CreateContainerError",
+            Self::RunContainerError => "RunContainerError",
+            Self::CreatePodSandboxError => "FailedCreatePodSandBox",
+            Self::Timeout => "DeadlineExceeded",
+            Self::Lost => "WorkerLost",
+            Self::Internal => "InternalError",
+        }
+    }
+}
+
+/// How a container's process ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Exit {
+    /// Exit status, or 128 + signal.
+    pub code: i32,
+    /// The signal that ended it, 0 for none.
+    pub signal: i32,
+    /// The kernel's OOM killer struck in its cgroup.
+    pub oom: bool,
+    /// When.
+    pub at: Now,
+}
+
+/// What the shell found at its start: the keeper's table, the run-time directory, the checkpoints.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct Inventory {
+    /// `/proc/sys/kernel/random/boot_id`: tells this boot's records from an earlier one's.
+    pub boot_id: String,
+    /// Pods whose sandbox was begun in this boot.
+    pub sandboxes: Vec<SandboxRecord>,
+    /// Containers that were begun in this boot.
+    pub containers: Vec<ContainerRecord>,
+    /// What was remembered of pods, from this boot or an earlier one.
+    pub checkpoints: Vec<Checkpoint>,
+}
+
+/// A pod's run-time record, written (on tmpfs) before its sandbox is made.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SandboxRecord {
+    /// The pod as it was started: its grace period and volumes hold even when the manifest is gone.
+    pub desired: DesiredPod,
+    /// The sandbox was completed.
+    pub ready: bool,
+}
+
+/// A container's run-time record, written (on tmpfs) before it is created, with what the keeper knows.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ContainerRecord {
+    /// The container.
+    pub id: ContainerId,
+    /// Its pod's revision.
+    pub pod: PodUid,
+    /// Its name in the pod.
+    pub name: String,
+    /// The restart count with which it was started.
+    pub attempt: u32,
+    /// The image it runs.
+    pub image: ImageFacts,
+    /// What the keeper says.
+    pub state: RecordState,
+}
+
+/// What the keeper knows of a recorded container.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum RecordState {
+    /// No slot: the create was never begun, failed, or the exit was acknowledged.
+    Unknown,
+    /// A worker is at it; `Started` or `Failed` will be told as an answer to nobody, so ask again.
+    Creating,
+    /// Running since.
+    Running {
+        /// Pid on the host.
+        pid: u32,
+        /// Since when.
+        at: Now,
+    },
+    /// Ended, exit kept by the keeper.
+    Exited {
+        /// When it had started.
+        started: Now,
+        /// How it ended.
+        exit: Exit,
+    },
+}
+
+/// What must be remembered of a pod over agent restarts and reboots and cannot be derived: one small,
+/// checksummed, atomically replaced file.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Checkpoint {
+    /// The revision.
+    pub uid: PodUid,
+    /// The boot in which the `Mono` values below were read.
+    pub boot_id: String,
+    /// `status.startTime`.
+    pub started: Now,
+    /// Per container name.
+    pub containers: BTreeMap<String, ContainerMemory>,
+}
+
+/// What is remembered of one container.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ContainerMemory {
+    /// The attempt that the next start gets; equal to the restart count then shown.
+    pub next_attempt: u32,
+    /// How many back-off steps in a row; 0 for none.
+    pub backoff_step: u32,
+    /// The last end, if there was one.
+    pub last: Option<LastRun>,
+}
+
+/// The last completed run of a container.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct LastRun {
+    /// Which run.
+    pub id: ContainerId,
+    /// When it had started.
+    pub started: Now,
+    /// How it ended.
+    pub exit: Exit,
+}

@@ -1,0 +1,12 @@
+//! berth-core: everything that Berth decides, and nothing that it does.
+//!
+//! Manifests become pods here (`manifest`), pods and what is known of the machine become a `World`
+//! (`world`), and [`world::step`] turns news into a plan (`action`). `view` shows a world as Kubernetes
+//! Pod objects. No file system, no async, no clock, no environment: time and facts are arguments, so
+//! that a test or the simulator can be the whole machine.
+
+pub mod action;
+pub mod event;
+pub mod ids;
+pub mod manifest;
+pub mod time;

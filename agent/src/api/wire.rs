@@ -1,0 +1,84 @@
+//! The language between the command line and the agent, over the unix socket: one JSON document a line,
+//! a [`Request`] and then [`Reply`] lines until the agent closes. Terminals and files travel as
+//! descriptors (`SCM_RIGHTS`), so that no byte of an `exec` passes through the agent.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// Bytes in one request line; a longer one is refused.
+pub(crate) const REQUEST_LEN_MAX_BYTES: usize = 64 * 1024;
+
+/// What a client may ask: one per connection.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(tag = "verb", rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) enum Request {
+    /// All pods, as a `v1.PodList` with status. With `watch`: the list again after each change.
+    #[serde(rename_all = "camelCase")]
+    Pods {
+        /// Go on telling.
+        #[serde(default)]
+        watch: bool,
+    },
+    /// The events, oldest first, as a `v1.EventList`. With `watch`: then each new one as a `v1.Event`.
+    #[serde(rename_all = "camelCase")]
+    Events {
+        /// Go on telling.
+        #[serde(default)]
+        watch: bool,
+    },
+    /// The image store: `{"items":[{"names":[…],"id":…,"digest":…,"sizeBytes":…,"usedBy":[…]}]}`.
+    Images,
+    /// The problems of manifests: `{"items":[core::manifest::Problem…]}`.
+    Problems,
+    /// The effective configuration as JSON.
+    Config,
+    /// Where a container's log lies: `{"directory":…,"restartCount":n,"running":bool,"pod":…}`.
+    #[serde(rename_all = "camelCase")]
+    LogLocation {
+        /// Namespace.
+        namespace: String,
+        /// Pod name, with or without the node's suffix.
+        pod: String,
+        /// Container; may be left out when the pod has one.
+        container: Option<String>,
+    },
+    /// Run a command in a container. Beside the request: stdin, stdout, stderr; with `tty` one socket that
+    /// receives the pty's master. Replies: `{"started":true}`, at the end `{"exitCode":n}`.
+    #[serde(rename_all = "camelCase")]
+    Exec {
+        /// Namespace.
+        namespace: String,
+        /// Pod name, with or without the node's suffix.
+        pod: String,
+        /// Container; may be left out when the pod has one.
+        container: Option<String>,
+        /// The command; not empty.
+        command: Vec<String>,
+        /// A terminal is wanted.
+        tty: bool,
+    },
+    /// Replace keeper and agent by the program at `path`, pods running on.
+    #[serde(rename_all = "camelCase")]
+    Upgrade {
+        /// Absolute path of the new program.
+        path: String,
+    },
+    /// Version, pids, start times of the agent and the keeper.
+    Status,
+}
+
+/// One line of an answer.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) enum Reply {
+    /// What was asked for; its form is said at each request.
+    Data(Value),
+    /// It did not work; the last line.
+    #[serde(rename_all = "camelCase")]
+    Error {
+        /// Kubernetes' reason: `NotFound`, `BadRequest`, `Conflict`, `InternalError`.
+        reason: String,
+        /// For people.
+        message: String,
+    },
+}
