@@ -1,0 +1,119 @@
+//! Boots a guest under QEMU's software emulation, streams its console, and finds out how its script ended.
+
+use crate::{
+    apt,
+    arch::Arch,
+    sh::{self, Result, cmd},
+};
+use std::{
+    fs,
+    io::{BufRead, BufReader, Write},
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+};
+
+/// A machine to boot.
+pub(crate) struct Machine<'a> {
+    pub(crate) arch: Arch,
+    pub(crate) kernel: &'a Path,
+    pub(crate) initrd: &'a Path,
+    /// A raw ext4 image, seen as /dev/vda.
+    pub(crate) disk: &'a Path,
+    /// MiB.
+    pub(crate) memory: u32,
+    /// Ports of the host's loopback that lead to ports of the guest.
+    pub(crate) forwards: &'a [(u16, u16)],
+    /// Write-back without the guest's flushes ever reaching the host's disk: fast, for disks that are thrown away.
+    pub(crate) unsafe_cache: bool,
+}
+
+/// The largest disk image that is made: sparse, so that it costs what is written to it.
+const DISK_LEN_BYTES: u64 = 2 << 30;
+
+/// Makes an empty ext4 image at `path` if there is none.
+pub(crate) fn ensure_disk(path: &Path) -> Result {
+    if path.exists() {
+        return Ok(());
+    }
+    apt::ensure(&["e2fsprogs"])?;
+    let half = path.with_extension("half");
+    fs::File::create(&half)?.set_len(DISK_LEN_BYTES)?;
+    let mke2fs = if Path::new("/sbin/mke2fs").exists() { "/sbin/mke2fs" } else { "mke2fs" };
+    sh::run(cmd(mke2fs, ["-q", "-t", "ext4", "-F", "-E", "lazy_itable_init=1,lazy_journal_init=1"]).arg(&half))?;
+    fs::rename(half, path)?;
+    Ok(())
+}
+
+impl Machine<'_> {
+    /// The command that boots it, console on standard input and output.
+    pub(crate) fn command(&self) -> Result<Command> {
+        let (program, package, tty) = match self.arch {
+            Arch::X86_64 => ("qemu-system-x86_64", "qemu-system-x86", "ttyS0"),
+            Arch::Aarch64 => ("qemu-system-aarch64", "qemu-system-arm", "ttyAMA0"),
+        };
+        apt::ensure(&[package])?;
+        let mut qemu = Command::new(program);
+        match self.arch {
+            Arch::X86_64 => qemu.args(["-machine", "q35", "-cpu", "Nehalem,+rdrand"]),
+            Arch::Aarch64 => qemu.args(["-machine", "virt", "-cpu", "cortex-a72"]),
+        };
+        let forwards: String =
+            self.forwards.iter().map(|(host, guest)| format!(",hostfwd=tcp:127.0.0.1:{host}-:{guest}")).collect();
+        let cache = if self.unsafe_cache { "unsafe" } else { "writeback" };
+        qemu.args(["-accel", "tcg,thread=multi", "-smp", "2", "-m", &self.memory.to_string()])
+            .args(["-nodefaults", "-display", "none", "-no-reboot", "-serial", "stdio"])
+            .arg("-kernel").arg(self.kernel)
+            .arg("-initrd").arg(self.initrd)
+            .arg("-append").arg(format!("console={tty} quiet loglevel=3 panic=-1 random.trust_cpu=on"))
+            .arg("-drive").arg(format!("if=none,id=d0,format=raw,cache={cache},file={}", self.disk.display()))
+            .args(["-device", "virtio-blk-pci,drive=d0", "-device", "virtio-rng-pci"])
+            .arg("-netdev").arg(format!("user,id=n0{forwards}"))
+            .args(["-device", "virtio-net-pci,netdev=n0,romfile="]);
+        Ok(qemu)
+    }
+}
+
+/// A guest whose console is read line by line.
+pub(crate) struct Guest {
+    pub(crate) child: Child,
+    marker: String,
+}
+
+impl Guest {
+    /// Boots it.
+    pub(crate) fn boot(machine: &Machine<'_>, marker: &str) -> Result<Self> {
+        let mut command = machine.command()?;
+        let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn()?;
+        Ok(Self { child, marker: marker.to_owned() })
+    }
+
+    /// Passes each line of the console to `line` until the guest ends; returns the script's status.
+    pub(crate) fn follow(mut self, mut line: impl FnMut(&str)) -> Result<u8> {
+        let stdout = self.child.stdout.take().ok_or("the guest has no console")?;
+        let mut status = None;
+        for raw in BufReader::new(stdout).split(b'\n') {
+            let raw = raw?;
+            let text = String::from_utf8_lossy(&raw);
+            let text = text.trim_end_matches('\r');
+            match text.split_once(&self.marker) {
+                Some((_, code)) => status = code.trim().parse().ok(),
+                None => line(text),
+            }
+        }
+        let ended = self.child.wait()?;
+        status.ok_or_else(|| format!("the guest ended ({ended}) before its script told a status").into())
+    }
+}
+
+/// Prints `text` to standard output at once, ignoring a reader that went away.
+pub(crate) fn stream(text: &str) {
+    let mut out = std::io::stdout().lock();
+    let _ = writeln!(out, "{text}").and_then(|()| out.flush());
+}
+
+/// A fresh path below `target/guest` for this process.
+pub(crate) fn scratch(arch: Arch, name: &str) -> Result<PathBuf> {
+    let dir = super::dir(arch).join(format!("run-{}", std::process::id()));
+    fs::create_dir_all(&dir)?;
+    Ok(dir.join(name))
+}

@@ -1,0 +1,171 @@
+//! `cargo xtask tidy`: checks of the tree that no compiler makes: headers, sizes, true documents, licences,
+//! the Rust version of the whole lock file, the direction of dependencies.
+
+use crate::{
+    sh::{self, Result},
+    suite,
+};
+use serde_json::Value;
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::{Path, PathBuf},
+};
+
+/// Lines in one source file.
+const FILE_LINES_MAX: usize = 600;
+/// Packages that the keeper may link, all told (its own included): it must stay small enough to be read.
+const KEEPER_PACKAGES_MAX: usize = 16;
+/// Top-level folders.
+const FOLDERS: [&str; 5] = ["agent", "images", "oci", "tests", "yocto-layer"];
+
+#[derive(clap::Args, Default)]
+pub(crate) struct Args {
+    /// Write SUPPORT.md anew instead of comparing it
+    #[arg(long)]
+    write: bool,
+}
+
+pub(crate) fn run(args: &Args) -> Result {
+    let files = tracked()?;
+    let mut problems = Vec::new();
+    sources(&files, &mut problems)?;
+    layout(&files, &mut problems);
+    documents(&files, &mut problems)?;
+    support(args.write, &mut problems)?;
+    metadata(&mut problems)?;
+    one_wait(&files, &mut problems)?;
+    for problem in &problems {
+        println!("{problem}");
+    }
+    if !problems.is_empty() {
+        return Err(format!("{} problems in the tree", problems.len()).into());
+    }
+    suite::ensure_deny()?;
+    // The advisory database is not in a package registry; where it cannot be reached the other checks stand alone.
+    let offline = ["deny", "--offline", "check", "licenses", "bans", "sources"];
+    sh::run(sh::cargo().args(offline))
+}
+
+fn tracked() -> Result<Vec<String>> {
+    let out = sh::output(sh::cmd("git", ["ls-files", "--cached", "--others", "--exclude-standard"]).current_dir(sh::root()))?;
+    Ok(out.lines().filter(|f| sh::root().join(f).exists()).map(str::to_owned).collect())
+}
+
+fn sources(files: &[String], problems: &mut Vec<String>) -> Result {
+    for file in files.iter().filter(|f| f.ends_with(".rs")) {
+        let text = fs::read_to_string(sh::root().join(file))?;
+        if !text.lines().take(3).any(|l| l.starts_with("//!")) {
+            problems.push(format!("{file}: no `//!` header that says what it is for"));
+        }
+        let lines = text.lines().count();
+        if lines > FILE_LINES_MAX {
+            problems.push(format!("{file}: {lines} lines; two things in one file?"));
+        }
+        let sys = file.split('/').any(|part| part == "sys" || part == "sys.rs");
+        if !sys && text.lines().any(|l| l.contains("unsafe {") || l.contains("unsafe impl") || l.contains("unsafe fn")) {
+            problems.push(format!("{file}: unsafe code outside a `sys` module"));
+        }
+    }
+    Ok(())
+}
+
+fn layout(files: &[String], problems: &mut Vec<String>) {
+    let folders: BTreeSet<&str> = files.iter().filter_map(|f| f.split_once('/')).map(|(top, _)| top).collect();
+    for folder in folders {
+        if !folder.starts_with('.') && !FOLDERS.contains(&folder) {
+            problems.push(format!("{folder}/: not one of the top-level folders"));
+        }
+    }
+}
+
+/// Each path and each `cargo xtask` verb that a document names must exist.
+fn documents(files: &[String], problems: &mut Vec<String>) -> Result {
+    let verbs = ["demo", "test", "vm", "sim", "bench", "build", "images", "tidy"];
+    for file in files.iter().filter(|f| f.ends_with(".md") && !f.contains("testdata")) {
+        let text = fs::read_to_string(sh::root().join(file))?;
+        for (number, line) in text.lines().enumerate() {
+            for span in line.split('`').skip(1).step_by(2) {
+                let path = span.split([':', ' ', '*', '{', '<']).next().unwrap_or(span).trim_end_matches('/');
+                let ours = FOLDERS.iter().any(|f| path.starts_with(&format!("{f}/")));
+                if ours && !sh::root().join(path).exists() {
+                    problems.push(format!("{file}:{}: `{path}` does not exist", number + 1));
+                }
+            }
+            for rest in line.split("cargo xtask ").skip(1) {
+                let verb: String = rest.chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '-').collect();
+                if !verb.is_empty() && !verbs.contains(&verb.as_str()) {
+                    problems.push(format!("{file}:{}: no task `{verb}`", number + 1));
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+/// SUPPORT.md is made from the schema by which manifests are read.
+fn support(write: bool, problems: &mut Vec<String>) -> Result {
+    let path = sh::root().join("SUPPORT.md");
+    let now = berth_core::manifest::support::markdown();
+    if write {
+        fs::write(&path, &now)?;
+    } else if fs::read_to_string(&path).unwrap_or_default() != now {
+        problems.push("SUPPORT.md is not what the code supports: run `cargo xtask tidy --write`".into());
+    }
+    Ok(())
+}
+
+fn metadata(problems: &mut Vec<String>) -> Result {
+    let out = sh::output(sh::cargo().args(["metadata", "--format-version", "1", "--locked"]))?;
+    let meta: Value = serde_json::from_str(&out)?;
+    let packages = meta["packages"].as_array().cloned().unwrap_or_default();
+    let ours = |p: &Value| p["source"].is_null();
+    let msrv = packages.iter().find(|p| p["name"] == "berth").and_then(|p| version(&p["rust_version"])).unwrap_or((0, 0));
+    for package in &packages {
+        if version(&package["rust_version"]).is_some_and(|v| v > msrv) {
+            problems.push(format!("{} {} needs Rust {}, above ours", package["name"], package["version"], package["rust_version"]));
+        }
+        if package["source"].as_str().is_some_and(|s| s.starts_with("git+")) {
+            problems.push(format!("{}: a git dependency; an offline build cannot have it", package["name"]));
+        }
+    }
+    let allowed: [(&str, &[&str]); 3] = [("berth-core", &[]), ("berth-keeper", &[]), ("berth-images", &[])];
+    for (name, may) in allowed {
+        let package = packages.iter().filter(|p| ours(p)).find(|p| p["name"] == name);
+        for dep in package.and_then(|p| p["dependencies"].as_array()).into_iter().flatten() {
+            let dep_name = dep["name"].as_str().unwrap_or_default();
+            if dep_name.starts_with("berth") && !may.contains(&dep_name) {
+                problems.push(format!("{name} depends on {dep_name}; it may depend on nothing of ours"));
+            }
+        }
+    }
+    let tree = sh::output(sh::cargo().args(["tree", "--locked", "-p", "berth-keeper", "-e", "normal", "--prefix", "none"]))?;
+    let linked: BTreeSet<&str> = tree.lines().filter_map(|l| l.split(' ').next()).filter(|n| !n.is_empty()).collect();
+    if linked.len() > KEEPER_PACKAGES_MAX {
+        problems.push(format!("berth-keeper links {} packages, more than {KEEPER_PACKAGES_MAX}", linked.len()));
+    }
+    Ok(())
+}
+
+fn version(value: &Value) -> Option<(u32, u32)> {
+    let mut parts = value.as_str()?.split('.').map(|p| p.parse().unwrap_or(0));
+    Some((parts.next()?, parts.next().unwrap_or(0)))
+}
+
+/// A second place that waits for children would steal exits from the first.
+fn one_wait(files: &[String], problems: &mut Vec<String>) -> Result {
+    let keeper: Vec<PathBuf> = files
+        .iter()
+        .filter(|f| f.starts_with("oci/keeper/src/") && f.ends_with(".rs"))
+        .map(|f| Path::new(&sh::root()).join(f))
+        .collect();
+    let mut sites = 0;
+    for file in &keeper {
+        let text = fs::read_to_string(file)?;
+        sites += text.lines().filter(|l| !l.trim_start().starts_with("//") && (l.contains("waitid(") || l.contains("waitpid("))).count();
+    }
+    if sites > 1 {
+        problems.push(format!("oci/keeper/src: {sites} places wait for children; there may be one"));
+    }
+    Ok(())
+}
