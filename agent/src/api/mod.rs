@@ -1,0 +1,3 @@
+//! The unix socket on which the command line asks the agent.
+
+pub(crate) mod wire;

@@ -1,0 +1,205 @@
+//! The configuration file: `/etc/berth/config.yaml`, strict, with kubelet's names where kubelet has the
+//! thing. Read once at start; nothing here looks at the machine apart from that one file.
+
+mod check;
+mod units;
+
+pub(crate) use check::{ConfigError, parse};
+pub(crate) use units::{Bytes, PathList, Period};
+
+use serde::{Deserialize, Serialize};
+use std::path::{Path, PathBuf};
+
+/// Read when no `--config` is given; its absence means all defaults.
+pub(crate) const DEFAULT_PATH: &str = "/etc/berth/config.yaml";
+/// Bytes in a configuration file; a longer one is refused.
+pub(crate) const CONFIG_LEN_MAX_BYTES: u64 = 256 * 1024;
+
+/// A key as the user knows it, with its explanation: what `berth config` prints above the value.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Key {
+    /// The field's name here; [`Key::name`] is the user's spelling.
+    field: &'static str,
+    /// The explanation, a line each.
+    pub(crate) doc: &'static [&'static str],
+}
+
+impl Key {
+    /// `fileCheckFrequency` for `file_check_frequency`.
+    pub(crate) fn name(&self) -> String {
+        let mut name = String::with_capacity(self.field.len());
+        let mut upper = false;
+        for c in self.field.chars() {
+            match (c, upper) {
+                ('_', _) => upper = true,
+                (c, true) => {
+                    name.extend(c.to_uppercase());
+                    upper = false;
+                }
+                (c, false) => name.push(c),
+            }
+        }
+        name
+    }
+}
+
+/// One list makes the struct, its defaults and the table of explanations, so that they cannot part.
+macro_rules! config {
+    ($($(#[doc = $doc:literal])+ $field:ident: $kind:ty = $default:expr;)+) => {
+        /// The effective configuration: the file over the defaults.
+        #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+        #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+        pub(crate) struct Config {
+            $($(#[doc = $doc])+ pub(crate) $field: $kind,)+
+        }
+
+        impl Default for Config {
+            fn default() -> Self {
+                Self { $($field: $default,)+ }
+            }
+        }
+
+        /// Every key, in the order in which it is shown.
+        pub(crate) const KEYS: &[Key] = &[$(Key { field: stringify!($field), doc: &[$($doc),+] },)+];
+    };
+}
+
+config! {
+    /// Directories or files with manifests: one path or a list. A file of the same name in a later path
+    /// takes the place of the one in an earlier path; a link to /dev/null masks it.
+    static_pod_path: PathList = PathList::from(["/usr/share/berth/manifests", "/etc/berth/manifests"]);
+    /// How often all manifests are read again although nothing was heard of a change. Changes are heard
+    /// through inotify at once; this is for what it cannot tell (a file system mounted over a directory).
+    file_check_frequency: Period = Period::from_secs(60);
+    /// Directories with image archives (docker-archive, oci-archive, plain or compressed) and OCI layouts.
+    image_source_paths: PathList = PathList::from(["/usr/share/berth/images", "/var/lib/berth/images"]);
+    /// The node's name, appended to the names of pods. Empty: the host name in lower case.
+    hostname_override: String = String::new();
+    /// Pods that may run at one time; 1 to 256.
+    max_pods: u32 = 110;
+    /// Processes and threads that one pod may have; -1 for no limit of its own.
+    pod_pids_limit: i64 = -1;
+    /// The cgroup below which `kubepods` is made, relative to cgroupMount. Empty: right at the top.
+    cgroup_root: String = String::new();
+    /// Where the unified cgroup hierarchy is mounted.
+    cgroup_mount: PathBuf = PathBuf::from("/sys/fs/cgroup");
+    /// A container's log file is rotated when it has grown to this; at least 16Ki.
+    container_log_max_size: Bytes = Bytes(10 << 20);
+    /// Log files kept for a container, the current one included; at least 2.
+    container_log_max_files: u32 = 5;
+    /// All rotated log files together; over this, the oldest go first.
+    container_log_total_size: Bytes = Bytes(256 << 20);
+    /// Waiting before a crashed container is started again: 10 s, doubled up to maxContainerRestartPeriod.
+    crash_loop_back_off: CrashLoopBackOff = CrashLoopBackOff::default();
+    /// Containers without a seccompProfile get RuntimeDefault (true) or Unconfined (false).
+    seccomp_default: bool = true;
+    /// Sockets, run-time records, namespaces. On a tmpfs: what is here describes this boot only.
+    run_directory: PathBuf = PathBuf::from("/run/berth");
+    /// The image store, checkpoints, writable layers and disk volumes. Survives reboots.
+    state_directory: PathBuf = PathBuf::from("/var/lib/berth");
+    /// `pods` and `containers` with the containers' logs are made in here.
+    log_directory: PathBuf = PathBuf::from("/var/log");
+    /// The group that may use the command line's socket beside root. Empty: root only.
+    api_socket_group: String = String::new();
+    /// What the agent itself says on stderr: error, warn, info, debug or trace. BERTH_LOG overrides it.
+    log_level: String = "info".into();
+}
+
+/// kubelet's `crashLoopBackOff`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub(crate) struct CrashLoopBackOff {
+    /// The longest wait, 1s to 300s.
+    pub(crate) max_container_restart_period: Period,
+}
+
+impl Default for CrashLoopBackOff {
+    fn default() -> Self {
+        Self { max_container_restart_period: Period::from_secs(300) }
+    }
+}
+
+impl Config {
+    /// Reads the file: `path`, or the default one, whose absence means defaults.
+    ///
+    /// # Errors
+    /// Everything wrong with the file at once, each with its place.
+    pub(crate) fn load(path: Option<&Path>) -> Result<Self, ConfigError> {
+        let file = path.unwrap_or(Path::new(DEFAULT_PATH));
+        let unreadable = |what: String| ConfigError::whole(file, what);
+        match std::fs::metadata(file) {
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound && path.is_none() => {
+                return Ok(Self::default());
+            }
+            Err(e) => return Err(unreadable(format!("cannot be read: {e}"))),
+            Ok(meta) if !meta.is_file() => return Err(unreadable("is not a regular file".into())),
+            Ok(meta) if meta.len() > CONFIG_LEN_MAX_BYTES => {
+                return Err(unreadable(format!(
+                    "has {} bytes, the limit is {CONFIG_LEN_MAX_BYTES}",
+                    meta.len()
+                )));
+            }
+            Ok(_) => {}
+        }
+        let text = std::fs::read_to_string(file).map_err(|e| unreadable(format!("cannot be read: {e}")))?;
+        parse(file, &text)
+    }
+
+    /// The socket on which the agent serves the command line.
+    pub(crate) fn socket(&self) -> PathBuf {
+        self.run_directory.join("berth.sock")
+    }
+
+    /// The configuration as a file that could be read again, each key explained.
+    pub(crate) fn documented(&self) -> String {
+        let values = serde_json::to_value(self).unwrap_or_default();
+        let mut text = String::new();
+        for key in KEYS {
+            for line in key.doc {
+                text.push('#');
+                text.push_str(line.trim_end());
+                text.push('\n');
+            }
+            let name = key.name();
+            let value = values.get(&name).map_or_else(|| "null".into(), ToString::to_string);
+            // JSON is YAML: one line a key, no question of quoting or indentation.
+            text.push_str(&format!("{name}: {value}\n\n"));
+        }
+        text.truncate(text.trim_end().len());
+        text.push('\n');
+        text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_documented_form_reads_back_as_the_same() {
+        let config = Config { max_pods: 7, hostname_override: "a: b # c".into(), ..Config::default() };
+        let text = config.documented();
+        assert_eq!(parse(Path::new("x"), &text).unwrap(), config);
+        assert!(text.contains("# Pods that may run at one time; 1 to 256.\nmaxPods: 7\n"), "{text}");
+    }
+
+    #[test]
+    fn keys_are_exactly_what_is_read_and_written() {
+        let value = serde_json::to_value(Config::default()).unwrap();
+        let mut written: Vec<&str> = value.as_object().unwrap().keys().map(String::as_str).collect();
+        let mut known: Vec<String> = KEYS.iter().map(Key::name).collect();
+        written.sort_unstable();
+        known.sort_unstable();
+        assert_eq!(known, written);
+    }
+
+    #[test]
+    fn only_the_default_file_may_be_absent() {
+        let dir = tempfile::tempdir().unwrap();
+        let missing = dir.path().join("config.yaml");
+        let error = Config::load(Some(&missing)).unwrap_err().to_string();
+        assert!(error.contains("config.yaml: cannot be read"), "{error}");
+        std::fs::write(&missing, "maxPods: 3\n").unwrap();
+        assert_eq!(Config::load(Some(&missing)).unwrap().max_pods, 3);
+    }
+}

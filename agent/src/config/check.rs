@@ -1,0 +1,224 @@
+//! Whether a configuration file is right: every unknown key with a guess at what was meant, every value in
+//! its range, all at once and with its place. Pure.
+
+use super::{Config, KEYS, Key};
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+/// Everything wrong with a configuration file.
+#[derive(Debug, thiserror::Error)]
+pub(crate) struct ConfigError {
+    file: PathBuf,
+    /// (line, column, what), line 0 for the file as a whole.
+    faults: Vec<(usize, usize, String)>,
+}
+
+impl ConfigError {
+    /// A fault of the file as a whole.
+    pub(super) fn whole(file: &Path, what: String) -> Self {
+        Self { file: file.into(), faults: vec![(0, 0, what)] }
+    }
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (i, (line, column, what)) in self.faults.iter().enumerate() {
+            let newline = if i == 0 { "" } else { "\n" };
+            match line {
+                0 => write!(f, "{newline}{}: {what}", self.file.display())?,
+                _ => write!(f, "{newline}{}:{line}:{column}: {what}", self.file.display())?,
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The configuration that `text` says; `file` is for messages only.
+///
+/// # Errors
+/// All unknown keys and all values out of range; of values of the wrong type only the first.
+pub(crate) fn parse(file: &Path, text: &str) -> Result<Config, ConfigError> {
+    let fault = |faults| ConfigError { file: file.into(), faults };
+    if text.lines().all(|line| line.trim().is_empty() || line.trim_start().starts_with('#')) {
+        return Ok(Config::default());
+    }
+    let unknown = unknown_keys(text);
+    if !unknown.is_empty() {
+        return Err(fault(unknown));
+    }
+    let config: Config = serde_yaml::from_str(text).map_err(|e| {
+        let (line, column) = e.location().map_or((0, 0), |at| (at.line(), at.column()));
+        let what = e.to_string();
+        // The parser repeats the place at the end of its sentence.
+        let what = what.split(" at line ").next().unwrap_or_default();
+        fault(vec![(line, column, what.to_owned())])
+    })?;
+    let ranges = out_of_range(&config);
+    if ranges.is_empty() {
+        return Ok(config);
+    }
+    Err(fault(
+        ranges.into_iter().map(|(key, what)| (line_of(text, key), 1, format!("{key}: {what}"))).collect(),
+    ))
+}
+
+/// Keys at the top level that do not exist.
+fn unknown_keys(text: &str) -> Vec<(usize, usize, String)> {
+    let Ok(serde_yaml::Value::Mapping(map)) = serde_yaml::from_str(text) else {
+        return Vec::new(); // the typed reading says what is wrong
+    };
+    let known: Vec<String> = KEYS.iter().map(Key::name).collect();
+    let unknown = map.keys().filter_map(|k| k.as_str()).filter(|k| !known.iter().any(|n| n == k));
+    unknown
+        .map(|key| {
+            let guess = nearest(key, &known).map(|n| format!("; did you mean {n}?")).unwrap_or_default();
+            let advice = if guess.is_empty() { " (`berth config` lists all keys)" } else { "" };
+            (line_of(text, key), 1, format!("unknown key {key}{guess}{advice}"))
+        })
+        .collect()
+}
+
+/// The line, from 1, on which the top-level `key` stands; 0 when it is written in some unusual way.
+fn line_of(text: &str, key: &str) -> usize {
+    let is_here = |line: &str| {
+        let line = line.trim_start_matches(['"', '\'', '{']);
+        line.strip_prefix(key).is_some_and(|rest| rest.trim_start_matches(['"', '\'', ' ']).starts_with(':'))
+    };
+    text.lines().position(is_here).map_or(0, |i| i + 1)
+}
+
+/// The known key that is at most a third of its letters away.
+fn nearest<'a>(key: &str, known: &'a [String]) -> Option<&'a str> {
+    let distance = |name: &str| edits(&key.to_lowercase(), &name.to_lowercase());
+    let best = known.iter().min_by_key(|name| distance(name))?;
+    (distance(best) * 3 <= best.len().max(key.len())).then_some(best)
+}
+
+/// Levenshtein's distance in characters.
+fn edits(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, from) in a.chars().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = i + 1;
+        for (j, to) in b.iter().enumerate() {
+            let replaced = diagonal + usize::from(from != *to);
+            diagonal = row[j + 1];
+            row[j + 1] = replaced.min(row[j] + 1).min(diagonal + 1);
+        }
+    }
+    row[b.len()]
+}
+
+/// Values that their type allows and their meaning does not, by key.
+fn out_of_range(config: &Config) -> Vec<(&'static str, String)> {
+    let mut faults = Vec::new();
+    let mut expect = |ok: bool, key: &'static str, what: &str| {
+        if !ok {
+            faults.push((key, what.to_owned()));
+        }
+    };
+    expect((1..=256).contains(&config.max_pods), "maxPods", "must be 1 to 256");
+    expect(
+        config.pod_pids_limit == -1 || config.pod_pids_limit > 0,
+        "podPidsLimit",
+        "must be -1 or more than 0",
+    );
+    let second = Duration::from_secs(1);
+    expect(config.file_check_frequency.0 >= second, "fileCheckFrequency", "must be 1s or more");
+    expect(config.container_log_max_size.0 >= 16 << 10, "containerLogMaxSize", "must be 16Ki or more");
+    expect((2..=100).contains(&config.container_log_max_files), "containerLogMaxFiles", "must be 2 to 100");
+    let longest = config.crash_loop_back_off.max_container_restart_period.0;
+    let period = (second..=Duration::from_secs(300)).contains(&longest);
+    expect(period, "crashLoopBackOff", "maxContainerRestartPeriod must be 1s to 300s");
+    let name = &config.hostname_override;
+    expect(name.is_empty() || is_dns_name(name), "hostnameOverride", "must be a DNS name in lower case");
+    expect(!config.cgroup_root.split('/').any(|part| part == ".."), "cgroupRoot", "must not contain ..");
+    let levels = ["error", "warn", "info", "debug", "trace"];
+    expect(levels.contains(&&*config.log_level), "logLevel", "must be error, warn, info, debug or trace");
+    let absolute = |paths: &[PathBuf]| paths.iter().all(|path| path.is_absolute());
+    expect(!config.static_pod_path.0.is_empty(), "staticPodPath", "must name at least one path");
+    expect(config.static_pod_path.0.len() <= 16, "staticPodPath", "must name at most 16 paths");
+    expect(absolute(&config.static_pod_path.0), "staticPodPath", "must be absolute");
+    expect(absolute(&config.image_source_paths.0), "imageSourcePaths", "must be absolute");
+    for (key, path) in [
+        ("runDirectory", &config.run_directory),
+        ("stateDirectory", &config.state_directory),
+        ("logDirectory", &config.log_directory),
+        ("cgroupMount", &config.cgroup_mount),
+    ] {
+        expect(path.is_absolute(), key, "must be an absolute path");
+    }
+    faults
+}
+
+/// RFC 1123 subdomain, as Kubernetes wants a node's name.
+fn is_dns_name(name: &str) -> bool {
+    let label = |label: &str| {
+        let inner = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+        !label.is_empty()
+            && label.len() <= 63
+            && label.chars().all(inner)
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+    };
+    name.len() <= 253 && name.split('.').all(label)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn message(text: &str) -> String {
+        parse(Path::new("c.yaml"), text).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn an_empty_file_means_defaults() {
+        for text in ["", "\n", "# nothing\n  # here\n"] {
+            assert_eq!(parse(Path::new("c"), text).unwrap(), Config::default());
+        }
+    }
+
+    #[test]
+    fn values_are_read_as_kubelet_spells_them() {
+        let text = "staticPodPath: /a\nfileCheckFrequency: 1m30s\ncontainerLogMaxSize: 1Mi\n\
+                    crashLoopBackOff: {maxContainerRestartPeriod: 20s}\nimageSourcePaths: [/b, /c]\n";
+        let config = parse(Path::new("c"), text).unwrap();
+        assert_eq!(config.static_pod_path.0, [PathBuf::from("/a")]);
+        assert_eq!(config.file_check_frequency.0.as_secs(), 90);
+        assert_eq!(config.container_log_max_size.0, 1 << 20);
+        assert_eq!(config.crash_loop_back_off.max_container_restart_period.0.as_secs(), 20);
+        assert_eq!(config.image_source_paths.0.len(), 2);
+    }
+
+    #[test]
+    fn every_fault_has_its_place() {
+        for (text, expected) in [
+            ("maxPods: 1\nmaxpod: 2\n", "c.yaml:2:1: unknown key maxpod; did you mean maxPods?"),
+            (
+                "\nauthentication: {}\n",
+                "c.yaml:2:1: unknown key authentication (`berth config` lists all keys)",
+            ),
+            ("maxPods: 0\n", "c.yaml:1:1: maxPods: must be 1 to 256"),
+            (
+                "# x\nhostnameOverride: Box_1\n",
+                "c.yaml:2:1: hostnameOverride: must be a DNS name in lower case",
+            ),
+            ("runDirectory: run\n", "c.yaml:1:1: runDirectory: must be an absolute path"),
+            ("fileCheckFrequency: soon\n", "c.yaml:1:21: fileCheckFrequency: \"soon\" is no duration"),
+            ("a: [\n", "c.yaml:2:1: "),
+        ] {
+            let got = message(text);
+            assert!(got.starts_with(expected), "{text:?}: {got}");
+        }
+    }
+
+    #[test]
+    fn all_unknown_keys_are_told_at_once() {
+        assert_eq!(message("foo: 1\nbar: 2\n").lines().count(), 2);
+    }
+}
