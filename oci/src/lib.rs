@@ -1,1 +1,23 @@
-//! Placeholder.
+//! berth-oci: from a pod and an image to a running OCI container, and back to nothing.
+//!
+//! What is pure stands apart from what touches the machine: `spec`, `cgroup`'s formulas, the parsers
+//! under `node`, `files` and `users` take values and give values; `sandbox`, `container`, `records` and
+//! `checkpoint` carry them out. Everything here blocks, is idempotent, and may be killed between any two
+//! system calls; nothing here decides when something is done (that is berth-core) or forks in the
+//! agent's process (that is the zygote).
+
+pub mod checkpoint;
+pub mod clock;
+pub mod container;
+pub mod durable;
+pub mod error;
+pub mod files;
+pub mod fsys;
+pub mod node;
+pub mod paths;
+pub mod records;
+pub mod sandbox;
+pub mod users;
+pub mod volumes;
+
+pub use error::Error;

@@ -1,0 +1,115 @@
+//! File system work that the standard library cannot do safely among hostile or mounted trees: opening
+//! without leaving a directory, removing without crossing a mount, unmounting all below a path.
+
+pub(crate) mod mounts;
+pub(crate) mod remove;
+pub(crate) mod sys;
+
+use crate::error::{Error, Result};
+use nix::{
+    mount::{MsFlags, mount},
+    sys::statfs::{CGROUP2_SUPER_MAGIC, FsType, NSFS_MAGIC, TMPFS_MAGIC, statfs},
+};
+use std::{
+    fs::{self, DirBuilder, Permissions},
+    io,
+    os::{
+        fd::{AsRawFd, BorrowedFd},
+        unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt},
+    },
+    path::{Path, PathBuf},
+};
+
+/// Makes the directory and those above it, whatever the umask; one that is there stays as it is.
+pub(crate) fn make_dirs(path: &Path, mode: u32) -> Result<()> {
+    match DirBuilder::new().mode(mode).create(path) {
+        Ok(()) => {
+            return fs::set_permissions(path, Permissions::from_mode(mode))
+                .map_err(Error::io("set the mode of", path));
+        }
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => return Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(error) => return Err(Error::io("create the directory", path)(error)),
+    }
+    if let Some(parent) = path.parent() {
+        make_dirs(parent, 0o755)?;
+    }
+    match DirBuilder::new().mode(mode).create(path) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+            Err(Error::io("create the directory", path)(error))
+        }
+        _ => fs::set_permissions(path, Permissions::from_mode(mode))
+            .map_err(Error::io("set the mode of", path)),
+    }
+}
+
+/// Removes the file; no error if it is not there.
+pub(crate) fn remove_file(path: &Path) -> Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(Error::io("remove", path)(error)),
+        _ => Ok(()),
+    }
+}
+
+/// Whether something of this kind of file system is at the path.
+fn is_on(path: &Path, kind: FsType) -> bool {
+    statfs(path).is_ok_and(|stat| stat.filesystem_type() == kind)
+}
+
+/// Whether a cgroup2 mount is at the path.
+pub(crate) fn is_cgroup2(path: &Path) -> bool {
+    is_on(path, CGROUP2_SUPER_MAGIC)
+}
+
+/// Whether a namespace is pinned at the path.
+pub(crate) fn is_namespace(path: &Path) -> bool {
+    is_on(path, NSFS_MAGIC)
+}
+
+/// Whether the path is the root of a tmpfs of its own.
+pub(crate) fn is_tmpfs_mount(path: &Path) -> bool {
+    let Some(above) = path.parent() else { return false };
+    let device = |path: &Path| fs::metadata(path).map(|meta| meta.dev());
+    is_on(path, TMPFS_MAGIC)
+        && matches!((device(path), device(above)), (Ok(here), Ok(above)) if here != above)
+}
+
+/// Mounts a tmpfs for data: no devices, no set-user-id, no programs unless `exec`.
+pub(crate) fn mount_tmpfs(target: &Path, options: &str, exec: bool) -> Result<()> {
+    let mut flags = MsFlags::MS_NODEV | MsFlags::MS_NOSUID;
+    if !exec {
+        flags |= MsFlags::MS_NOEXEC;
+    }
+    mount(Some("tmpfs"), target, Some("tmpfs"), flags, Some(options))
+        .map_err(Error::sys("mount a tmpfs on", target))
+}
+
+/// Makes what `source` names appear at `target` too (without what is mounted below it).
+pub(crate) fn bind(source: &Path, target: &Path) -> Result<()> {
+    mount(Some(source), target, None::<&str>, MsFlags::MS_BIND, None::<&str>)
+        .map_err(Error::sys("bind-mount on", target))
+}
+
+/// A path by which the kernel finds what the descriptor refers to, however its names change meanwhile.
+pub(crate) fn fd_path(fd: BorrowedFd<'_>) -> PathBuf {
+    PathBuf::from(format!("/proc/self/fd/{}", fd.as_raw_fd()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn directories_are_made_with_their_mode_and_left_alone_when_there() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a/b/c");
+        let mode = |path: &Path| fs::metadata(path).unwrap().mode() & 0o7777;
+        make_dirs(&path, 0o777).unwrap();
+        assert_eq!((mode(&path), mode(path.parent().unwrap())), (0o777, 0o755));
+        make_dirs(&path, 0o700).unwrap();
+        assert_eq!(mode(&path), 0o777);
+        fs::write(dir.path().join("file"), "").unwrap();
+        assert!(make_dirs(&dir.path().join("file"), 0o755).is_err());
+        assert!(make_dirs(&dir.path().join("file/below"), 0o755).is_err());
+    }
+}

@@ -1,0 +1,78 @@
+//! System calls that nix hands out as bare numbers, as owned descriptors.
+
+use nix::{
+    dir::Dir,
+    errno::Errno,
+    fcntl::{AtFlags, OFlag, OpenHow, ResolveFlag, openat2},
+    sys::stat::Mode,
+};
+use std::{
+    ffi::CStr,
+    os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd},
+    path::Path,
+};
+
+/// How often an open is tried again that the kernel could not decide because a name moved meanwhile.
+const RACE_RETRIES_MAX: u32 = 64;
+
+/// Opens `path` below `dir` under the rules of `resolve`. Close-on-exec.
+pub(crate) fn open_below(
+    dir: &impl AsRawFd,
+    path: &Path,
+    flags: OFlag,
+    resolve: ResolveFlag,
+) -> Result<OwnedFd, Errno> {
+    open_raw(dir.as_raw_fd(), path, flags, resolve)
+}
+
+/// As [`open_below`], for a path from the working directory or the root.
+pub(crate) fn open_path(path: &Path, flags: OFlag, resolve: ResolveFlag) -> Result<OwnedFd, Errno> {
+    open_raw(libc::AT_FDCWD, path, flags, resolve)
+}
+
+fn open_raw(dir: RawFd, path: &Path, flags: OFlag, resolve: ResolveFlag) -> Result<OwnedFd, Errno> {
+    let how = OpenHow::new().flags(flags | OFlag::O_CLOEXEC).resolve(resolve);
+    let mut tries = 0;
+    let fd = loop {
+        match openat2(dir, path, how) {
+            Err(Errno::EAGAIN | Errno::EINTR) if tries < RACE_RETRIES_MAX => tries += 1,
+            other => break other?,
+        }
+    };
+    // SAFETY: the kernel has just made this descriptor for us, nobody else knows its number.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+/// Opens one entry of a directory as a directory to list; never a link, never another mount.
+pub(crate) fn open_child(dir: &impl AsRawFd, name: &CStr) -> Result<Dir, Errno> {
+    let how = OpenHow::new()
+        .flags(OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC)
+        .resolve(ResolveFlag::RESOLVE_NO_XDEV | ResolveFlag::RESOLVE_NO_SYMLINKS);
+    Dir::from_fd(openat2(dir.as_raw_fd(), name, how)?)
+}
+
+/// Sets the mode of what an `O_PATH` descriptor refers to, which cannot be a link that is followed.
+pub(crate) fn chmod_fd(fd: &OwnedFd, mode: Mode) -> Result<(), Errno> {
+    let path =
+        std::ffi::CString::new(format!("/proc/self/fd/{}", fd.as_raw_fd())).map_err(|_| Errno::EINVAL)?;
+    // SAFETY: the path is a string that ends in 0 and lives until the call returns.
+    Errno::result(unsafe { libc::chmod(path.as_ptr(), mode.bits()) }).map(drop)
+}
+
+/// Whether an overlay's lower directory is marked opaque: nothing below it shows.
+pub(crate) fn is_opaque(dir: &impl AsRawFd) -> bool {
+    let mut value = [0_u8; 2];
+    // SAFETY: the name is a string that ends in 0, the kernel writes at most `value.len()` bytes to `value`.
+    let len = unsafe {
+        libc::fgetxattr(
+            dir.as_raw_fd(),
+            c"trusted.overlay.opaque".as_ptr(),
+            value.as_mut_ptr().cast(),
+            value.len(),
+        )
+    };
+    len == 1 && value[0] == b'y'
+}
+
+/// Flags of a `*at` call that must not follow a link.
+pub(crate) const NOFOLLOW: AtFlags = AtFlags::AT_SYMLINK_NOFOLLOW;

@@ -1,0 +1,131 @@
+//! What is known of the node: read once when the agent starts, from /proc, /sys and the configuration.
+
+mod parse;
+
+use crate::{
+    error::{Error, Result},
+    paths::Roots,
+};
+use serde::{Deserialize, Serialize};
+use std::{fs, path::Path};
+
+/// The node's facts. Memory in bytes.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct NodeFacts {
+    /// The node's name, behind every pod's: configured, or the host name in lower case.
+    pub name: String,
+    /// The host name as the kernel has it.
+    pub hostname: String,
+    /// Tells this boot from others.
+    pub boot_id: String,
+    /// Main memory as the kernel counts it.
+    pub memory_bytes: u64,
+    /// Swap space; 0 for none.
+    pub swap_bytes: u64,
+    /// Processors that are online.
+    pub cpus: u32,
+    /// Bytes in a page.
+    pub page_size_bytes: u64,
+    /// `uname -r`.
+    pub kernel_release: String,
+    /// Major and minor of the kernel.
+    pub kernel: (u32, u32),
+    /// As Kubernetes writes it: `amd64`, `arm64`, `arm`.
+    pub architecture: String,
+    /// `PRETTY_NAME` of os-release; empty if there is none.
+    pub os_image: String,
+    /// Controllers that the unified hierarchy has at its root; empty without such a hierarchy.
+    pub controllers: Vec<String>,
+    /// `/sys/fs/cgroup` (or where configured) is a cgroup2 mount.
+    pub cgroup_unified: bool,
+    /// tmpfs takes `noswap`.
+    pub tmpfs_noswap: bool,
+}
+
+/// First kernel whose tmpfs takes `noswap`.
+const NOSWAP_SINCE: (u32, u32) = (6, 4);
+
+impl NodeFacts {
+    /// Reads them. `name` is the configured node name, if there is one.
+    ///
+    /// # Errors
+    /// [`Error::Io`] or [`Error::Malformed`] for what every kernel has; a missing unified hierarchy is
+    /// not an error here but a fact.
+    pub fn read(roots: &Roots, name: Option<&str>) -> Result<Self> {
+        let uname = nix::sys::utsname::uname().map_err(Error::sys("read", "the kernel's name"))?;
+        let kernel_release = uname.release().to_string_lossy().into_owned();
+        let hostname = uname.nodename().to_string_lossy().into_owned();
+        let kernel = parse::kernel_version(&kernel_release);
+        let meminfo = text("/proc/meminfo")?;
+        let memory_bytes = parse::meminfo_bytes(&meminfo, "MemTotal").ok_or_else(|| Error::Malformed {
+            path: "/proc/meminfo".into(),
+            message: "no line MemTotal".into(),
+        })?;
+        let controllers = fs::read_to_string(roots.cgroup.join("cgroup.controllers"));
+        Ok(Self {
+            name: name.map_or_else(|| hostname.to_lowercase(), str::to_owned),
+            hostname,
+            boot_id: text("/proc/sys/kernel/random/boot_id")?.trim().to_owned(),
+            memory_bytes,
+            swap_bytes: parse::meminfo_bytes(&meminfo, "SwapTotal").unwrap_or(0),
+            cpus: cpus(),
+            page_size_bytes: page_size_bytes(),
+            kernel,
+            architecture: parse::architecture(std::env::consts::ARCH).to_owned(),
+            os_image: os_image(&roots.node_etc),
+            cgroup_unified: crate::fsys::is_cgroup2(&roots.cgroup),
+            controllers: controllers
+                .map(|list| list.split_whitespace().map(str::to_owned).collect())
+                .unwrap_or_default(),
+            tmpfs_noswap: kernel >= NOSWAP_SINCE,
+            kernel_release,
+        })
+    }
+}
+
+fn text(path: &str) -> Result<String> {
+    fs::read_to_string(path).map_err(Error::io("read", path))
+}
+
+fn cpus() -> u32 {
+    let online = fs::read_to_string("/sys/devices/system/cpu/online").ok();
+    let known = online.and_then(|list| parse::cpu_list_len(list.trim()));
+    // Without /sys: what this process may use.
+    known.unwrap_or_else(|| {
+        std::thread::available_parallelism().map_or(1, |n| u32::try_from(n.get()).unwrap_or(u32::MAX))
+    })
+}
+
+fn page_size_bytes() -> u64 {
+    const USUAL_BYTES: u64 = 4096;
+    let size = nix::unistd::sysconf(nix::unistd::SysconfVar::PAGE_SIZE).ok().flatten();
+    size.and_then(|size| u64::try_from(size).ok()).unwrap_or(USUAL_BYTES)
+}
+
+fn os_image(etc: &Path) -> String {
+    let release = fs::read_to_string(etc.join("os-release"));
+    release.ok().and_then(|text| parse::os_release(&text, "PRETTY_NAME")).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn this_machine_has_facts() {
+        let facts = NodeFacts::read(&Roots::default(), Some("box")).unwrap();
+        assert_eq!(facts.name, "box");
+        assert!(facts.memory_bytes > 1 << 20 && facts.cpus >= 1);
+        assert_eq!(facts.boot_id.len(), 36);
+        assert!(facts.page_size_bytes.is_power_of_two() && facts.kernel >= (3, 0));
+        assert!(!NodeFacts::read(&Roots::default(), None).unwrap().name.contains(char::is_uppercase));
+    }
+
+    #[test]
+    fn a_machine_without_a_unified_hierarchy_is_a_fact_and_not_an_error() {
+        let roots = Roots { cgroup: "/proc".into(), ..Roots::default() };
+        let facts = NodeFacts::read(&roots, None).unwrap();
+        assert!(!facts.cgroup_unified && facts.controllers.is_empty());
+    }
+}
