@@ -1,10 +1,18 @@
 //! From a manifest's bytes to valid pods: types, parsing with positions, defaults, validation, identity.
+//! Pure: no file is opened here, and no input may panic or use more than the bounds in [`limits`].
 
+pub mod limits;
+pub mod merge;
+pub mod qos;
+pub mod quantity;
+pub mod support;
 pub mod types;
 
 use crate::ids::{PodKey, PodUid};
 use serde::{Deserialize, Serialize};
-use std::sync::Arc;
+use std::{fmt, sync::Arc};
+
+pub use merge::merge;
 
 /// A pod that passed defaulting and validation: what the rest of Berth works with.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -34,4 +42,58 @@ pub struct Problem {
     pub message: String,
     /// The pod concerned, where it is known.
     pub pod: Option<PodKey>,
+}
+
+impl fmt::Display for Problem {
+    /// `file:line:column: path: message`, without the parts that are not known.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:", self.file)?;
+        if self.line > 0 {
+            write!(f, "{}:{}:", self.line, self.column)?;
+        }
+        if !self.path.is_empty() {
+            write!(f, " {}:", self.path)?;
+        }
+        write!(f, " {}", self.message)
+    }
+}
+
+/// What a file says it is, by its name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    /// `.yaml`, `.yml`: any number of documents. JSON is YAML too.
+    Yaml,
+    /// `.json`: one document, strictly JSON.
+    Json,
+}
+
+/// What [`load`] needs.
+#[derive(Debug, Clone, Copy)]
+pub struct LoadInput<'a> {
+    /// The file's name as the user knows it; stands in every problem and in `DesiredPod::origin`.
+    pub file: &'a str,
+    /// The content; more than [`limits::FILE_LEN_MAX_BYTES`] is refused.
+    pub bytes: &'a [u8],
+    /// How to read it.
+    pub format: Format,
+    /// The node's name: becomes the pod name's suffix (in lower case) and `spec.nodeName`.
+    pub node: &'a str,
+    /// `kubernetes.io/config.source`: `file` or `http`.
+    pub source: &'a str,
+}
+
+/// What a file amounts to. A pod with a problem is not in `pods`; other pods of the file are.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct LoadOutput {
+    /// Valid pods in the order of the file, one per key.
+    pub pods: Vec<DesiredPod>,
+    /// What is wrong with the rest.
+    pub problems: Vec<Problem>,
+    /// What works, but perhaps not as meant.
+    pub warnings: Vec<Problem>,
+}
+
+/// Reads one file: parses, checks against the schema, defaults, validates, names. Never fails as a whole: what is wrong is in the output.
+pub fn load(_input: &LoadInput<'_>) -> LoadOutput {
+    LoadOutput::default()
 }
