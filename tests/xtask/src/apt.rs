@@ -32,7 +32,7 @@ pub(crate) fn unpack(package: &str, into: &Path) -> Result<PathBuf> {
     fs::create_dir_all(&debs)?;
     sh::run(cmd("apt-get", ["download", "-q", package]).current_dir(&debs).stdout(std::io::stderr()))?;
     let deb = fs::read_dir(&debs)?.next().ok_or_else(|| format!("{package}: nothing was fetched"))??.path();
-    sh::run(cmd("dpkg-deb", ["-x".as_ref(), deb.as_os_str(), into.as_os_str()]))?;
+    sh::run(cmd("dpkg-deb", ["-x"]).arg(&deb).arg(into))?;
     fs::remove_dir_all(&debs)?;
     fs::write(done, package)?;
     Ok(into.to_owned())
@@ -50,8 +50,10 @@ pub(crate) fn dependency(name: &str, prefix: &str) -> Result<String> {
 }
 
 fn installed(package: &str) -> bool {
-    let query = cmd("dpkg-query", ["-W", "-f", "${db:Status-Status}\n", package]).stderr(Stdio::null()).output();
-    query.is_ok_and(|out| out.status.success() && String::from_utf8_lossy(&out.stdout).contains("installed\n"))
+    let query =
+        cmd("dpkg-query", ["-W", "-f", "${db:Status-Status}\n", package]).stderr(Stdio::null()).output();
+    query
+        .is_ok_and(|out| out.status.success() && String::from_utf8_lossy(&out.stdout).contains("installed\n"))
 }
 
 /// Makes the package lists usable, with those of arm64 when they are needed.

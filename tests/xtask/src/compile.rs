@@ -6,10 +6,7 @@ use crate::{
     arch::Arch,
     sh::{self, Result},
 };
-use std::{
-    path::PathBuf,
-    process::Command,
-};
+use std::{path::PathBuf, process::Command};
 
 #[derive(clap::Args)]
 pub(crate) struct Args {

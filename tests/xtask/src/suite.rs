@@ -46,7 +46,15 @@ pub(crate) fn run(args: &Args) -> Result {
         tally.step("format", || sh::run(sh::cargo().args(["fmt", "--all", "--check"])));
         tally.step("tidy", || tidy::run(&tidy::Args::default()));
         tally.step("clippy", || {
-            sh::run(sh::cargo().args(["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"]))
+            sh::run(sh::cargo().args([
+                "clippy",
+                "--workspace",
+                "--all-targets",
+                "--locked",
+                "--",
+                "-D",
+                "warnings",
+            ]))
         });
         tally.step("tests", || {
             let mut test = sh::cargo();
@@ -100,7 +108,8 @@ fn scenarios(only: Option<&str>) -> Result<Vec<Scenario>> {
 impl Scenario {
     /// Boots the scenario's guest; a scenario with a file `boots` is booted that often on one disk.
     fn run(&self, arch: Arch) -> Result {
-        let boots = fs::read_to_string(self.folder.join("boots")).map_or(Ok(1), |text| text.trim().parse::<u32>())?;
+        let boots =
+            fs::read_to_string(self.folder.join("boots")).map_or(Ok(1), |text| text.trim().parse::<u32>())?;
         let disk = (boots > 1).then(|| qemu::scratch(arch, &format!("{}.disk", self.name))).transpose()?;
         let args = vm::Args {
             arch,
@@ -155,7 +164,11 @@ impl Tally {
 
     fn close(self) -> Result {
         println!("\n{} passed, {} failed", self.passed, self.failed.len());
-        if self.failed.is_empty() { Ok(()) } else { Err(format!("failed: {}", self.failed.join(", ")).into()) }
+        if self.failed.is_empty() {
+            Ok(())
+        } else {
+            Err(format!("failed: {}", self.failed.join(", ")).into())
+        }
     }
 }
 

@@ -48,7 +48,9 @@ pub(crate) fn run(args: &Args) -> Result {
 }
 
 fn tracked() -> Result<Vec<String>> {
-    let out = sh::output(sh::cmd("git", ["ls-files", "--cached", "--others", "--exclude-standard"]).current_dir(sh::root()))?;
+    let out = sh::output(
+        sh::cmd("git", ["ls-files", "--cached", "--others", "--exclude-standard"]).current_dir(sh::root()),
+    )?;
     Ok(out.lines().filter(|f| sh::root().join(f).exists()).map(str::to_owned).collect())
 }
 
@@ -63,7 +65,11 @@ fn sources(files: &[String], problems: &mut Vec<String>) -> Result {
             problems.push(format!("{file}: {lines} lines; two things in one file?"));
         }
         let sys = file.split('/').any(|part| part == "sys" || part == "sys.rs");
-        if !sys && text.lines().any(|l| l.contains("unsafe {") || l.contains("unsafe impl") || l.contains("unsafe fn")) {
+        if !sys
+            && text
+                .lines()
+                .any(|l| l.contains("unsafe {") || l.contains("unsafe impl") || l.contains("unsafe fn"))
+        {
             problems.push(format!("{file}: unsafe code outside a `sys` module"));
         }
     }
@@ -71,7 +77,8 @@ fn sources(files: &[String], problems: &mut Vec<String>) -> Result {
 }
 
 fn layout(files: &[String], problems: &mut Vec<String>) {
-    let folders: BTreeSet<&str> = files.iter().filter_map(|f| f.split_once('/')).map(|(top, _)| top).collect();
+    let folders: BTreeSet<&str> =
+        files.iter().filter_map(|f| f.split_once('/')).map(|(top, _)| top).collect();
     for folder in folders {
         if !folder.starts_with('.') && !FOLDERS.contains(&folder) {
             problems.push(format!("{folder}/: not one of the top-level folders"));
@@ -93,7 +100,8 @@ fn documents(files: &[String], problems: &mut Vec<String>) -> Result {
                 }
             }
             for rest in line.split("cargo xtask ").skip(1) {
-                let verb: String = rest.chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '-').collect();
+                let verb: String =
+                    rest.chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '-').collect();
                 if !verb.is_empty() && !verbs.contains(&verb.as_str()) {
                     problems.push(format!("{file}:{}: no task `{verb}`", number + 1));
                 }
@@ -120,10 +128,17 @@ fn metadata(problems: &mut Vec<String>) -> Result {
     let meta: Value = serde_json::from_str(&out)?;
     let packages = meta["packages"].as_array().cloned().unwrap_or_default();
     let ours = |p: &Value| p["source"].is_null();
-    let msrv = packages.iter().find(|p| p["name"] == "berth").and_then(|p| version(&p["rust_version"])).unwrap_or((0, 0));
+    let msrv = packages
+        .iter()
+        .find(|p| p["name"] == "berth")
+        .and_then(|p| version(&p["rust_version"]))
+        .unwrap_or((0, 0));
     for package in &packages {
         if version(&package["rust_version"]).is_some_and(|v| v > msrv) {
-            problems.push(format!("{} {} needs Rust {}, above ours", package["name"], package["version"], package["rust_version"]));
+            problems.push(format!(
+                "{} {} needs Rust {}, above ours",
+                package["name"], package["version"], package["rust_version"]
+            ));
         }
         if package["source"].as_str().is_some_and(|s| s.starts_with("git+")) {
             problems.push(format!("{}: a git dependency; an offline build cannot have it", package["name"]));
@@ -139,10 +154,21 @@ fn metadata(problems: &mut Vec<String>) -> Result {
             }
         }
     }
-    let tree = sh::output(sh::cargo().args(["tree", "--locked", "-p", "berth-keeper", "-e", "normal", "--prefix", "none"]))?;
-    let linked: BTreeSet<&str> = tree.lines().filter_map(|l| l.split(' ').next()).filter(|n| !n.is_empty()).collect();
+    let tree = sh::output(sh::cargo().args([
+        "tree",
+        "--locked",
+        "-p",
+        "berth-keeper",
+        "-e",
+        "normal",
+        "--prefix",
+        "none",
+    ]))?;
+    let linked: BTreeSet<&str> =
+        tree.lines().filter_map(|l| l.split(' ').next()).filter(|n| !n.is_empty()).collect();
     if linked.len() > KEEPER_PACKAGES_MAX {
-        problems.push(format!("berth-keeper links {} packages, more than {KEEPER_PACKAGES_MAX}", linked.len()));
+        problems
+            .push(format!("berth-keeper links {} packages, more than {KEEPER_PACKAGES_MAX}", linked.len()));
     }
     Ok(())
 }
@@ -162,7 +188,12 @@ fn one_wait(files: &[String], problems: &mut Vec<String>) -> Result {
     let mut sites = 0;
     for file in &keeper {
         let text = fs::read_to_string(file)?;
-        sites += text.lines().filter(|l| !l.trim_start().starts_with("//") && (l.contains("waitid(") || l.contains("waitpid("))).count();
+        sites += text
+            .lines()
+            .filter(|l| {
+                !l.trim_start().starts_with("//") && (l.contains("waitid(") || l.contains("waitpid("))
+            })
+            .count();
     }
     if sites > 1 {
         problems.push(format!("oci/keeper/src: {sites} places wait for children; there may be one"));

@@ -97,7 +97,8 @@ pub(crate) fn run(args: &Args, line: impl FnMut(&str)) -> Result<u8> {
 }
 
 fn parse_forward(text: &str) -> Result<(u16, u16)> {
-    let parsed = text.split_once(':').and_then(|(host, guest)| Some((host.parse().ok()?, guest.parse().ok()?)));
+    let parsed =
+        text.split_once(':').and_then(|(host, guest)| Some((host.parse().ok()?, guest.parse().ok()?)));
     parsed.ok_or_else(|| format!("--forward {text}: give it as HOSTPORT:GUESTPORT").into())
 }
 

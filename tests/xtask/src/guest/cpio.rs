@@ -60,7 +60,8 @@ impl<W: Write> Archive<W> {
 
     fn entry(&mut self, name: &str, mode: u32, content: &[u8]) -> io::Result<()> {
         self.inode += 1;
-        let size = u32::try_from(content.len()).map_err(|_| io::Error::other(format!("{name}: over 4 GiB")))?;
+        let size =
+            u32::try_from(content.len()).map_err(|_| io::Error::other(format!("{name}: over 4 GiB")))?;
         // magic, ino, mode, uid, gid, nlink, mtime, filesize, dev ×2, rdev ×2, namesize, check
         let mut header = String::from("070701");
         for field in [self.inode, mode, 0, 0, 1, 0, size, 0, 0, 0, 0, name.len() as u32 + 1, 0] {

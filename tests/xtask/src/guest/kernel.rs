@@ -10,7 +10,15 @@ use std::{
 
 /// What the appliance loads at boot; what these need comes with them.
 const MODULES: [&str; 9] = [
-    "virtio_pci", "virtio_mmio", "virtio_blk", "virtio_net", "virtio_rng", "overlay", "veth", "bridge", "nf_tables",
+    "virtio_pci",
+    "virtio_mmio",
+    "virtio_blk",
+    "virtio_net",
+    "virtio_rng",
+    "overlay",
+    "veth",
+    "bridge",
+    "nf_tables",
 ];
 
 /// A kernel to boot.
@@ -89,7 +97,11 @@ fn depends(module: &[u8]) -> Vec<String> {
     let key = b"\0depends=";
     let Some(at) = module.windows(key.len()).position(|w| w == key) else { return Vec::new() };
     let value: Vec<u8> = module[at + key.len()..].iter().copied().take_while(|&b| b != 0).collect();
-    String::from_utf8_lossy(&value).split(',').filter(|d| !d.is_empty()).map(|d| d.replace('-', "_")).collect()
+    String::from_utf8_lossy(&value)
+        .split(',')
+        .filter(|d| !d.is_empty())
+        .map(|d| d.replace('-', "_"))
+        .collect()
 }
 
 fn walk(folder: &Path, files: &mut Vec<PathBuf>) -> Result {

@@ -39,7 +39,9 @@ pub(crate) fn ensure_disk(path: &Path) -> Result {
     let half = path.with_extension("half");
     fs::File::create(&half)?.set_len(DISK_LEN_BYTES)?;
     let mke2fs = if Path::new("/sbin/mke2fs").exists() { "/sbin/mke2fs" } else { "mke2fs" };
-    sh::run(cmd(mke2fs, ["-q", "-t", "ext4", "-F", "-E", "lazy_itable_init=1,lazy_journal_init=1"]).arg(&half))?;
+    sh::run(
+        cmd(mke2fs, ["-q", "-t", "ext4", "-F", "-E", "lazy_itable_init=1,lazy_journal_init=1"]).arg(&half),
+    )?;
     fs::rename(half, path)?;
     Ok(())
 }
@@ -57,17 +59,25 @@ impl Machine<'_> {
             Arch::X86_64 => qemu.args(["-machine", "q35", "-cpu", "Nehalem,+rdrand"]),
             Arch::Aarch64 => qemu.args(["-machine", "virt", "-cpu", "cortex-a72"]),
         };
-        let forwards: String =
-            self.forwards.iter().map(|(host, guest)| format!(",hostfwd=tcp:127.0.0.1:{host}-:{guest}")).collect();
+        let forwards: String = self
+            .forwards
+            .iter()
+            .map(|(host, guest)| format!(",hostfwd=tcp:127.0.0.1:{host}-:{guest}"))
+            .collect();
         let cache = if self.unsafe_cache { "unsafe" } else { "writeback" };
         qemu.args(["-accel", "tcg,thread=multi", "-smp", "2", "-m", &self.memory.to_string()])
             .args(["-nodefaults", "-display", "none", "-no-reboot", "-serial", "stdio"])
-            .arg("-kernel").arg(self.kernel)
-            .arg("-initrd").arg(self.initrd)
-            .arg("-append").arg(format!("console={tty} quiet loglevel=3 panic=-1 random.trust_cpu=on"))
-            .arg("-drive").arg(format!("if=none,id=d0,format=raw,cache={cache},file={}", self.disk.display()))
+            .arg("-kernel")
+            .arg(self.kernel)
+            .arg("-initrd")
+            .arg(self.initrd)
+            .arg("-append")
+            .arg(format!("console={tty} quiet loglevel=3 panic=-1 random.trust_cpu=on"))
+            .arg("-drive")
+            .arg(format!("if=none,id=d0,format=raw,cache={cache},file={}", self.disk.display()))
             .args(["-device", "virtio-blk-pci,drive=d0", "-device", "virtio-rng-pci"])
-            .arg("-netdev").arg(format!("user,id=n0{forwards}"))
+            .arg("-netdev")
+            .arg(format!("user,id=n0{forwards}"))
             .args(["-device", "virtio-net-pci,netdev=n0,romfile="]);
         Ok(qemu)
     }

@@ -33,9 +33,23 @@ pub(crate) struct Root {
 /// Writes the archive that the kernel boots to `file`.
 pub(crate) fn build(root: &Root, kernel: &Kernel, file: &Path) -> Result {
     let mut cpio = Archive::new(BufWriter::new(fs::File::create(file)?));
-    for folder in ["proc", "sys", "dev", "tmp", "run", "var", "root", "mnt", "usr/bin", "usr/sbin", "sbin", "new",
-        "usr/share/berth/manifests", "usr/share/berth/images", "etc/berth/manifests"]
-    {
+    for folder in [
+        "proc",
+        "sys",
+        "dev",
+        "tmp",
+        "run",
+        "var",
+        "root",
+        "mnt",
+        "usr/bin",
+        "usr/sbin",
+        "sbin",
+        "new",
+        "usr/share/berth/manifests",
+        "usr/share/berth/images",
+        "etc/berth/manifests",
+    ] {
         cpio.dir(folder)?;
     }
     cpio.file("bin/busybox", 0o755, &fs::read(busybox(root.arch)?)?)?;

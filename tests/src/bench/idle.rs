@@ -1,0 +1,44 @@
+//! What Berth costs when nothing happens: memory, wake-ups and writes with ten pods running.
+
+use super::{Result, cpu, rig::Rig, stats::Row};
+use std::{thread::sleep, time::Duration};
+
+const PODS: u32 = 10;
+/// Until start-up work has settled.
+const SETTLE: Duration = Duration::from_secs(5);
+
+/// Measures over `watch`.
+pub fn measure(rig: &Rig, tier: &str, watch: Duration) -> Result<Vec<Row>> {
+    for pod in 0..PODS {
+        let name = format!("idle-{pod}");
+        rig.prepare(&name, "", true)?;
+        rig.drop_in(&name)?;
+        rig.stamped(&name)?;
+    }
+    sleep(SETTLE);
+    let processes = cpu::berth_processes(rig.keeper())?;
+    let pss_kib = |applets: &[&str]| -> Result<f64> {
+        applets
+            .iter()
+            .filter_map(|a| processes.get(*a))
+            .map(|pid| Ok(cpu::value(*pid, "smaps_rollup", "Pss:")? as f64))
+            .sum()
+    };
+    let total = |file: &str, key: &str| -> Result<f64> {
+        processes.values().map(|pid| Ok(cpu::value(*pid, file, key)? as f64)).sum()
+    };
+    let row = |name, unit, value| Row { name, tier: tier.to_owned(), unit, ours: vec![value], peer: None };
+    let mut rows = vec![
+        row("idle-pss", "MiB", pss_kib(&["keeper", "agent"])? / 1024.0),
+        row("idle-pss-with-zygote", "MiB", pss_kib(&["keeper", "agent", "zygote"])? / 1024.0),
+    ];
+    let before = (total("status", "voluntary_ctxt_switches:")?, total("io", "write_bytes:")?);
+    sleep(watch);
+    let after = (total("status", "voluntary_ctxt_switches:")?, total("io", "write_bytes:")?);
+    rows.push(row("idle-wakeups", "/min", (after.0 - before.0) * 60.0 / watch.as_secs_f64()));
+    rows.push(row("idle-written", "B/min", (after.1 - before.1) * 60.0 / watch.as_secs_f64()));
+    for pod in 0..PODS {
+        rig.remove(&format!("idle-{pod}"))?;
+    }
+    Ok(rows)
+}

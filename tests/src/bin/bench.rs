@@ -1,0 +1,72 @@
+//! `bench --berth FILE --stamp FILE [--rounds N] [--watch SECONDS] [--tier NAME] [--peer] [--json FILE]`: the
+//! measuring half of `cargo xtask bench`; expects a unified cgroup v2 mount and root.
+
+use berth_tests::bench::{Result, idle, rig::Rig, start, stats};
+use std::{path::PathBuf, process::ExitCode, time::Duration};
+
+struct Options {
+    berth: PathBuf,
+    stamp: PathBuf,
+    rounds: u32,
+    watch: Duration,
+    tier: String,
+    peer: bool,
+    json: Option<PathBuf>,
+}
+
+fn options() -> Result<Options> {
+    let mut found = Options {
+        berth: PathBuf::new(),
+        stamp: PathBuf::new(),
+        rounds: 50,
+        watch: Duration::from_secs(60),
+        tier: "native".to_owned(),
+        peer: false,
+        json: None,
+    };
+    let mut args = std::env::args().skip(1);
+    while let Some(arg) = args.next() {
+        let mut value = || args.next().ok_or_else(|| format!("{arg} needs a value"));
+        match arg.as_str() {
+            "--berth" => found.berth = value()?.into(),
+            "--stamp" => found.stamp = value()?.into(),
+            "--rounds" => found.rounds = value()?.parse()?,
+            "--watch" => found.watch = Duration::from_secs(value()?.parse()?),
+            "--tier" => found.tier = value()?,
+            "--json" => found.json = Some(value()?.into()),
+            "--peer" => found.peer = true,
+            _ => return Err(format!("unknown option {arg}").into()),
+        }
+    }
+    Ok(found)
+}
+
+fn run() -> Result {
+    let options = options()?;
+    let root = std::env::temp_dir().join(format!("berth-bench-{}", std::process::id()));
+    let rig = Rig::start(&options.berth, &options.stamp, &root)?;
+    let mut rows = Vec::new();
+    for case in &start::CASES {
+        rows.extend(start::measure(&rig, case, &options.stamp, &options.tier, options.rounds, options.peer)?);
+    }
+    rows.extend(idle::measure(&rig, &options.tier, options.watch)?);
+    drop(rig);
+    println!("{}", stats::HEADER);
+    rows.iter().for_each(|row| println!("{}", row.line()));
+    if let Some(file) = options.json {
+        let rows: Vec<_> = rows.iter().map(stats::Row::json).collect();
+        std::fs::write(file, serde_json::to_vec_pretty(&serde_json::json!({ "rows": rows }))?)?;
+    }
+    std::fs::remove_dir_all(root)?;
+    Ok(())
+}
+
+fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("bench: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}

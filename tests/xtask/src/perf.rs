@@ -1,0 +1,148 @@
+//! `cargo xtask bench`: figures of this machine and of the guests, with a peer where one can be had fairly.
+//! The measuring itself is `tests/src/bench`; here it is built, carried to its place and its table merged.
+
+use crate::{
+    apt,
+    arch::Arch,
+    compile,
+    guest::qemu,
+    sh::{self, Result, cmd},
+    vm,
+};
+use serde_json::{Value, json};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+/// Mounts a unified cgroup hierarchy for this process alone: no controllers where the host has them in v1.
+const INSIDE: &str = "mount -t cgroup2 none /sys/fs/cgroup && exec \"$@\"";
+/// Marks the lines of JSON on a guest's console.
+const JSON_MARK: &str = "bench-json:";
+
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// Rounds of each start
+    #[arg(long, default_value_t = 100)]
+    rounds: u32,
+    /// Seconds of idling that are watched
+    #[arg(long, default_value_t = 60)]
+    watch: u32,
+    /// Only this machine, no guests
+    #[arg(long)]
+    native: bool,
+    /// Write the rows as JSON
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+}
+
+impl Args {
+    /// As few rounds as show that it works.
+    pub(crate) fn smoke() -> Self {
+        Self { rounds: 3, watch: 2, native: true, json: None }
+    }
+}
+
+pub(crate) fn run(args: &Args) -> Result {
+    apt::ensure(&["crun", "util-linux", "binutils"])?;
+    let mut rows = native(args)?;
+    if !args.native {
+        for arch in Arch::ALL {
+            rows.extend(guest(args, arch)?);
+        }
+        for arch in [Arch::Aarch64, Arch::X86_64] {
+            rows.push(size(arch)?);
+        }
+    }
+    if let Some(file) = &args.json {
+        fs::write(file, serde_json::to_vec_pretty(&json!({ "rows": rows }))?)?;
+    }
+    Ok(())
+}
+
+/// The programs for `arch`: berth, bench and stamp.
+fn programs(arch: Arch) -> Result<[PathBuf; 3]> {
+    let berth = compile::binary(arch, "release")?;
+    compile::build(arch, "release", &["--package", "berth-tests", "--bin", "bench"])?;
+    compile::build(arch, "release", &["--package", "berth-test-programs"])?;
+    let dir = compile::out_dir(arch, "release");
+    Ok([berth, dir.join("bench"), dir.join("stamp")])
+}
+
+fn native(args: &Args) -> Result<Vec<Value>> {
+    let [berth, bench, stamp] = programs(Arch::host())?;
+    let json = qemu::scratch(Arch::host(), "bench.json")?;
+    let mut command = cmd("unshare", ["-m", "sh", "-c", INSIDE, "sh"]);
+    command
+        .arg(bench)
+        .arg("--berth")
+        .arg(berth)
+        .arg("--stamp")
+        .arg(stamp)
+        .arg("--json")
+        .arg(&json)
+        .arg("--peer");
+    command.args([
+        "--tier",
+        "native",
+        "--rounds",
+        &args.rounds.to_string(),
+        "--watch",
+        &args.watch.to_string(),
+    ]);
+    sh::run(&mut command)?;
+    rows(&fs::read_to_string(json)?)
+}
+
+/// In a guest of `arch`, where all controllers are: fewer rounds, for it is emulated, and no peer.
+fn guest(args: &Args, arch: Arch) -> Result<Vec<Value>> {
+    let [_, bench, stamp] = programs(arch)?;
+    let script = qemu::scratch(arch, "bench.sh")?;
+    let (rounds, watch) = (args.rounds.min(30), args.watch);
+    fs::write(
+        &script,
+        format!(
+            "#!/bin/sh\n/put/bench --berth /usr/bin/berth --stamp /put/stamp --tier guest-{arch} --rounds {rounds} \
+             --watch {watch} --json /tmp/rows || exit 1\nsed 's/^/{JSON_MARK}/' /tmp/rows\n"
+        ),
+    )?;
+    let put = |file: &Path, to: &str| format!("{}:{to}", file.display());
+    let vm = vm::Args {
+        arch,
+        manifest: Vec::new(),
+        image: Vec::new(),
+        put: vec![put(&bench, "/put/bench"), put(&stamp, "/put/stamp")],
+        script: Some(script.clone()),
+        interactive: false,
+        keep_disk: None,
+        no_start: true,
+        memory: 768,
+        forward: Vec::new(),
+        profile: "release".to_owned(),
+    };
+    let mut json = String::new();
+    let status = vm::run(&vm, |line| match line.strip_prefix(JSON_MARK) {
+        Some(part) => json.push_str(part),
+        None => qemu::stream(line),
+    })?;
+    if status != 0 {
+        return Err(format!("the bench in the {arch} guest ended with {status}").into());
+    }
+    rows(&json)
+}
+
+fn rows(text: &str) -> Result<Vec<Value>> {
+    let value: Value = serde_json::from_str(text)?;
+    Ok(value["rows"].as_array().cloned().unwrap_or_default())
+}
+
+/// The release binary as packaging ships it: stripped.
+fn size(arch: Arch) -> Result<Value> {
+    let binary = compile::binary(arch, "release")?;
+    let stripped = qemu::scratch(arch, "berth.stripped")?;
+    let strip = if arch == Arch::host() { "strip".to_owned() } else { format!("{}-strip", arch.triplet()) };
+    sh::run(cmd(&strip, ["-o"]).arg(&stripped).arg(&binary))?;
+    let mib = fs::metadata(&stripped)?.len() as f64 / f64::from(1 << 20);
+    println!("binary-size            {arch:<7} MiB {mib:>9.2}");
+    Ok(json!({ "name": "binary-size", "tier": arch.name(), "unit": "MiB", "p50": mib }))
+}
