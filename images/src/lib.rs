@@ -1,1 +1,20 @@
-//! Placeholder.
+//! Images for Berth: references, OCI layouts and archives, a verified store, unpacking. Blocking code without
+//! threads of its own, to be called from any thread. It never talks to a network, never trusts content before
+//! its digest was checked, and never writes outside the store's directory.
+
+pub mod build;
+mod digest;
+mod error;
+mod image;
+pub mod limits;
+mod platform;
+pub mod reference;
+mod store;
+
+pub use digest::Digest;
+pub use error::{Error, ErrorKind};
+pub use image::{Image, ImageConfig, ImageSummary};
+pub use limits::Limits;
+pub use platform::Platform;
+pub use reference::Reference;
+pub use store::{RecoveryReport, Store, StoreConfig};
