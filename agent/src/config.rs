@@ -177,7 +177,7 @@ mod tests {
 
     #[test]
     fn the_documented_form_reads_back_as_the_same() {
-        let config = Config { max_pods: 7, hostname_override: "a: b # c".into(), ..Config::default() };
+        let config = Config { max_pods: 7, api_socket_group: "a: b # c".into(), ..Config::default() };
         let text = config.documented();
         assert_eq!(parse(Path::new("x"), &text).unwrap(), config);
         assert!(text.contains("# Pods that may run at one time; 1 to 256.\nmaxPods: 7\n"), "{text}");

@@ -1,5 +1,7 @@
 //! The main loop: gathers news, lets the core decide, has the plan carried out. Decides nothing itself.
 
+pub(crate) mod sys;
+
 use std::{path::PathBuf, process::ExitCode};
 
 /// What `berth agent` was called with.

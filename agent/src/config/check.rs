@@ -45,17 +45,12 @@ pub(crate) fn parse(file: &Path, text: &str) -> Result<Config, ConfigError> {
     if text.lines().all(|line| line.trim().is_empty() || line.trim_start().starts_with('#')) {
         return Ok(Config::default());
     }
-    let unknown = unknown_keys(text);
+    let tree: serde_yaml::Value = serde_yaml::from_str(text).map_err(|e| fault(vec![located(&e)]))?;
+    let unknown = unknown_keys(&tree, text);
     if !unknown.is_empty() {
         return Err(fault(unknown));
     }
-    let config: Config = serde_yaml::from_str(text).map_err(|e| {
-        let (line, column) = e.location().map_or((0, 0), |at| (at.line(), at.column()));
-        let what = e.to_string();
-        // The parser repeats the place at the end of its sentence.
-        let what = what.split(" at line ").next().unwrap_or_default();
-        fault(vec![(line, column, what.to_owned())])
-    })?;
+    let config: Config = serde_yaml::from_str(text).map_err(|e| fault(vec![located(&e)]))?;
     let ranges = out_of_range(&config);
     if ranges.is_empty() {
         return Ok(config);
@@ -65,9 +60,17 @@ pub(crate) fn parse(file: &Path, text: &str) -> Result<Config, ConfigError> {
     ))
 }
 
+/// A fault of the YAML reader.
+fn located(e: &serde_yaml::Error) -> (usize, usize, String) {
+    let (line, column) = e.location().map_or((0, 0), |at| (at.line(), at.column()));
+    let what = e.to_string();
+    // The reader repeats the place at the end of its sentence.
+    (line, column, what.split(" at line ").next().unwrap_or_default().to_owned())
+}
+
 /// Keys at the top level that do not exist.
-fn unknown_keys(text: &str) -> Vec<(usize, usize, String)> {
-    let Ok(serde_yaml::Value::Mapping(map)) = serde_yaml::from_str(text) else {
+fn unknown_keys(tree: &serde_yaml::Value, text: &str) -> Vec<(usize, usize, String)> {
+    let serde_yaml::Value::Mapping(map) = tree else {
         return Vec::new(); // the typed reading says what is wrong
     };
     let known: Vec<String> = KEYS.iter().map(Key::name).collect();

@@ -1,7 +1,10 @@
 //! Values of the configuration as their owners write them: Go's durations, Kubernetes' byte counts, a path
 //! or a list of paths. Pure.
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
+use serde::{
+    Deserialize, Deserializer, Serialize, Serializer,
+    de::{self, SeqAccess, Visitor},
+};
 use std::{fmt, path::PathBuf, time::Duration};
 
 /// A length of time, written as Go writes it: `90s`, `1m30s`, `1h`, `250ms`.
@@ -113,33 +116,37 @@ impl fmt::Display for Bytes {
     }
 }
 
-/// A value written as text, or as a bare number where that has a meaning.
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum TextOrNumber {
-    Text(String),
-    Number(u64),
+/// Reads a scalar, text or bare number, through `parse`. Not `#[serde(untagged)]`: that loses the place.
+struct Scalar<T> {
+    expected: &'static str,
+    parse: fn(&str) -> Result<T, String>,
+}
+
+impl<T> Visitor<'_> for Scalar<T> {
+    type Value = T;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.expected)
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<T, E> {
+        (self.parse)(text).map_err(E::custom)
+    }
+
+    fn visit_u64<E: de::Error>(self, number: u64) -> Result<T, E> {
+        (self.parse)(&number.to_string()).map_err(E::custom)
+    }
 }
 
 impl<'de> Deserialize<'de> for Bytes {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        match TextOrNumber::deserialize(from)
-            .map_err(|_| D::Error::custom("expected a byte count such as 10Mi"))?
-        {
-            TextOrNumber::Text(text) => Self::parse(&text).map_err(D::Error::custom),
-            TextOrNumber::Number(n) => Ok(Self(n)),
-        }
+        from.deserialize_any(Scalar { expected: "a byte count such as 10Mi", parse: Self::parse })
     }
 }
 
 impl<'de> Deserialize<'de> for Period {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        let text = match TextOrNumber::deserialize(from) {
-            Ok(TextOrNumber::Text(text)) => text,
-            Ok(TextOrNumber::Number(n)) => n.to_string(),
-            Err(_) => return Err(D::Error::custom("expected a duration such as 90s")),
-        };
-        Self::parse(&text).map_err(D::Error::custom)
+        from.deserialize_any(Scalar { expected: "a duration such as 90s", parse: Self::parse })
     }
 }
 
@@ -168,20 +175,29 @@ impl<const N: usize> From<[&str; N]> for PathList {
 
 impl<'de> Deserialize<'de> for PathList {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        #[derive(Deserialize)]
-        #[serde(untagged)]
-        enum OneOrMany {
-            One(PathBuf),
-            Many(Vec<PathBuf>),
+        from.deserialize_any(OneOrMany)
+    }
+}
+
+struct OneOrMany;
+
+impl<'de> Visitor<'de> for OneOrMany {
+    type Value = PathList;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a path or a list of paths")
+    }
+
+    fn visit_str<E: de::Error>(self, path: &str) -> Result<PathList, E> {
+        Ok(PathList(vec![path.into()]))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<PathList, A::Error> {
+        let mut paths = Vec::new();
+        while let Some(path) = list.next_element()? {
+            paths.push(path);
         }
-        Ok(
-            match OneOrMany::deserialize(from)
-                .map_err(|_| D::Error::custom("expected a path or a list of paths"))?
-            {
-                OneOrMany::One(path) => Self(vec![path]),
-                OneOrMany::Many(paths) => Self(paths),
-            },
-        )
+        Ok(PathList(paths))
     }
 }
 

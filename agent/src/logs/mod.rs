@@ -1,1 +1,127 @@
-//! Logs.
+//! The containers' logs: from the pipes that the keeper holds into CRI log files below /var/log/pods, each
+//! line exactly once however often the agent is killed. Never reads a log file, never talks to a container.
+
+mod file;
+mod format;
+mod journal;
+mod pump;
+mod rotation;
+mod sys;
+mod task;
+#[cfg(test)]
+mod tests;
+
+use berth_core::{ids::ContainerId, time::Wall};
+use format::StreamKind;
+use nix::time::{ClockId, clock_gettime};
+use pump::{Calm, Limits, Pump, Scratch, Stream};
+use std::{
+    collections::HashMap,
+    io,
+    os::fd::OwnedFd,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex},
+};
+use tokio::sync::oneshot;
+
+/// Descriptors that come with a container: see `berth_keeper::protocol::LogFds`.
+const LOG_FDS: usize = 6;
+
+/// Where one run of a container logs to.
+#[derive(Debug, Clone)]
+pub(crate) struct Place {
+    /// `…/<container>/<n>.log`.
+    pub(crate) log: PathBuf,
+    /// The pump's journal, on tmpfs.
+    pub(crate) journal: PathBuf,
+    /// The run's number.
+    pub(crate) attempt: u32,
+}
+
+/// All pumps of this agent.
+#[derive(Debug)]
+pub(crate) struct Logs {
+    scratch: Arc<Mutex<Scratch>>,
+    limits: Limits,
+    /// To tell a pump that its container is dead.
+    pumps: HashMap<ContainerId, oneshot::Sender<oneshot::Sender<()>>>,
+}
+
+impl Logs {
+    /// # Errors
+    /// When no pipe can be made.
+    pub(crate) fn new(config: &crate::config::Config) -> io::Result<Self> {
+        Ok(Self {
+            scratch: Arc::new(Mutex::new(Scratch::new()?)),
+            limits: Limits {
+                size_max_bytes: config.container_log_max_size.0,
+                files_max: config.container_log_max_files,
+                total_max_bytes: config.container_log_total_size.0,
+                pods_dir: config.log_directory.join("pods"),
+            },
+            pumps: HashMap::new(),
+        })
+    }
+
+    /// Begins to follow a container's output, going on exactly where another agent was stopped. Must be
+    /// called within the runtime.
+    ///
+    /// # Errors
+    /// When the descriptors are not those of a container, or file or journal cannot be opened: the
+    /// container's output stays in its pipes then.
+    pub(crate) fn attach(&mut self, id: &ContainerId, place: &Place, fds: Vec<OwnedFd>) -> io::Result<()> {
+        if self.pumps.contains_key(id) {
+            return Ok(());
+        }
+        if let Some(dir) = place.log.parent() {
+            rotation::prune_attempts(dir, place.attempt);
+        }
+        let pump = Pump::open(streams(fds)?, &place.log, &place.journal, self.limits.clone(), Calm)?;
+        let (finish, finished) = oneshot::channel();
+        self.pumps.insert(id.clone(), finish);
+        tokio::spawn(task::run(pump, Arc::clone(&self.scratch), finished));
+        Ok(())
+    }
+
+    /// Takes what is left in the pipes of a dead container; the answer comes when it is in the file. None
+    /// when the container is not followed.
+    pub(crate) fn finish(&mut self, id: &ContainerId) -> Option<oneshot::Receiver<()>> {
+        let (done, answer) = oneshot::channel();
+        self.pumps.remove(id)?.send(done).ok()?;
+        Some(answer)
+    }
+}
+
+fn streams(fds: Vec<OwnedFd>) -> io::Result<[Stream; 2]> {
+    let count = fds.len();
+    let fds: [OwnedFd; LOG_FDS] = fds.try_into().map_err(|_| {
+        io::Error::new(io::ErrorKind::InvalidData, format!("the keeper gave {count} log descriptors, not {LOG_FDS}"))
+    })?;
+    let [out, err, out_read, out_write, err_read, err_write] = fds;
+    let stream = |kind, source, stage_read, stage_write| Stream { kind, source: Arc::new(source), stage_read, stage_write };
+    Ok([
+        stream(StreamKind::Stdout, out, out_read, out_write),
+        stream(StreamKind::Stderr, err, err_read, err_write),
+    ])
+}
+
+/// The wall clock; 1970 if it cannot be read.
+fn now() -> Wall {
+    let time = clock_gettime(ClockId::CLOCK_REALTIME).unwrap_or(nix::sys::time::TimeSpec::new(0, 0));
+    let (secs, nanos) = (u64::try_from(time.tv_sec()).unwrap_or(0), u64::try_from(time.tv_nsec()).unwrap_or(0));
+    Wall(secs.saturating_mul(berth_core::time::NS_PER_S).saturating_add(nanos))
+}
+
+/// The symlink that log collectors look for: `<log dir>/containers/<pod>_<ns>_<container>-<id>.log`.
+pub(crate) fn link_name(pod: &str, namespace: &str, container: &str, id: &ContainerId) -> String {
+    let suffix = format!("-{id}.log");
+    let mut name = format!("{pod}_{namespace}_{container}");
+    // A file name has 255 bytes; all parts are ASCII.
+    name.truncate(255 - suffix.len());
+    name + &suffix
+}
+
+/// For tests and callers alike: where the pods' logs are.
+pub(crate) fn pod_dir(log_dir: &Path, namespace: &str, pod: &str, uid: &str) -> PathBuf {
+    log_dir.join("pods").join(format!("{namespace}_{pod}_{uid}"))
+}
