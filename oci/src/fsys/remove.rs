@@ -78,22 +78,16 @@ fn remove_entry(dir: &Dir, name: &CStr, top: Option<&mut Top<'_>>) -> std::resul
     }
 }
 
-/// Empties the topmost directory, again and again while deep ones were moved into it.
+/// Empties the topmost directory; those that lie too deep are moved into it meanwhile.
 fn empty_top(dir: &mut Dir) -> std::result::Result<(), Errno> {
-    let mut moved = 0;
-    loop {
-        let before = moved;
-        let anchor = Dir::from_fd(nix::unistd::dup(dir.as_raw_fd())?)?;
-        empty(dir, &mut Top { dir: &anchor, depth: 0, moved: &mut moved })?;
-        if moved == before {
-            return Ok(());
-        }
-    }
+    let anchor = Dir::from_fd(nix::unistd::dup(dir.as_raw_fd())?)?;
+    empty(dir, &mut Top { dir: &anchor, depth: 0, moved: &mut 0 })
 }
 
 fn empty(dir: &mut Dir, top: &mut Top<'_>) -> std::result::Result<(), Errno> {
-    for _ in 0..PASSES_MAX {
-        let mut seen = false;
+    let mut passes = 0;
+    while passes < PASSES_MAX {
+        let (mut seen, moved) = (false, *top.moved);
         // A listing is not changed by what is removed behind it; what it misses the next pass finds.
         let names: Vec<(CString, Option<Type>)> = dir
             .iter()
@@ -112,6 +106,8 @@ fn empty(dir: &mut Dir, top: &mut Top<'_>) -> std::result::Result<(), Errno> {
         if !seen {
             return Ok(());
         }
+        // What was moved here by this pass makes another worthwhile; there is an end to how deep a tree is.
+        passes += usize::from(*top.moved == moved);
     }
     Err(Errno::ENOTEMPTY)
 }

@@ -1,0 +1,107 @@
+//! The text of /etc/resolv.conf: read from the node's, held to what resolvers take. Pure.
+
+/// Name servers; a C library looks at no more.
+const NAMESERVERS_MAX: usize = 3;
+/// Search domains.
+const SEARCHES_MAX: usize = 32;
+/// Bytes of all search domains with a space between.
+const SEARCH_LEN_MAX_BYTES: usize = 2048;
+
+/// What a resolver is told.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(super) struct Resolver {
+    nameservers: Vec<String>,
+    searches: Vec<String>,
+    options: Vec<String>,
+}
+
+impl Resolver {
+    /// For a node that is configured to have no file: a resolver on the loopback, or none.
+    pub(super) fn local() -> Self {
+        let owned = |list: &[&str]| list.iter().map(|&text| text.to_owned()).collect();
+        Self { nameservers: owned(&["127.0.0.1", "::1"]), searches: owned(&["."]), options: Vec::new() }
+    }
+
+    /// Of the last `search` line only, as resolvers do; `options` of all lines.
+    pub(super) fn parse(text: &str) -> Self {
+        let mut resolver = Self::default();
+        for line in text.lines() {
+            let mut words = line.split_whitespace();
+            match words.next() {
+                Some("nameserver") => resolver.nameservers.extend(words.next().map(str::to_owned)),
+                Some("search" | "domain") => resolver.searches = words.map(domain).collect(),
+                Some("options") => {
+                    for option in words {
+                        if !resolver.options.iter().any(|known| known == option) {
+                            resolver.options.push(option.to_owned());
+                        }
+                    }
+                }
+                // Comments (`#`, `;`), `sortlist`, and whatever else no pod is promised.
+                _ => {}
+            }
+        }
+        resolver
+    }
+
+    pub(super) fn render(&self) -> String {
+        let mut text = String::new();
+        let searches = self.searches_within_limits();
+        if !searches.is_empty() {
+            text += &format!("search {}\n", searches.join(" "));
+        }
+        for server in self.nameservers.iter().take(NAMESERVERS_MAX) {
+            text += &format!("nameserver {server}\n");
+        }
+        if !self.options.is_empty() {
+            text += &format!("options {}\n", self.options.join(" "));
+        }
+        text
+    }
+
+    fn searches_within_limits(&self) -> Vec<&str> {
+        let mut len = 0;
+        let fits = |domain: &&str| {
+            len += domain.len() + 1;
+            len - 1 <= SEARCH_LEN_MAX_BYTES
+        };
+        self.searches.iter().map(String::as_str).take(SEARCHES_MAX).take_while(fits).collect()
+    }
+}
+
+/// Without the dot at its end, which a search list does not need; the root stays.
+fn domain(name: &str) -> String {
+    if name == "." { name.to_owned() } else { name.strip_suffix('.').unwrap_or(name).to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_nodes_file_is_understood_as_resolvers_do() {
+        let text = "# a comment\n; another\nsearch old.example\nnameserver 10.0.0.1\n\
+            nameserver\t10.0.0.2 # trailing\nsearch a.example. b.example .\n\
+            options ndots:2 timeout:1\noptions timeout:1 rotate\nsortlist 10.0.0.0\n";
+        assert_eq!(
+            Resolver::parse(text).render(),
+            "search a.example b.example .\nnameserver 10.0.0.1\nnameserver 10.0.0.2\n\
+             options ndots:2 timeout:1 rotate\n"
+        );
+        assert_eq!(Resolver::parse("").render(), "");
+        assert_eq!(Resolver::local().render(), "search .\nnameserver 127.0.0.1\nnameserver ::1\n");
+    }
+
+    #[test]
+    fn what_resolvers_do_not_take_is_left_out() {
+        let servers: String = (1..6).map(|n| format!("nameserver 10.0.0.{n}\n")).collect();
+        assert_eq!(Resolver::parse(&servers).render().lines().count(), NAMESERVERS_MAX);
+        let searched = |names: Vec<String>| {
+            let text = Resolver::parse(&format!("search {}", names.join(" "))).render();
+            text.split_whitespace().skip(1).count()
+        };
+        assert_eq!(searched((0..40).map(|n| format!("d{n}")).collect()), SEARCHES_MAX);
+        // 8 × 255 + 7 spaces = 2047 fit, a ninth does not.
+        assert_eq!(searched((0..10).map(|_| "d".repeat(255)).collect()), 8);
+    }
+}
