@@ -43,8 +43,8 @@ pub(crate) fn run(args: &Args) -> Result {
     }
     suite::ensure_deny()?;
     // The advisory database is not in a package registry; where it cannot be reached the other checks stand alone.
-    let offline = ["deny", "--offline", "check", "licenses", "bans", "sources"];
-    sh::run(sh::cargo().args(offline))
+    let checks = ["deny", "--locked", "check", "licenses", "bans", "sources"];
+    sh::run(sh::cargo().args(checks))
 }
 
 fn tracked() -> Result<Vec<String>> {
