@@ -20,8 +20,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// Bytes in a record. A manifest is far smaller; a longer file is not ours.
-pub const RECORD_LEN_MAX_BYTES: u64 = 4 * 1024 * 1024;
+/// Bytes in a record: more than the largest manifest makes; a longer file is not ours.
+pub const RECORD_LEN_MAX_BYTES: u64 = 64 * 1024 * 1024;
 
 /// A container's record as it lies on tmpfs: what the core wants to know and what its removal needs.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

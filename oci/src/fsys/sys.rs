@@ -74,5 +74,13 @@ pub(crate) fn is_opaque(dir: &impl AsRawFd) -> bool {
     len == 1 && value[0] == b'y'
 }
 
+/// Marks a directory opaque, to test [`is_opaque`]; false where the file system takes no such mark.
+#[cfg(test)]
+pub(crate) fn set_opaque(dir: &impl AsRawFd) -> bool {
+    let name = c"trusted.overlay.opaque";
+    // SAFETY: the name ends in 0, the value is one byte that lives until the call returns.
+    unsafe { libc::fsetxattr(dir.as_raw_fd(), name.as_ptr(), c"y".as_ptr().cast(), 1, 0) == 0 }
+}
+
 /// Flags of a `*at` call that must not follow a link.
 pub(crate) const NOFOLLOW: AtFlags = AtFlags::AT_SYMLINK_NOFOLLOW;

@@ -1,1 +1,50 @@
-//! To come.
+//! The pod's volumes: made with the sandbox, found again by the containers' mounts.
+
+mod empty_dir;
+mod fs_group;
+mod host_path;
+pub(crate) mod subpath;
+
+use crate::{
+    error::{Error, Result},
+    node::NodeFacts,
+    paths::Roots,
+};
+use berth_core::manifest::{DesiredPod, types::Volume};
+use std::path::PathBuf;
+
+/// Makes all volumes of the pod. `first` says that no container of the pod can have run in them since the
+/// boot: then fsGroup is applied.
+pub(crate) fn create(roots: &Roots, node: &NodeFacts, pod: &DesiredPod, first: bool) -> Result<()> {
+    for volume in &pod.pod.spec.volumes {
+        match &volume.host_path {
+            // Neither owner nor mode of what is the node's own is ever changed.
+            Some(host_path) => host_path::check(host_path).map_err(|message| named(volume, message))?,
+            None => {
+                let dir = empty_dir::create(roots, node, pod, volume)?;
+                if let Some(gid) = pod.pod.spec.security_context.fs_group.filter(|_| first) {
+                    fs_group::apply(&dir, gid).map_err(|error| named(volume, error.to_string()))?;
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Where a volume lies on the node.
+///
+/// # Errors
+/// [`Error::Config`]: the pod has no such volume.
+pub fn source(roots: &Roots, pod: &DesiredPod, name: &str) -> Result<PathBuf> {
+    let volume = pod.pod.spec.volumes.iter().find(|volume| volume.name == name);
+    let volume = volume.ok_or_else(|| Error::Config(format!("pod {} has no volume {name:?}", pod.key)))?;
+    Ok(match &volume.host_path {
+        Some(host_path) => PathBuf::from(&host_path.path),
+        None if empty_dir::in_memory(volume) => roots.pod_memory_volume(&pod.uid, name),
+        None => roots.pod_disk_volume(&pod.uid, name),
+    })
+}
+
+fn named(volume: &Volume, message: String) -> Error {
+    Error::Volume { volume: volume.name.clone(), message }
+}
