@@ -25,6 +25,10 @@ pub const MESSAGE_LEN_MAX: usize = 2048;
 /// Descriptors beside a datagram.
 pub const FDS_MAX: usize = 6;
 
+/// The `op` of an answer whose asker is dead: a create outlives the agent that asked for it, and the next
+/// agent numbers its requests anew. No agent may choose it.
+pub const NOBODY: u64 = 0;
+
 /// A container's or exec session's id.
 pub type Id = String<ID_LEN_MAX>;
 /// A path.
@@ -128,7 +132,7 @@ pub enum Notice {
     ListEnd,
     /// A create or exec succeeded. For a create, descriptors beside it: see [`LogFds`].
     Started {
-        /// Of the request.
+        /// Of the request, or [`NOBODY`] if an agent that has died since had asked.
         op: u64,
         /// Container or session.
         id: Id,
@@ -139,8 +143,11 @@ pub enum Notice {
     },
     /// A request failed. After a failed create the slot is gone.
     Failed {
-        /// Of the request.
+        /// Of the request, or [`NOBODY`] if an agent that has died since had asked.
         op: u64,
+        /// Container or session, so that an agent can place the failure of a create that its predecessor
+        /// asked for; empty where the request had none.
+        id: Id,
         /// Kind of failure.
         class: FailClass,
         /// For people.

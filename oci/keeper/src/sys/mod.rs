@@ -1,0 +1,3 @@
+//! Raw system calls: the only place in this package with `unsafe`. Nothing here decides anything.
+
+pub(crate) mod socket;
