@@ -3,6 +3,7 @@
 //! its digest was checked, and never writes outside the store's directory.
 
 pub mod build;
+mod compress;
 mod digest;
 mod error;
 mod image;
@@ -10,6 +11,8 @@ pub mod limits;
 mod platform;
 pub mod reference;
 mod store;
+mod sys;
+mod tarstream;
 
 pub use digest::Digest;
 pub use error::{Error, ErrorKind};

@@ -296,3 +296,8 @@ pub fn write_docker_archive(
 fn strings<S: Into<String>>(words: impl IntoIterator<Item = S>) -> Value {
     Value::Array(words.into_iter().map(|w| Value::String(w.into())).collect())
 }
+
+/// The tar stream of `entries`, as a layer would hold it.
+pub fn entry_tar(entries: &[Entry]) -> Vec<u8> {
+    entry::tar(entries)
+}
