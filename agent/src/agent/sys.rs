@@ -1,10 +1,6 @@
 //! The raw calls of the agent.
 
-use std::{
-    io,
-    os::fd::OwnedFd,
-    sync::Arc,
-};
+use std::{io, os::fd::OwnedFd, sync::Arc};
 use tokio::io::{Interest, unix::AsyncFd};
 
 /// Has the runtime tell when `fd` can be read from or written to. Must be called within the runtime.

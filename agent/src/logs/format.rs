@@ -99,7 +99,9 @@ mod tests {
     #[test]
     fn long_lines_are_cut_and_the_last_piece_closes_them() {
         let max = TEXT_LEN_MAX_BYTES;
-        for (len, flags) in [(max - 1, "F"), (max, "F"), (max + 1, "PF"), (2 * max, "PF"), (2 * max + 1, "PPF")] {
+        for (len, flags) in
+            [(max - 1, "F"), (max, "F"), (max + 1, "PF"), (2 * max, "PF"), (2 * max + 1, "PPF")]
+        {
             let line = "x".repeat(len) + "\n";
             let (text, used) = format(line.as_bytes(), Tail::Keep);
             let got: String = text.lines().map(|record| &record[9..10]).collect();

@@ -95,10 +95,18 @@ impl Logs {
 fn streams(fds: Vec<OwnedFd>) -> io::Result<[Stream; 2]> {
     let count = fds.len();
     let fds: [OwnedFd; LOG_FDS] = fds.try_into().map_err(|_| {
-        io::Error::new(io::ErrorKind::InvalidData, format!("the keeper gave {count} log descriptors, not {LOG_FDS}"))
+        io::Error::new(
+            io::ErrorKind::InvalidData,
+            format!("the keeper gave {count} log descriptors, not {LOG_FDS}"),
+        )
     })?;
     let [out, err, out_read, out_write, err_read, err_write] = fds;
-    let stream = |kind, source, stage_read, stage_write| Stream { kind, source: Arc::new(source), stage_read, stage_write };
+    let stream = |kind, source, stage_read, stage_write| Stream {
+        kind,
+        source: Arc::new(source),
+        stage_read,
+        stage_write,
+    };
     Ok([
         stream(StreamKind::Stdout, out, out_read, out_write),
         stream(StreamKind::Stderr, err, err_read, err_write),
@@ -108,7 +116,8 @@ fn streams(fds: Vec<OwnedFd>) -> io::Result<[Stream; 2]> {
 /// The wall clock; 1970 if it cannot be read.
 fn now() -> Wall {
     let time = clock_gettime(ClockId::CLOCK_REALTIME).unwrap_or(nix::sys::time::TimeSpec::new(0, 0));
-    let (secs, nanos) = (u64::try_from(time.tv_sec()).unwrap_or(0), u64::try_from(time.tv_nsec()).unwrap_or(0));
+    let (secs, nanos) =
+        (u64::try_from(time.tv_sec()).unwrap_or(0), u64::try_from(time.tv_nsec()).unwrap_or(0));
     Wall(secs.saturating_mul(berth_core::time::NS_PER_S).saturating_add(nanos))
 }
 

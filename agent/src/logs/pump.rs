@@ -133,7 +133,13 @@ impl<C: Chaos> Pump<C> {
     ///
     /// # Errors
     /// Of the system calls.
-    pub(super) fn open(streams: [Stream; 2], log: &Path, journal: &Path, limits: Limits, chaos: C) -> io::Result<Self> {
+    pub(super) fn open(
+        streams: [Stream; 2],
+        log: &Path,
+        journal: &Path,
+        limits: Limits,
+        chaos: C,
+    ) -> io::Result<Self> {
         let mut log = LogFile::open(log)?;
         let (journal, note) = Journal::open(journal)?;
         match note {
@@ -191,7 +197,13 @@ impl<C: Chaos> Pump<C> {
     }
 
     /// Makes the records durable in the sense of a kill: into the file, then out of staging.
-    fn commit(&mut self, kind: StreamKind, staged: usize, used: usize, scratch: &mut Scratch) -> io::Result<()> {
+    fn commit(
+        &mut self,
+        kind: StreamKind,
+        staged: usize,
+        used: usize,
+        scratch: &mut Scratch,
+    ) -> io::Result<()> {
         let mut extent = self.log.extent()?;
         if extent.size > 0 && extent.size + scratch.records.len() as u64 > self.limits.size_max_bytes {
             self.rotate();
@@ -220,9 +232,16 @@ impl<C: Chaos> Pump<C> {
 
     /// The file system refused. Rotated files give way once; then the batch is dropped and counted, for a
     /// full disk must not stop the container.
-    fn append_again(&mut self, why: &io::Error, to: super::file::Extent, used: usize, scratch: &Scratch) -> io::Result<()> {
+    fn append_again(
+        &mut self,
+        why: &io::Error,
+        to: super::file::Extent,
+        used: usize,
+        scratch: &Scratch,
+    ) -> io::Result<()> {
         self.log.cut_back(to)?;
-        if rotation::enforce_total(&self.limits.pods_dir, 0) > 0 && self.log.append(&scratch.records).is_ok() {
+        if rotation::enforce_total(&self.limits.pods_dir, 0) > 0 && self.log.append(&scratch.records).is_ok()
+        {
             return Ok(());
         }
         self.log.cut_back(to)?;

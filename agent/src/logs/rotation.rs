@@ -45,7 +45,9 @@ pub(super) fn next_name(path: &Path, rotated: &[PathBuf], stamp_s: u64) -> PathB
     (stamp_s..stamp_s + 3600)
         .map(named)
         .find(|name| newest.is_none_or(|newest| name > newest))
-        .unwrap_or_else(|| newest.map_or_else(|| named(stamp_s), |newest| PathBuf::from(format!("{}x", newest.display()))))
+        .unwrap_or_else(|| {
+            newest.map_or_else(|| named(stamp_s), |newest| PathBuf::from(format!("{}x", newest.display())))
+        })
 }
 
 /// Removes logs of runs older than the one before `attempt`: that one is for `logs --previous`.
@@ -53,7 +55,8 @@ pub(super) fn prune_attempts(dir: &Path, attempt: u32) {
     let Ok(entries) = fs::read_dir(dir) else { return };
     for entry in entries.filter_map(Result::ok) {
         let name = entry.file_name();
-        let number = name.to_str().and_then(|name| name.split_once(".log")).and_then(|(n, _)| n.parse::<u32>().ok());
+        let number =
+            name.to_str().and_then(|name| name.split_once(".log")).and_then(|(n, _)| n.parse::<u32>().ok());
         if number.is_some_and(|n| n.saturating_add(1) < attempt) {
             let _ = fs::remove_file(entry.path());
         }
@@ -123,8 +126,10 @@ mod tests {
             fs::write(dir.path().join(name), "").unwrap();
         }
         prune_attempts(dir.path(), 3);
-        let mut left: Vec<String> =
-            fs::read_dir(dir.path()).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
+        let mut left: Vec<String> = fs::read_dir(dir.path())
+            .unwrap()
+            .map(|e| e.unwrap().file_name().into_string().unwrap())
+            .collect();
         left.sort_unstable();
         assert_eq!(left, ["2.log", "3.log", "notes.txt", "x.log"]);
     }

@@ -30,7 +30,11 @@ const LAST_TURNS_MAX: usize = 64;
 const KINDS: [StreamKind; 2] = [StreamKind::Stdout, StreamKind::Stderr];
 
 /// Runs until `finish` says that the container is dead; empties the pipes then, and answers.
-pub(super) async fn run(mut pump: Pump, scratch: Arc<Mutex<Scratch>>, mut finish: oneshot::Receiver<oneshot::Sender<()>>) {
+pub(super) async fn run(
+    mut pump: Pump,
+    scratch: Arc<Mutex<Scratch>>,
+    mut finish: oneshot::Receiver<oneshot::Sender<()>>,
+) {
     let done = match follow(&mut pump, &scratch, &mut finish).await {
         Ok(done) => done,
         Err(e) => {

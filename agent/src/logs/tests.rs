@@ -58,7 +58,8 @@ struct Pipes {
 
 impl Pipes {
     fn new() -> Self {
-        let pipe = || nix::unistd::pipe2(nix::fcntl::OFlag::O_NONBLOCK | nix::fcntl::OFlag::O_CLOEXEC).unwrap();
+        let pipe =
+            || nix::unistd::pipe2(nix::fcntl::OFlag::O_NONBLOCK | nix::fcntl::OFlag::O_CLOEXEC).unwrap();
         let ((out, out_w), (err, err_w), (a, b), (c, d)) = (pipe(), pipe(), pipe(), pipe());
         Self { ends: vec![out, err, a, b, c, d], writers: [Some(out_w.into()), Some(err_w.into())] }
     }
@@ -144,7 +145,12 @@ fn life(seed: u64) {
         }
         let got = read.get(kind.as_str()).cloned().unwrap_or_default();
         let at = got.iter().zip(&sent).position(|(a, b)| a != b);
-        assert!(got == sent || got == sent[..sent.len() - 1], "seed {seed} {kind:?}: {} of {} bytes, differ at {at:?}", got.len(), sent.len());
+        assert!(
+            got == sent || got == sent[..sent.len() - 1],
+            "seed {seed} {kind:?}: {} of {} bytes, differ at {at:?}",
+            got.len(),
+            sent.len()
+        );
     }
 }
 
@@ -189,7 +195,8 @@ fn writing_byte_by_byte_never_stalls() {
     let (log, journal) = (dir.path().join("0.log"), dir.path().join("journal"));
     let mut pipes = Pipes::new();
     let mut scratch = Scratch::new().unwrap();
-    let mut pump = Pump::open(pipes.streams(), &log, &journal, limits(dir.path()), super::pump::Calm).unwrap();
+    let mut pump =
+        Pump::open(pipes.streams(), &log, &journal, limits(dir.path()), super::pump::Calm).unwrap();
     // More writes without a line feed than a pipe has slots for.
     for _ in 0..500 {
         pipes.writers[0].as_mut().unwrap().write_all(b"y").unwrap();

@@ -1,1 +1,141 @@
-//! Source.
+//! The directory source: manifests in a few directories become the desired set. Hears of changes through
+//! inotify at once, and reads everything again now and then for what that cannot tell. Each look is a whole
+//! one; nothing depends on having heard every event. Never starts or stops anything.
+
+mod files;
+mod read;
+mod select;
+mod sys;
+#[cfg(test)]
+mod tests;
+mod trace;
+mod watch;
+
+use berth_core::{
+    event::DesiredSet,
+    manifest::{DesiredPod, Problem},
+};
+use files::Files;
+use select::Entry;
+use std::{path::PathBuf, time::Duration};
+use tokio::time::{Instant, sleep_until};
+use trace::Wanted;
+use watch::Watcher;
+
+/// Looks in a row while the directories change under the eyes; the events of the last one lead to the next.
+const LOOKS_MAX: usize = 4;
+
+/// What the source is told.
+#[derive(Debug, Clone)]
+pub(crate) struct Settings {
+    /// Directories and files; later ones override.
+    pub(crate) paths: Vec<PathBuf>,
+    /// The node's name.
+    pub(crate) node: String,
+    /// Time between looks that nothing called for.
+    pub(crate) rescan: Duration,
+}
+
+/// The directory source.
+#[derive(Debug)]
+pub(crate) struct Source {
+    settings: Settings,
+    /// None where the kernel gives no inotify: then there is only the rescan.
+    watcher: Option<Watcher>,
+    files: Files,
+    /// The manifests of each path when it could last be listed.
+    layers: Vec<Vec<Entry>>,
+    /// Problems of the directories themselves.
+    problems: Vec<Problem>,
+    started: bool,
+    next_rescan: Instant,
+}
+
+impl Source {
+    /// Must be called within the runtime. `recorded`: see [`Files::new`].
+    pub(crate) fn new(settings: Settings, recorded: Vec<DesiredPod>) -> Self {
+        let watcher = Watcher::new();
+        if let Err(error) = &watcher {
+            tracing::warn!(%error, "no inotify: changes of manifests are seen by the rescan only");
+        }
+        Self {
+            watcher: watcher.ok(),
+            files: Files::new(&settings.node, recorded),
+            layers: vec![Vec::new(); settings.paths.len()],
+            problems: Vec::new(),
+            started: false,
+            next_rescan: Instant::now() + settings.rescan,
+            settings,
+        }
+    }
+
+    /// Waits until a look is called for. Safe to be dropped and called again.
+    pub(crate) async fn changed(&mut self) {
+        let rescan = sleep_until(self.next_rescan);
+        let Some(watcher) = &mut self.watcher else {
+            return rescan.await;
+        };
+        let broken = tokio::select! {
+            heard = watcher.changed() => heard.err(),
+            () = rescan => None,
+        };
+        if let Some(error) = broken {
+            tracing::warn!(%error, "inotify is lost: changes of manifests are seen by the rescan only");
+            self.watcher = None;
+        }
+    }
+
+    /// Looks at everything. The desired set, if it is another one than before; the first look always tells.
+    pub(crate) fn look(&mut self) -> Option<DesiredSet> {
+        self.next_rescan = Instant::now() + self.settings.rescan;
+        let mut changed = !std::mem::replace(&mut self.started, true);
+        let mut table = std::collections::BTreeMap::new();
+        for _ in 0..LOOKS_MAX {
+            // What is heard from here on is about something that this look may not have seen.
+            if let Some(watcher) = &mut self.watcher {
+                let _ = watcher.forget();
+            }
+            let (wanted, mut problems) = self.survey();
+            let set = self.watcher.as_mut().map(|watcher| watcher.set(wanted)).unwrap_or_default();
+            if let Some(why) = set.unwatched {
+                let rescan_s = self.settings.rescan.as_secs();
+                let advice = format!(
+                    "{why}; changes are seen every {rescan_s} s only (see fs.inotify.max_user_watches)"
+                );
+                problems.push(files::whole("", advice));
+            }
+            table = select::effective(&self.layers);
+            changed |= self.files.update(&table, |entry| read::read(&entry.path));
+            changed |= problems != self.problems;
+            self.problems = problems;
+            if !set.news {
+                break;
+            }
+        }
+        changed.then(|| {
+            let mut desired = self.files.desired(&table);
+            desired.problems.extend(self.problems.iter().cloned());
+            desired
+        })
+    }
+
+    /// Lists all paths; what must be watched for them, and what is wrong with them.
+    fn survey(&mut self) -> (Wanted, Vec<Problem>) {
+        let mut wanted = Wanted::new();
+        let mut problems = Vec::new();
+        for (path, layer) in self.settings.paths.iter().zip(&mut self.layers) {
+            trace::trace(path, true, &mut wanted);
+            match read::list(path) {
+                Ok(entries) => *layer = entries,
+                // A directory that cannot be read says nothing: what was there is taken to be there still.
+                Err(e) => {
+                    problems.push(files::whole(&path.to_string_lossy(), format!("cannot be listed: {e}")))
+                }
+            }
+            for entry in layer.iter().filter(|entry| entry.link) {
+                trace::trace(&entry.path, false, &mut wanted);
+            }
+        }
+        (wanted, problems)
+    }
+}

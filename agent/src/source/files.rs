@@ -1,0 +1,137 @@
+//! What is known of each manifest: what it says now, and what it said when it was last right. Pure.
+
+use super::{
+    read::Content,
+    select::{self, Entry, Kind},
+};
+use berth_core::manifest::{self, DesiredPod, LoadInput, LoadOutput, Problem};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    hash::{DefaultHasher, Hash, Hasher},
+};
+
+/// One manifest.
+#[derive(Debug, Default)]
+struct State {
+    /// Path of what was read last, and a hash of it.
+    seen: Option<(String, u64)>,
+    /// What it amounts to: pods that hold, problems to be shown.
+    output: LoadOutput,
+}
+
+/// All manifests, by file name.
+#[derive(Debug)]
+pub(super) struct Files {
+    node: String,
+    files: BTreeMap<String, State>,
+}
+
+impl Files {
+    /// `recorded`: pods that run from earlier; those of a file that turns out broken hold on.
+    pub(super) fn new(node: &str, recorded: Vec<DesiredPod>) -> Self {
+        let mut files: BTreeMap<String, State> = BTreeMap::new();
+        for pod in recorded {
+            let name = pod.origin.rsplit('/').next().unwrap_or_default().to_owned();
+            files.entry(name).or_default().output.pods.push(pod);
+        }
+        Self { node: node.into(), files }
+    }
+
+    /// Takes note of what the directories have now; `read` reads a file. True if anything changed.
+    pub(super) fn update(
+        &mut self,
+        table: &BTreeMap<String, Entry>,
+        mut read: impl FnMut(&Entry) -> Content,
+    ) -> bool {
+        let before = self.files.len();
+        let masked = |name: &String| table.get(name).is_none_or(|entry| entry.kind == Kind::Mask);
+        self.files.retain(|name, _| !masked(name));
+        let mut changed = self.files.len() != before;
+        for (name, entry) in table {
+            let content = match &entry.kind {
+                Kind::Mask => continue,
+                Kind::Unfit(why) => Content::Unfit(why.clone()),
+                Kind::File => read(entry),
+            };
+            changed |= self.take(name, entry, content);
+        }
+        changed
+    }
+
+    /// One file's content. True if it is news.
+    fn take(&mut self, name: &str, entry: &Entry, content: Content) -> bool {
+        let path = entry.path.to_string_lossy().into_owned();
+        let told = match &content {
+            Content::Bytes(bytes) => hash(&(0_u8, bytes)),
+            Content::Unfit(why) => hash(&(1_u8, why)),
+            Content::BeingWritten => hash(&2_u8),
+            // The next event, of its going, is on its way.
+            Content::Gone => return false,
+        };
+        let state = self.files.entry(name.into()).or_default();
+        let seen = Some((path.clone(), told));
+        // What a file said before holds until its writer is done: that is no news.
+        let known = state.seen.is_some() || !state.output.pods.is_empty();
+        if state.seen == seen || content == Content::BeingWritten && known {
+            return false;
+        }
+        state.seen = seen;
+        let problem =
+            |message: String| LoadOutput { problems: vec![whole(&path, message)], ..LoadOutput::default() };
+        let mut output = match content {
+            Content::Bytes(bytes) if select::is_blank(&bytes) => {
+                problem("is empty; put a pod into it, or remove it to remove its pods".into())
+            }
+            Content::Bytes(bytes) => load(&path, name, &bytes, &self.node),
+            Content::Unfit(why) => problem(why),
+            Content::BeingWritten => problem("is being written; it is read when its writer closes it".into()),
+            Content::Gone => return false,
+        };
+        if !output.problems.is_empty() {
+            keep_last_good(&mut output, std::mem::take(&mut state.output.pods));
+        }
+        state.output = output;
+        true
+    }
+
+    /// Everything, put together.
+    pub(super) fn desired(&self, table: &BTreeMap<String, Entry>) -> berth_core::event::DesiredSet {
+        let files: Vec<(String, LoadOutput)> = self
+            .files
+            .iter()
+            .map(|(name, state)| {
+                let path = table.get(name).map(|entry| entry.path.to_string_lossy().into_owned());
+                (path.unwrap_or_else(|| name.clone()), state.output.clone())
+            })
+            .collect();
+        let files: Vec<(&str, LoadOutput)> =
+            files.iter().map(|(path, output)| (&**path, output.clone())).collect();
+        manifest::merge(&files)
+    }
+}
+
+/// Pods that the file gave before and does not give now hold on while anything in it is wrong: the part that
+/// is wrong may be theirs.
+fn keep_last_good(output: &mut LoadOutput, before: Vec<DesiredPod>) {
+    let now: BTreeSet<_> = output.pods.iter().map(|pod| pod.key.clone()).collect();
+    output.pods.extend(before.into_iter().filter(|pod| !now.contains(&pod.key)));
+}
+
+fn load(path: &str, name: &str, bytes: &[u8], node: &str) -> LoadOutput {
+    let Some(format) = select::format(name) else {
+        let message = "has no ending .yaml, .yml or .json; rename it".into();
+        return LoadOutput { problems: vec![whole(path, message)], ..LoadOutput::default() };
+    };
+    manifest::load(&LoadInput { file: path, bytes, format, node, source: "file" })
+}
+
+/// A problem of the file as a whole.
+pub(super) fn whole(file: &str, message: String) -> Problem {
+    Problem { file: file.into(), line: 0, column: 0, path: String::new(), message, pod: None }
+}
+
+fn hash(what: &impl Hash) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    what.hash(&mut hasher);
+    hasher.finish()
+}
