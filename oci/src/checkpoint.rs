@@ -46,7 +46,20 @@ pub fn drop(roots: &Roots, uid: &PodUid) -> Result<()> {
     let path = roots.checkpoint(uid);
     // The older one first: otherwise a cut between the two would bring it back to life.
     durable::remove(&previous(&path))?;
-    durable::remove(&path)
+    durable::remove(&path)?;
+    remove_dir_if_empty(roots, uid)
+}
+
+/// The pod's directory on disk goes with whichever was last in it: the volumes or the checkpoint.
+pub(crate) fn remove_dir_if_empty(roots: &Roots, uid: &PodUid) -> Result<()> {
+    let dir = roots.pod_state(uid);
+    // What a power cut left of a checkpoint being written.
+    crate::fsys::remove_file(&durable::beside(&roots.checkpoint(uid)))?;
+    match fs::remove_dir(&dir) {
+        Ok(()) => durable::sync_parent(&dir),
+        Err(error) if matches!(error.raw_os_error(), Some(libc::ENOENT | libc::ENOTEMPTY)) => Ok(()),
+        Err(error) => Err(Error::io("remove the directory", &dir)(error)),
+    }
 }
 
 /// All checkpoints that can be read, and what is wrong with the others.

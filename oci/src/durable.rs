@@ -59,10 +59,15 @@ pub fn sync_parent(path: &Path) -> Result<()> {
     File::open(parent).and_then(|dir| dir.sync_all()).map_err(Error::io("sync the directory", parent))
 }
 
-fn write_beside(path: &Path, fill: impl FnOnce(&mut File) -> io::Result<()>) -> Result<PathBuf> {
+/// Where a file is written before it gets its name.
+pub(crate) fn beside(path: &Path) -> PathBuf {
     let mut name: OsString = path.as_os_str().to_owned();
     name.push(BESIDE);
-    let beside = PathBuf::from(name);
+    PathBuf::from(name)
+}
+
+fn write_beside(path: &Path, fill: impl FnOnce(&mut File) -> io::Result<()>) -> Result<PathBuf> {
+    let beside = beside(path);
     let written = OpenOptions::new()
         .write(true)
         .create(true)

@@ -17,6 +17,9 @@ pub mod node;
 pub mod paths;
 pub mod records;
 pub mod sandbox;
+mod teardown;
+#[cfg(test)]
+mod testing;
 pub mod users;
 pub mod volumes;
 

@@ -5,7 +5,10 @@
 use crate::error::{Error, Result};
 use berth_core::{
     ids::{ContainerId, PodUid},
-    manifest::DesiredPod,
+    manifest::{
+        DesiredPod,
+        qos::{self, QosClass},
+    },
 };
 use berth_keeper::protocol::{ID_LEN_MAX, PATH_LEN_MAX};
 use std::path::{Path, PathBuf};
@@ -199,6 +202,21 @@ impl Roots {
             "" => self.cgroup.join("kubepods"),
             root => self.cgroup.join(root).join("kubepods"),
         }
+    }
+
+    /// A pod's cgroup, by its class.
+    pub fn pod_cgroup(&self, pod: &DesiredPod) -> PathBuf {
+        let class = match qos::of(&pod.pod) {
+            QosClass::Guaranteed => "",
+            QosClass::Burstable => "burstable",
+            QosClass::BestEffort => "besteffort",
+        };
+        self.kubepods().join(class).join(format!("pod{}", pod.uid))
+    }
+
+    /// A container's cgroup: a leaf for the keeper, though the container may make its own below it.
+    pub fn container_cgroup(&self, pod: &DesiredPod, id: &ContainerId) -> PathBuf {
+        self.pod_cgroup(pod).join(&*id.0)
     }
 
     /// All pods' log directories.

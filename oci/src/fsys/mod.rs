@@ -92,7 +92,7 @@ pub(crate) fn bind(source: &Path, target: &Path) -> Result<()> {
 
 /// A path by which the kernel finds what the descriptor refers to, however its names change meanwhile.
 pub(crate) fn fd_path(fd: BorrowedFd<'_>) -> PathBuf {
-    PathBuf::from(format!("/proc/self/fd/{}", fd.as_raw_fd()))
+    PathBuf::from(format!("/proc/thread-self/fd/{}", fd.as_raw_fd()))
 }
 
 #[cfg(test)]

@@ -12,8 +12,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// The kernel's table of this process' mounts.
-const MOUNTINFO: &str = "/proc/self/mountinfo";
+/// The kernel's table of the mounts that the calling thread sees.
+const MOUNTINFO: &str = "/proc/thread-self/mountinfo";
 /// Mounts on one another at one place that are undone before giving up.
 const STACKED_MAX: usize = 16;
 

@@ -1,34 +1,88 @@
-//! A pod's sandbox: record, cgroup, namespaces, /etc files, volumes, log directory.
+//! A pod's sandbox: record, cgroup, namespaces, /etc files, shared memory, volumes, log directory.
+//!
+//! The record comes first and goes last. Each step looks whether it is done already, so that an agent that
+//! was killed anywhere in the middle goes on (or undoes) where it was.
+
+mod cgroup;
+pub mod namespaces;
+mod remove;
+mod sys;
 
 use crate::{
     error::{Error, Result},
+    files, fsys,
     node::NodeFacts,
-    paths::Roots,
+    paths::{Roots, UID_LEN_MAX},
+    records, volumes,
 };
-use berth_core::{ids::PodUid, manifest::DesiredPod};
+use berth_core::manifest::DesiredPod;
+use std::path::Path;
 
-/// Makes the pod's sandbox, or completes one that was begun. Blocking, idempotent.
+pub use remove::{drop_dangling_log_links, remove, remove_leftover};
+
+/// What the pod's containers share as `/dev/shm`: as large as container runtimes make it.
+const SHM_OPTIONS: &str = "mode=1777,size=65536k";
+/// Only root looks into what Berth keeps; containers get at their parts through mounts.
+const PRIVATE: u32 = 0o700;
+
+/// Makes the pod's sandbox, or completes one that was begun. Blocking (it waits for no process or
+/// network, only for the disk under the volumes), idempotent.
 ///
 /// # Errors
 /// Tell the core as `CreatePodSandboxError`. What was made stays, for the next try or [`remove`].
 pub fn create(roots: &Roots, node: &NodeFacts, pod: &DesiredPod) -> Result<()> {
-    let _ = (roots, node, pod);
-    Err(Error::Config("not yet".into()))
+    check_uid(pod)?;
+    let begun = records::read_sandbox(roots, &pod.uid).ok().flatten();
+    let ready = begun.as_ref().is_some_and(|record| record.ready);
+    if begun.is_none_or(|record| record.desired != *pod) {
+        for dir in [&roots.pods_run(), &roots.pod_run(&pod.uid)] {
+            fsys::make_dirs(dir, PRIVATE)?;
+        }
+        records::write_sandbox(roots, pod)?;
+    }
+    cgroup::create(roots, node, pod)?;
+    namespaces::create(roots, pod, &files::hostname(node, pod))?;
+    shared_memory(roots, pod)?;
+    files::create(roots, node, pod)?;
+    for dir in [&roots.pods_state(), &roots.pod_state(&pod.uid)] {
+        fsys::make_dirs(dir, PRIVATE)?;
+    }
+    volumes::create(roots, node, pod, !ready)?;
+    log_directory(roots, pod)?;
+    let mark = roots.pod_ready(&pod.uid);
+    std::fs::write(&mark, "").map_err(Error::io("write", &mark))
 }
 
-/// Undoes [`create`], logs and volumes included. Blocking, idempotent; no container may be left in it.
-///
-/// # Errors
-/// Something is in use still; call again.
-pub fn remove(roots: &Roots, pod: &DesiredPod) -> Result<()> {
-    remove_leftover(roots, &pod.uid)
+/// The tmpfs behind `/dev/shm`, unless the pod shares the node's.
+fn shared_memory(roots: &Roots, pod: &DesiredPod) -> Result<()> {
+    let shm = roots.pod_shm(&pod.uid);
+    if pod.pod.spec.host_ipc || fsys::is_tmpfs_mount(&shm) {
+        return Ok(());
+    }
+    fsys::make_dirs(&shm, PRIVATE)?;
+    fsys::mount_tmpfs(&shm, SHM_OPTIONS, false)
 }
 
-/// As [`remove`], for a pod of which only the uid is known.
-///
-/// # Errors
-/// As [`remove`].
-pub fn remove_leftover(roots: &Roots, uid: &PodUid) -> Result<()> {
-    let _ = (roots, uid);
-    Err(Error::Config("not yet".into()))
+/// Modes as kubelet has them: outsiders may read a pod's logs if they may pass the first directory.
+fn log_directory(roots: &Roots, pod: &DesiredPod) -> Result<()> {
+    fsys::make_dirs(&roots.pods_log(), 0o750)?;
+    fsys::make_dirs(&roots.log_links(), 0o755)?;
+    fsys::make_dirs(&roots.pod_log(pod), 0o755)
 }
+
+/// The uid becomes a file name, and may come from a manifest.
+fn check_uid(pod: &DesiredPod) -> Result<()> {
+    let uid = &*pod.uid.0;
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+    let named = Path::new(uid).file_name().is_some_and(|name| name == uid);
+    if named && uid.len() <= UID_LEN_MAX && uid.bytes().all(plain) {
+        return Ok(());
+    }
+    Err(Error::Config(format!(
+        "pod {}: uid {uid:?} must be 1 to {UID_LEN_MAX} letters, digits, '-', '_' or '.'",
+        pod.key
+    )))
+}
+
+#[cfg(test)]
+mod tests;
