@@ -125,9 +125,9 @@ impl Roots {
         self.pod_run(uid).join("volumes").join(volume)
     }
 
-    /// Where a container's subPath mounts are held.
-    pub fn pod_subpaths(&self, uid: &PodUid, container: &str) -> PathBuf {
-        self.pod_run(uid).join("subpaths").join(container)
+    /// Where the subPath mounts of one run are held.
+    pub fn pod_subpaths(&self, uid: &PodUid, id: &ContainerId) -> PathBuf {
+        self.pod_run(uid).join("subpaths").join(&*id.0)
     }
 
     /// All pods' directories on disk.

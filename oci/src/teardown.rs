@@ -52,6 +52,12 @@ pub(crate) fn remove(cgroup: &Path, deadline: Duration) -> Result<()> {
     }
 }
 
+/// Whether a process lives in the cgroup or below.
+pub(crate) fn is_populated(cgroup: &Path) -> bool {
+    let events = fs::read_to_string(cgroup.join("cgroup.events")).unwrap_or_default();
+    value(&events, "populated") == Some(1)
+}
+
 /// How often the kernel's OOM killer struck in the cgroup and below; 0 if nobody counts.
 pub(crate) fn oom_kills(cgroup: &Path) -> u64 {
     let events = fs::read_to_string(cgroup.join("memory.events")).unwrap_or_default();
@@ -170,6 +176,31 @@ mod tests {
         kill(&none).unwrap();
         remove(&none, Duration::ZERO).unwrap();
         assert_eq!(oom_kills(&none), 0);
+    }
+
+    #[test]
+    fn processes_that_outlive_the_deadline_are_named() {
+        crate::testing::with_roots(|roots| {
+            let cgroup = roots.cgroup.join(&roots.cgroup_root).join("c");
+            fs::create_dir_all(cgroup.join("below")).unwrap();
+            let mut child = std::process::Command::new("sleep").arg("1000").spawn().unwrap();
+            fs::write(cgroup.join("below/cgroup.procs"), child.id().to_string()).unwrap();
+            assert!(is_populated(&cgroup));
+            let error =
+                wait_empty(&cgroup, Instant::now() + Duration::from_millis(1)).unwrap_err().to_string();
+            assert!(
+                error.contains("c is still in use") && error.contains(&child.id().to_string()),
+                "{error}"
+            );
+            // Killed from elsewhere: the kernel's notice ends the wait.
+            std::thread::scope(|scope| {
+                scope.spawn(|| wait_empty(&cgroup, Instant::now() + Duration::from_secs(60)).unwrap());
+                kill(&cgroup).unwrap();
+            });
+            child.wait().unwrap();
+            remove(&cgroup, Duration::ZERO).unwrap();
+            assert!(!cgroup.exists());
+        });
     }
 
     #[test]

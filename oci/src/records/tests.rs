@@ -57,7 +57,9 @@ fn what_has_no_readable_record_is_a_leftover() {
     for (id, content) in [("half", Some(&b"{\"record\":"[..])), ("none", None), ("binary", Some(b"\xff\0"))] {
         let bundle = roots.bundle(&ContainerId(id.into()));
         fs::create_dir_all(&bundle).unwrap();
-        content.map(|content| fs::write(bundle.join("record.json"), content).unwrap());
+        if let Some(content) = content {
+            fs::write(bundle.join("record.json"), content).unwrap();
+        }
     }
     // A record under another's name, a layer of an earlier boot, a state directory of the runtime.
     fs::create_dir_all(roots.bundle(&ContainerId("wrong".into()))).unwrap();

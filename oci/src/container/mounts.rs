@@ -1,0 +1,125 @@
+//! What of the node a container sees, and where: volumes, /etc files, the termination message's file.
+
+use crate::{
+    error::{Error, Result},
+    fsys::{self, mounts::unmount_below},
+    paths::Roots,
+    volumes::{self, subpath},
+};
+use berth_core::{
+    ids::ContainerId,
+    manifest::{
+        DesiredPod,
+        types::{Container, VolumeMount},
+    },
+};
+use std::{
+    fs::OpenOptions,
+    os::unix::fs::{OpenOptionsExt, PermissionsExt},
+    path::{Path, PathBuf},
+};
+
+/// A file or directory of the node's that a container sees.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Bind {
+    /// On the node. Never something that a container could turn into a link.
+    pub source: PathBuf,
+    /// In the container; absolute.
+    pub destination: String,
+    /// Whether writing is refused.
+    pub read_only: bool,
+}
+
+/// The files of the pod's that appear in every container, unless it mounts something else there. The
+/// second says whether a read-only root makes them read-only too: `hosts` stays writable, as in kubelet.
+const ETC_FILES: [(&str, bool); 3] = [("hosts", false), ("hostname", true), ("resolv.conf", true)];
+
+/// Resolves all mounts of one run; makes and holds what they need. In the order in which they are made:
+/// what is further up comes first.
+pub(crate) fn resolve(
+    roots: &Roots,
+    pod: &DesiredPod,
+    container: &Container,
+    id: &ContainerId,
+) -> Result<Vec<Bind>> {
+    drop_subpaths(roots, pod, id)?;
+    let mut binds = Vec::with_capacity(container.volume_mounts.len() + ETC_FILES.len() + 1);
+    for (index, mount) in container.volume_mounts.iter().enumerate() {
+        binds.push(volume(roots, pod, id, index, mount)?);
+    }
+    let read_only_root =
+        container.security_context.as_ref().and_then(|sc| sc.read_only_root_filesystem).unwrap_or(false);
+    for (name, follows_root) in ETC_FILES {
+        let (source, destination) = (roots.pod_etc(&pod.uid).join(name), format!("/etc/{name}"));
+        add_unless_mounted(
+            &mut binds,
+            Bind { source, destination, read_only: follows_root && read_only_root },
+        );
+    }
+    if let Some(path) = container.termination_message_path.as_deref().filter(|path| !path.is_empty()) {
+        let source = termination_log(roots, id)?;
+        add_unless_mounted(&mut binds, Bind { source, destination: path.to_owned(), read_only: false });
+    }
+    binds.sort_by_key(|bind| Path::new(&bind.destination).components().count());
+    Ok(binds)
+}
+
+/// Lets go of what [`resolve`] holds for this run.
+pub(super) fn drop_subpaths(roots: &Roots, pod: &DesiredPod, id: &ContainerId) -> Result<()> {
+    drop_subpaths_at(&roots.pod_subpaths(&pod.uid, id))
+}
+
+/// As [`drop_subpaths`], by its directory.
+pub(super) fn drop_subpaths_at(dir: &Path) -> Result<()> {
+    if !dir.exists() {
+        return Ok(());
+    }
+    unmount_below(dir)?;
+    fsys::remove::remove_tree(dir)
+}
+
+fn volume(
+    roots: &Roots,
+    pod: &DesiredPod,
+    id: &ContainerId,
+    index: usize,
+    mount: &VolumeMount,
+) -> Result<Bind> {
+    let whole = volumes::source(roots, pod, &mount.name)?;
+    let source = match mount.sub_path.as_deref().filter(|sub| !sub.is_empty()) {
+        None => whole,
+        Some(sub) => {
+            let dir = roots.pod_subpaths(&pod.uid, id);
+            fsys::make_dirs(&dir, 0o700)?;
+            let held = dir.join(index.to_string());
+            let named = |error: Error| Error::Config(format!("volumeMount {:?}: {error}", mount.name));
+            let fd = subpath::open(&whole, sub).map_err(named)?;
+            subpath::pin(&fd, &held)?;
+            held
+        }
+    };
+    Ok(Bind { source, destination: mount.mount_path.clone(), read_only: mount.read_only })
+}
+
+fn add_unless_mounted(binds: &mut Vec<Bind>, bind: Bind) {
+    // By components, so that a slash too many makes no difference.
+    let destination = Path::new(&bind.destination);
+    if !binds.iter().any(|other| Path::new(&other.destination) == destination) {
+        binds.push(bind);
+    }
+}
+
+/// The file for the termination message, writable for whomever the container runs as.
+fn termination_log(roots: &Roots, id: &ContainerId) -> Result<PathBuf> {
+    const MODE: u32 = 0o666;
+    let path = roots.termination_log(id);
+    OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(MODE)
+        .open(&path)
+        .and_then(|file| file.set_permissions(PermissionsExt::from_mode(MODE)))
+        .map_err(Error::io("create", &path))?;
+    Ok(path)
+}

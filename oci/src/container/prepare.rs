@@ -1,0 +1,119 @@
+//! Before the start of a run. On the way from a manifest to a running process: no fsync, no waiting, each
+//! system call counted.
+
+use super::mounts;
+use crate::{
+    error::{Error, Result},
+    files, fsys,
+    fsys::remove::remove_tree,
+    node::NodeFacts,
+    paths::Roots,
+    records::{self, StoredContainer},
+    teardown, users,
+};
+use berth_core::{
+    action::ImageFacts,
+    event::{ContainerRecord, RecordState},
+    ids::ContainerId,
+    manifest::{DesiredPod, types::Container},
+};
+use std::{
+    fs::DirBuilder,
+    io,
+    os::unix::fs::{DirBuilderExt, symlink},
+    path::{Path, PathBuf},
+};
+
+/// What the keeper is told of a container to create.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Prepared {
+    /// Bundle directory.
+    pub bundle: PathBuf,
+    /// Its leaf cgroup, absolute.
+    pub cgroup: PathBuf,
+    /// Owner of its log pipes.
+    pub log_uid: u32,
+    /// Group of its log pipes.
+    pub log_gid: u32,
+}
+
+/// Record, user, mounts, bundle, writable layer, log directory of one run. Blocking, idempotent, fast.
+///
+/// # Errors
+/// Tell the core with [`Error::to_failure`] as `CreateContainerError`. What was made stays for
+/// [`super::remove`].
+pub fn prepare(
+    roots: &Roots,
+    node: &NodeFacts,
+    pod: &DesiredPod,
+    container: &str,
+    attempt: u32,
+    id: &ContainerId,
+    image: &ImageFacts,
+) -> Result<Prepared> {
+    let container = find(pod, container)?;
+    let (bundle, cgroup) = (roots.bundle(id), roots.container_cgroup(pod, id));
+    fsys::make_dirs(&bundle, PRIVATE)?;
+    let record = ContainerRecord {
+        id: id.clone(),
+        pod: pod.uid.clone(),
+        name: container.name.clone(),
+        attempt,
+        image: image.clone(),
+        state: RecordState::Unknown,
+    };
+    let stored = StoredContainer { record, cgroup: cgroup.clone(), pod: pod.key.to_string() };
+    records::write_container(roots, &stored)?;
+    let user = users::resolve(pod, container, image)?;
+    writable_layer(roots, id, &cgroup)?;
+    files::refresh_hosts(roots, node, pod)?;
+    let binds = mounts::resolve(roots, pod, container, id)?;
+    let _ = binds;
+    log(roots, pod, container, attempt, id)?;
+    Ok(Prepared { bundle, cgroup, log_uid: user.uid, log_gid: user.gid })
+}
+
+/// Only root looks into what Berth keeps.
+const PRIVATE: u32 = 0o700;
+/// The upper directory becomes the container's `/`.
+const UPPER: u32 = 0o755;
+
+fn find<'a>(pod: &'a DesiredPod, name: &str) -> Result<&'a Container> {
+    let found = pod.pod.spec.containers.iter().find(|container| container.name == name);
+    found.ok_or_else(|| Error::Config(format!("pod {} has no container {name:?}", pod.key)))
+}
+
+/// Upper and work directory. What a broken-off try left is removed first: an overlay that was once
+/// mounted as volatile cannot be mounted again. Unless somebody lives in it.
+fn writable_layer(roots: &Roots, id: &ContainerId, cgroup: &Path) -> Result<()> {
+    let dir = roots.container_state(id);
+    let make = |path: &Path, mode: u32| DirBuilder::new().mode(mode).create(path);
+    match make(&dir, PRIVATE) {
+        Ok(()) => {}
+        Err(error) if error.kind() == io::ErrorKind::NotFound => fsys::make_dirs(&dir, PRIVATE)?,
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            if teardown::is_populated(cgroup) {
+                return Ok(());
+            }
+            remove_tree(&dir)?;
+            fsys::make_dirs(&dir, PRIVATE)?;
+        }
+        Err(error) => return Err(Error::io("create the directory", &dir)(error)),
+    }
+    fsys::make_dirs(&dir.join("upper"), UPPER)?;
+    fsys::make_dirs(&dir.join("work"), PRIVATE)
+}
+
+/// The directory for the run's log and the link by which collectors find it.
+fn log(roots: &Roots, pod: &DesiredPod, container: &Container, attempt: u32, id: &ContainerId) -> Result<()> {
+    fsys::make_dirs(&roots.container_log(pod, &container.name), 0o755)?;
+    let (file, link) =
+        (roots.log_file(pod, &container.name, attempt), roots.log_link(pod, &container.name, id));
+    match symlink(&file, &link) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            fsys::remove_file(&link)?;
+            symlink(&file, &link).map_err(Error::io("link the log at", &link))
+        }
+        result => result.map_err(Error::io("link the log at", &link)),
+    }
+}
