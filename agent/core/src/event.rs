@@ -32,6 +32,24 @@ pub enum Event {
         /// How and when.
         exit: Exit,
     },
+    /// A create that an earlier agent had asked for succeeded: the keeper tells it as an answer to nobody.
+    Started {
+        /// The container.
+        id: ContainerId,
+        /// Its pid on the host.
+        pid: u32,
+        /// When.
+        at: Now,
+    },
+    /// A create that an earlier agent had asked for failed.
+    StartFailed {
+        /// The container.
+        id: ContainerId,
+        /// Why.
+        failure: Failure,
+    },
+    /// Something changed where images come from (a file was put there, say): waits after failed pulls end.
+    ImagesChanged,
 }
 
 /// All that the sources say.
@@ -206,6 +224,8 @@ pub struct ContainerMemory {
     pub backoff_step: u32,
     /// The last end, if there was one.
     pub last: Option<LastRun>,
+    /// A run was begun then and its end is not known: it runs, or it ended with the boot (or the keeper).
+    pub running: Option<Now>,
 }
 
 /// The last completed run of a container.
@@ -215,6 +235,27 @@ pub struct LastRun {
     pub id: ContainerId,
     /// When it had started.
     pub started: Now,
-    /// How it ended.
+    /// How it ended. `at.mono` is 0 if that was in an earlier boot.
     pub exit: Exit,
+    /// What Kubernetes calls this kind of end, where `exit` does not say it.
+    #[serde(default)]
+    pub reason: EndReason,
+    /// A sentence for people; mostly empty. At most [`END_MESSAGE_LEN_MAX`] bytes.
+    #[serde(default)]
+    pub message: String,
+}
+
+/// Bytes of [`LastRun::message`]; longer ones are cut.
+pub const END_MESSAGE_LEN_MAX: usize = 512;
+
+/// Kinds of end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub enum EndReason {
+    /// Its exit was seen: `Completed`, `Error` or `OOMKilled`.
+    #[default]
+    Exited,
+    /// Its program could not be started: `StartError`.
+    StartError,
+    /// It was gone and nobody had seen how: `ContainerStatusUnknown`.
+    Unknown,
 }

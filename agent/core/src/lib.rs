@@ -10,3 +10,5 @@ pub mod event;
 pub mod ids;
 pub mod manifest;
 pub mod time;
+pub mod view;
+pub mod world;

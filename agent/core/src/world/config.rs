@@ -1,0 +1,58 @@
+//! The numbers by which the core decides, each with its unit. What an installation may change is a field;
+//! nothing here is read from anywhere.
+
+/// What the core is told once, at its start.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WorldConfig {
+    /// `/proc/sys/kernel/random/boot_id`.
+    pub boot_id: String,
+    /// Pods that may be active at one time (kubelet's `maxPods`); a further one waits, refused.
+    pub pods_max: usize,
+    /// Containers that may exist at one time: the keeper's `CONTAINERS_MAX`. A pod that does not fit waits, refused.
+    pub containers_max: usize,
+    /// Longest wait between two restarts of a crashing container, seconds
+    /// (kubelet's `crashLoopBackOff.maxContainerRestartPeriod`).
+    pub crash_backoff_max_s: u64,
+    /// How long each kind of action may take.
+    pub deadlines: Deadlines,
+}
+
+/// Seconds that an action may take before it counts as lost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Deadlines {
+    /// `EnsureImage`: an archive of a gigabyte from a USB stick onto slow flash.
+    pub image_s: u64,
+    /// `CreateSandbox`, `RemoveSandbox`.
+    pub sandbox_s: u64,
+    /// `StartContainer`.
+    pub start_s: u64,
+    /// `Signal`, `Kill`.
+    pub signal_s: u64,
+    /// `RemoveContainer`.
+    pub remove_s: u64,
+    /// `SaveCheckpoint`, `DropCheckpoint`.
+    pub checkpoint_s: u64,
+}
+
+impl Default for WorldConfig {
+    fn default() -> Self {
+        Self {
+            boot_id: String::new(),
+            pods_max: PODS_MAX,
+            containers_max: CONTAINERS_MAX,
+            crash_backoff_max_s: 300,
+            deadlines: Deadlines::default(),
+        }
+    }
+}
+
+impl Default for Deadlines {
+    fn default() -> Self {
+        Self { image_s: 900, sandbox_s: 60, start_s: 60, signal_s: 10, remove_s: 60, checkpoint_s: 30 }
+    }
+}
+
+/// [`WorldConfig::pods_max`] if nothing else is said; kubelet's.
+pub const PODS_MAX: usize = 110;
+/// [`WorldConfig::containers_max`] if nothing else is said.
+pub const CONTAINERS_MAX: usize = 256;
