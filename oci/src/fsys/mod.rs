@@ -22,24 +22,25 @@ use std::{
 
 /// Makes the directory and those above it, whatever the umask; one that is there stays as it is.
 pub(crate) fn make_dirs(path: &Path, mode: u32) -> Result<()> {
-    match DirBuilder::new().mode(mode).create(path) {
-        Ok(()) => {
-            return fs::set_permissions(path, Permissions::from_mode(mode))
-                .map_err(Error::io("set the mode of", path));
+    let wrong = |error| Error::io("create the directory", path)(error);
+    match make_dir(path, mode) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            if let Some(parent) = path.parent() {
+                make_dirs(parent, 0o755)?;
+            }
+            make_dir(path, mode).map_err(wrong)
         }
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => return Ok(()),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-        Err(error) => return Err(Error::io("create the directory", path)(error)),
+        result => result.map_err(wrong),
     }
-    if let Some(parent) = path.parent() {
-        make_dirs(parent, 0o755)?;
-    }
+}
+
+fn make_dir(path: &Path, mode: u32) -> io::Result<()> {
     match DirBuilder::new().mode(mode).create(path) {
-        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
-            Err(Error::io("create the directory", path)(error))
-        }
-        _ => fs::set_permissions(path, Permissions::from_mode(mode))
-            .map_err(Error::io("set the mode of", path)),
+        // No sensible umask takes anything from the owner.
+        Ok(()) if mode & 0o077 == 0 => Ok(()),
+        Ok(()) => fs::set_permissions(path, Permissions::from_mode(mode)),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => Ok(()),
+        Err(error) => Err(error),
     }
 }
 

@@ -1,11 +1,16 @@
 //! emptyDir: a directory on disk that outlives a reboot, or a tmpfs that does not.
 
-use crate::{error::Result, fsys, node::NodeFacts, paths::Roots};
+use crate::{
+    error::{Error, Result},
+    fsys,
+    node::NodeFacts,
+    paths::Roots,
+};
 use berth_core::manifest::{
     DesiredPod, quantity,
     types::{Pod, Volume},
 };
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Everybody in the pod may write, as in kubelet's.
 const MODE: u32 = 0o777;
@@ -25,14 +30,23 @@ pub(super) fn create(roots: &Roots, node: &NodeFacts, pod: &DesiredPod, volume: 
     let dir = roots.pod_memory_volume(&pod.uid, &volume.name);
     fsys::make_dirs(&dir, MODE)?;
     if !fsys::is_tmpfs_mount(&dir) {
-        fsys::mount_tmpfs(&dir, &options(node, &pod.pod, volume), true)?;
+        mount(node, &pod.pod, volume, &dir)?;
     }
     Ok(dir)
 }
 
-fn options(node: &NodeFacts, pod: &Pod, volume: &Volume) -> String {
-    let noswap = if node.tmpfs_noswap { ",noswap" } else { "" };
-    format!("mode=0777,size={}{noswap}", size_bytes(node, pod, volume))
+/// Kept out of the swap where the kernel can, as it may hold secrets.
+fn mount(node: &NodeFacts, pod: &Pod, volume: &Volume, dir: &Path) -> Result<()> {
+    let options = format!("mode=0777,size={}", size_bytes(node, pod, volume));
+    let refused = |error: &Error| matches!(error, Error::Io { source, .. } if source.raw_os_error() == Some(libc::EINVAL));
+    if node.tmpfs_noswap {
+        match fsys::mount_tmpfs(dir, &format!("{options},noswap"), true) {
+            // A kernel of that age that was built without it.
+            Err(error) if refused(&error) => {}
+            result => return result,
+        }
+    }
+    fsys::mount_tmpfs(dir, &options, true)
 }
 
 /// The smallest of the volume's limit, the pod's memory limit (if all its containers have one) and the
@@ -87,11 +101,23 @@ mod tests {
     }
 
     #[test]
-    fn swap_is_kept_out_where_the_kernel_can() {
-        let volume = Volume { name: "v".into(), ..Volume::default() };
-        for (tmpfs_noswap, expected) in [(true, "mode=0777,size=7,noswap"), (false, "mode=0777,size=7")] {
-            let node = NodeFacts { memory_bytes: 7, tmpfs_noswap, ..NodeFacts::default() };
-            assert_eq!(options(&node, &Pod::default(), &volume), expected);
-        }
+    fn a_memory_volume_holds_no_more_than_its_size_and_is_not_swapped() {
+        crate::testing::with_roots(|roots| {
+            let volume = Volume {
+                name: "v".into(),
+                empty_dir: Some(EmptyDir { medium: "Memory".into(), size_limit: Some("64Ki".into()) }),
+                host_path: None,
+            };
+            let pod = crate::testing::pod(PodSpec { volumes: vec![volume.clone()], ..PodSpec::default() });
+            let node = NodeFacts::read(roots, None).unwrap();
+            let dir = create(roots, &node, &pod, &volume).unwrap();
+            assert_eq!(create(roots, &node, &pod, &volume).unwrap(), dir);
+            std::fs::write(dir.join("fits"), vec![0; 60 * 1024]).unwrap();
+            let error = std::fs::write(dir.join("too much"), vec![0; 60 * 1024]).unwrap_err();
+            assert_eq!(error.raw_os_error(), Some(libc::ENOSPC));
+            let table = std::fs::read_to_string("/proc/thread-self/mounts").unwrap();
+            let line = table.lines().find(|line| line.contains("volumes/v ")).unwrap();
+            assert_eq!(line.contains("noswap"), node.tmpfs_noswap, "{line}");
+        });
     }
 }
