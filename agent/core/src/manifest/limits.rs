@@ -16,10 +16,10 @@ pub const KEY_LEN_MAX_BYTES: usize = 512;
 pub const TEXT_PER_DOCUMENT_MAX_BYTES: usize = 16 * 1024 * 1024;
 /// Characters in a document that can begin a YAML token, wherever they stand: bounds what the YAML
 /// parser can be made to hold before it hands over anything (about 100 bytes for each).
-pub const TOKENS_PER_DOCUMENT_MAX: usize = 512 * 1024;
+pub const TOKENS_PER_DOCUMENT_MAX: usize = 128 * 1024;
 /// `[` and `{` in a document, wherever they stand: the YAML parser's time grows with the square of
 /// how deep they nest.
-pub const FLOW_OPENINGS_PER_DOCUMENT_MAX: usize = 32 * 1024;
+pub const FLOW_OPENINGS_PER_DOCUMENT_MAX: usize = 16 * 1024;
 /// `%` directive lines in a document; the parser compares each with all.
 pub const DIRECTIVES_PER_DOCUMENT_MAX: usize = 16;
 /// Problems reported for one file; the rest are counted.

@@ -1,12 +1,31 @@
 //! From a manifest's bytes to valid pods: types, parsing with positions, defaults, validation, identity.
 //! Pure: no file is opened here, and no input may panic or use more than the bounds in [`limits`].
 
+mod check;
+pub mod defaults;
+mod document;
+mod file;
+mod finding;
+pub mod identity;
 pub mod limits;
+mod locate;
 pub mod merge;
+mod node;
+mod path;
+mod place;
+mod pods;
 pub mod qos;
 pub mod quantity;
+mod scalar;
+mod schema;
+mod suggest;
 pub mod support;
+mod text;
 pub mod types;
+mod validate;
+
+#[cfg(test)]
+mod tests;
 
 use crate::ids::{PodKey, PodUid};
 use serde::{Deserialize, Serialize};
@@ -87,13 +106,16 @@ pub struct LoadInput<'a> {
 pub struct LoadOutput {
     /// Valid pods in the order of the file, one per key.
     pub pods: Vec<DesiredPod>,
+    /// For each of `pods` the line of the file, from 1, at which its document begins.
+    pub lines: Vec<u32>,
     /// What is wrong with the rest.
     pub problems: Vec<Problem>,
     /// What works, but perhaps not as meant.
     pub warnings: Vec<Problem>,
 }
 
-/// Reads one file: parses, checks against the schema, defaults, validates, names. Never fails as a whole: what is wrong is in the output.
-pub fn load(_input: &LoadInput<'_>) -> LoadOutput {
-    LoadOutput::default()
+/// Reads one file: parses, checks against the schema, defaults, validates, names. Never fails as a whole:
+/// what is wrong is in the output, up to [`limits::PROBLEMS_PER_FILE_MAX`] problems of it.
+pub fn load(input: &LoadInput<'_>) -> LoadOutput {
+    file::load(input)
 }

@@ -1,0 +1,122 @@
+//! What the Kubernetes API fills in, for the fields that Berth has. Applied twice, it changes nothing more.
+
+use super::{
+    quantity,
+    types::{Container, EmptyDir, Pod, PullPolicy, Volume},
+};
+use std::collections::BTreeMap;
+
+/// Seconds between SIGTERM and the kill when the manifest does not say.
+pub const GRACE_DEFAULT_S: u64 = 30;
+const TERMINATION_MESSAGE_PATH: &str = "/dev/termination-log";
+
+/// Fills in all defaults.
+pub(super) fn apply(pod: &mut Pod) {
+    if pod.metadata.namespace.is_empty() {
+        "default".clone_into(&mut pod.metadata.namespace);
+    }
+    let spec = &mut pod.spec;
+    spec.termination_grace_period_seconds.get_or_insert(GRACE_DEFAULT_S);
+    spec.enable_service_links.get_or_insert(true);
+    spec.scheduler_name.get_or_insert_with(|| "default-scheduler".to_owned());
+    spec.volumes.iter_mut().for_each(volume);
+    for entry in &mut spec.containers {
+        container(entry, spec.host_network);
+    }
+}
+
+fn volume(volume: &mut Volume) {
+    if volume.empty_dir.is_none() && volume.host_path.is_none() {
+        volume.empty_dir = Some(EmptyDir::default());
+    }
+    if let Some(limit) = volume.empty_dir.as_mut().and_then(|source| source.size_limit.as_mut()) {
+        canonical(limit);
+    }
+}
+
+fn container(container: &mut Container, host_network: bool) {
+    let policy = pull_policy(&container.image);
+    container.image_pull_policy.get_or_insert(policy);
+    container.termination_message_path.get_or_insert_with(|| TERMINATION_MESSAGE_PATH.to_owned());
+    container.termination_message_policy.get_or_insert_with(|| "File".to_owned());
+    for port in &mut container.ports {
+        if port.protocol.is_empty() {
+            "TCP".clone_into(&mut port.protocol);
+        }
+        port.host_port = port.host_port.filter(|number| *number != 0);
+        if host_network && port.host_port.is_none() {
+            port.host_port = Some(port.container_port);
+        }
+    }
+    let resources = &mut container.resources;
+    round(&mut resources.limits);
+    round(&mut resources.requests);
+    for (name, limit) in &resources.limits {
+        resources.requests.entry(name.clone()).or_insert_with(|| limit.clone());
+    }
+    if let Some(capabilities) = container.security_context.as_mut().and_then(|sc| sc.capabilities.as_mut()) {
+        capabilities.add.iter_mut().chain(&mut capabilities.drop).for_each(capability);
+    }
+}
+
+/// `CAP_SYS_TIME` and `sys_time` mean `SYS_TIME`.
+fn capability(name: &mut String) {
+    let upper = name.to_ascii_uppercase();
+    *name = upper.strip_prefix("CAP_").unwrap_or(&upper).to_owned();
+}
+
+/// `Always` for an image whose tag moves, else `IfNotPresent`.
+pub(super) fn pull_policy(image: &str) -> PullPolicy {
+    let (name, digest) = image.split_once('@').map_or((image, None), |(name, digest)| (name, Some(digest)));
+    let last = name.rsplit('/').next().unwrap_or(name);
+    let tag = last.split_once(':').map(|(_, tag)| tag);
+    match (tag, digest) {
+        (Some("latest"), _) | (None, None) => PullPolicy::Always,
+        _ => PullPolicy::IfNotPresent,
+    }
+}
+
+/// Resource amounts are kept to a thousandth, rounded up, in canonical form.
+fn round(amounts: &mut BTreeMap<String, String>) {
+    for text in amounts.values_mut() {
+        if let Ok(quantity) = quantity::parse(text) {
+            *text = quantity.rounded_to_milli().to_string();
+        }
+    }
+}
+
+fn canonical(text: &mut String) {
+    if let Ok(quantity) = quantity::parse(text) {
+        *text = quantity.to_string();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_pull_policy_follows_the_tag() {
+        for (image, policy) in [
+            ("busybox", PullPolicy::Always),
+            ("busybox:latest", PullPolicy::Always),
+            ("busybox:1.36", PullPolicy::IfNotPresent),
+            ("registry:5000/busybox", PullPolicy::Always),
+            ("registry:5000/busybox:1", PullPolicy::IfNotPresent),
+            ("busybox@sha256:00", PullPolicy::IfNotPresent),
+            ("busybox:latest@sha256:00", PullPolicy::Always),
+            ("busybox:1@sha256:00", PullPolicy::IfNotPresent),
+        ] {
+            assert_eq!(pull_policy(image), policy, "{image}");
+        }
+    }
+
+    #[test]
+    fn capabilities_lose_their_prefix() {
+        for (written, kept) in [("CAP_SYS_TIME", "SYS_TIME"), ("sys_time", "SYS_TIME"), ("ALL", "ALL")] {
+            let mut name = written.to_owned();
+            capability(&mut name);
+            assert_eq!(name, kept);
+        }
+    }
+}

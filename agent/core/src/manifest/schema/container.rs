@@ -1,0 +1,93 @@
+//! `v1.Container` and what hangs on it.
+
+use super::{
+    Field, Kind, Literal, PORT, PORT_OR_ZERO, TEXTS, accepted,
+    handlers::{ENV_FROM, LIFECYCLE, PROBE, VALUE_FROM},
+    later, later_but, never,
+    security::SECURITY,
+    yes,
+};
+
+/// `v1.Container`, regular or init.
+pub(super) const CONTAINER: &[Field] = &[
+    yes("name", Kind::Text).required("name the container"),
+    yes("image", Kind::Text).required("the image to run, `registry/name:tag`"),
+    yes("imagePullPolicy", Kind::Choice(&["Always", "IfNotPresent", "Never"])),
+    yes("command", TEXTS),
+    yes("args", TEXTS),
+    yes("workingDir", Kind::Text),
+    yes("ports", Kind::List(&Kind::Object(CONTAINER_PORT))),
+    yes("env", Kind::List(&Kind::Object(ENV_VAR))),
+    later_but("envFrom", Kind::List(&Kind::Object(ENV_FROM)), "list the variables in env"),
+    yes("resources", Kind::Object(RESOURCES)),
+    never(
+        "resizePolicy",
+        Kind::List(&Kind::Object(RESIZE_POLICY)),
+        "a static pod is not resized but replaced",
+    ),
+    later_but("restartPolicy", Kind::Text, "spec.restartPolicy holds for all containers"),
+    later("restartPolicyRules", Kind::List(&Kind::Any)),
+    yes("volumeMounts", Kind::List(&Kind::Object(VOLUME_MOUNT))),
+    never(
+        "volumeDevices",
+        Kind::List(&Kind::Object(VOLUME_DEVICE)),
+        "raw block volumes need an API server, and there is none",
+    ),
+    later("livenessProbe", Kind::Object(PROBE)),
+    later("readinessProbe", Kind::Object(PROBE)),
+    later("startupProbe", Kind::Object(PROBE)),
+    later("lifecycle", Kind::Object(LIFECYCLE)),
+    yes("securityContext", Kind::Object(SECURITY)),
+    accepted("terminationMessagePath", Kind::Text, "shown in the pod; the message is not read yet")
+        .default(Literal::Text("/dev/termination-log")),
+    accepted(
+        "terminationMessagePolicy",
+        Kind::Choice(&["FallbackToLogsOnError", "File"]),
+        "shown in the pod; the message is not read yet",
+    )
+    .default(Literal::Text("File")),
+    yes("stdin", Kind::Bool).or_false(),
+    later("stdinOnce", Kind::Bool).or_false(),
+    yes("tty", Kind::Bool).or_false(),
+];
+
+/// `v1.EphemeralContainer`, as far as it differs.
+pub(super) const EPHEMERAL: &[Field] =
+    &[yes("name", Kind::Text), yes("image", Kind::Text), yes("targetContainerName", Kind::Text)];
+
+const CONTAINER_PORT: &[Field] = &[
+    yes("name", Kind::Text),
+    yes("containerPort", PORT).required("the port on which the container listens"),
+    yes("hostPort", PORT_OR_ZERO),
+    yes("hostIP", Kind::Text),
+    yes("protocol", Kind::Choice(&["SCTP", "TCP", "UDP"])).default(Literal::Text("TCP")),
+];
+
+const ENV_VAR: &[Field] = &[
+    yes("name", Kind::Text).required("name the variable"),
+    yes("value", Kind::Text),
+    later("valueFrom", Kind::Object(VALUE_FROM)),
+];
+
+/// `v1.ResourceRequirements`.
+pub(super) const RESOURCES: &[Field] = &[
+    yes("limits", Kind::QuantityMap),
+    yes("requests", Kind::QuantityMap),
+    never("claims", Kind::List(&Kind::Any), "resource claims need an API server, and there is none"),
+];
+
+const RESIZE_POLICY: &[Field] = &[yes("resourceName", Kind::Text), yes("restartPolicy", Kind::Text)];
+
+const VOLUME_MOUNT: &[Field] = &[
+    yes("name", Kind::Text).required("the name of a volume of the pod"),
+    yes("mountPath", Kind::Text).required("the path in the container"),
+    yes("readOnly", Kind::Bool).or_false(),
+    later("recursiveReadOnly", Kind::Choice(&["Disabled", "Enabled", "IfPossible"]))
+        .default(Literal::Text("Disabled")),
+    yes("subPath", Kind::Text),
+    later("subPathExpr", Kind::Text),
+    later("mountPropagation", Kind::Choice(&["Bidirectional", "HostToContainer", "None"]))
+        .default(Literal::Text("None")),
+];
+
+const VOLUME_DEVICE: &[Field] = &[yes("name", Kind::Text), yes("devicePath", Kind::Text)];

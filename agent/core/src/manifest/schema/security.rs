@@ -1,0 +1,48 @@
+//! `v1.PodSecurityContext` and `v1.SecurityContext`.
+
+use super::{Field, ID, Kind, Literal, TEXTS, WINDOWS, later, never, yes};
+
+/// `v1.PodSecurityContext`.
+pub(super) const POD_SECURITY: &[Field] = &[
+    yes("runAsUser", ID),
+    yes("runAsGroup", ID),
+    yes("runAsNonRoot", Kind::Bool),
+    yes("fsGroup", ID),
+    later("fsGroupChangePolicy", Kind::Choice(&["Always", "OnRootMismatch"]))
+        .default(Literal::Text("Always")),
+    yes("supplementalGroups", Kind::List(&ID)),
+    later("supplementalGroupsPolicy", Kind::Choice(&["Merge", "Strict"])).default(Literal::Text("Merge")),
+    yes("seccompProfile", Kind::Object(SECCOMP)),
+    later("appArmorProfile", Kind::Object(APP_ARMOR)),
+    later("seLinuxOptions", Kind::Object(SELINUX)),
+    later("seLinuxChangePolicy", Kind::Text),
+    later("sysctls", Kind::List(&Kind::Object(&[yes("name", Kind::Text), yes("value", Kind::Text)]))),
+    never("windowsOptions", Kind::Any, WINDOWS),
+];
+
+/// `v1.SecurityContext`.
+pub(super) const SECURITY: &[Field] = &[
+    yes("runAsUser", ID),
+    yes("runAsGroup", ID),
+    yes("runAsNonRoot", Kind::Bool),
+    yes("capabilities", Kind::Object(&[yes("add", TEXTS), yes("drop", TEXTS)])),
+    yes("privileged", Kind::Bool).or_false(),
+    yes("readOnlyRootFilesystem", Kind::Bool).or_false(),
+    yes("allowPrivilegeEscalation", Kind::Bool),
+    yes("seccompProfile", Kind::Object(SECCOMP)),
+    later("appArmorProfile", Kind::Object(APP_ARMOR)),
+    later("seLinuxOptions", Kind::Object(SELINUX)),
+    later("procMount", Kind::Choice(&["Default", "Unmasked"])).default(Literal::Text("Default")),
+    never("windowsOptions", Kind::Any, WINDOWS),
+];
+
+const SECCOMP: &[Field] = &[
+    yes("type", Kind::Choice(&["Localhost", "RuntimeDefault", "Unconfined"]))
+        .required("one of \"Localhost\", \"RuntimeDefault\", \"Unconfined\""),
+    yes("localhostProfile", Kind::Text),
+];
+
+const APP_ARMOR: &[Field] = &[yes("type", Kind::Text), yes("localhostProfile", Kind::Text)];
+
+const SELINUX: &[Field] =
+    &[yes("user", Kind::Text), yes("role", Kind::Text), yes("type", Kind::Text), yes("level", Kind::Text)];

@@ -1,0 +1,71 @@
+//! One container: image, variables, mounts, resources.
+
+use super::{names, resources, syntax, volume::Volumes};
+use crate::manifest::{
+    finding::Findings,
+    path::Path,
+    types::{Container, VolumeMount},
+};
+use std::collections::BTreeSet;
+
+pub(super) fn validate(container: &Container, volumes: &Volumes<'_>, path: &Path, findings: &mut Findings) {
+    syntax(names::dns_label(&container.name), &container.name, &path.field("name"), findings);
+    if container.image.trim() != container.image {
+        findings.invalid(&path.field("image"), &container.image, "must not begin or end with white space");
+    } else if container.image.contains(char::is_whitespace) {
+        // Kubernetes lets this through; no reference has white space, so it could never be found.
+        findings.invalid(&path.field("image"), &container.image, "must not contain white space");
+    }
+    for (i, variable) in container.env.iter().enumerate() {
+        let here = path.field("env").index(i).field("name");
+        syntax(names::env_name(&variable.name), &variable.name, &here, findings);
+    }
+    resources::validate(&container.resources, &path.field("resources"), findings);
+    let mut seen = BTreeSet::new();
+    for (i, mount) in container.volume_mounts.iter().enumerate() {
+        let here = path.field("volumeMounts").index(i);
+        mount_rules(mount, volumes, &here, findings);
+        if !seen.insert(absolute(&mount.mount_path)) {
+            findings.duplicate(
+                &here.field("mountPath"),
+                &mount.mount_path,
+                "another volume is mounted there",
+            );
+        }
+    }
+}
+
+fn mount_rules(mount: &VolumeMount, volumes: &Volumes<'_>, path: &Path, findings: &mut Findings) {
+    if !volumes.contains(mount.name.as_str()) {
+        let here = path.field("name");
+        let name = crate::manifest::finding::quote(&mount.name);
+        let known: Vec<&str> = volumes.iter().copied().collect();
+        let hint = match known.as_slice() {
+            [] => "the pod has no volumes".to_owned(),
+            known => format!("the pod's volumes are {}", known.join(", ")),
+        };
+        findings.value(&here, format!("Not found: {name}: {hint}"));
+    }
+    let here = path.field("mountPath");
+    if mount.mount_path.contains(':') {
+        findings.invalid(&here, &mount.mount_path, "must not contain `:`");
+    }
+    // Kubernetes leaves these two to the runtime, where they fail or surprise.
+    syntax(names::no_backsteps(&mount.mount_path), &mount.mount_path, &here, findings);
+    if absolute(&mount.mount_path) == "/" {
+        findings.invalid(
+            &here,
+            &mount.mount_path,
+            "a volume cannot be mounted over the whole root file system",
+        );
+    }
+    if let Some(sub_path) = &mount.sub_path {
+        syntax(names::descending(sub_path), sub_path, &path.field("subPath"), findings);
+    }
+}
+
+/// The path from the root, each step once: a relative mountPath counts from `/`.
+fn absolute(path: &str) -> String {
+    let steps: Vec<&str> = path.split('/').filter(|step| !step.is_empty() && *step != ".").collect();
+    format!("/{}", steps.join("/"))
+}

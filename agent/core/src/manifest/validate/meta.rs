@@ -1,0 +1,70 @@
+//! `metadata`.
+
+use super::{names, syntax};
+use crate::manifest::{
+    finding::Findings, identity, limits::ANNOTATIONS_LEN_MAX_BYTES, path::Path, types::Metadata,
+};
+
+/// Bytes of a file's name: the pod's log directory is `<namespace>_<name>_<uid>`.
+const FILE_NAME_LEN_MAX_BYTES: usize = 255;
+/// Characters of a uid when it is a hash.
+const UID_HASH_LEN: usize = 32;
+/// AppArmor profiles in annotations, the way before `appArmorProfile`: Kubernetes still honours them.
+const APP_ARMOR_ANNOTATION: &str = "container.apparmor.security.beta.kubernetes.io/";
+/// What only the agent may write.
+const RESERVED_ANNOTATION: &str = "kubernetes.io/config.mirror";
+
+pub(super) fn validate(metadata: &Metadata, node: &str, path: &Path, findings: &mut Findings) {
+    name(metadata, node, &path.field("name"), findings);
+    syntax(names::dns_label(&metadata.namespace), &metadata.namespace, &path.field("namespace"), findings);
+    if !metadata.uid.is_empty() {
+        let here = path.field("uid");
+        syntax(names::uid(&metadata.uid), &metadata.uid, &here, findings);
+        findings.warn(
+            &here,
+            "with a fixed uid a changed manifest takes effect only when the uid changes too; remove it",
+        );
+    }
+    let labels = path.field("labels");
+    for (key, value) in &metadata.labels {
+        syntax(names::qualified(key), key, &labels.entry(key), findings);
+        syntax(names::label_value(value), value, &labels.entry(key), findings);
+    }
+    let annotations = path.field("annotations");
+    for key in metadata.annotations.keys() {
+        let here = annotations.entry(key);
+        syntax(names::qualified(&key.to_lowercase()), key, &here, findings);
+        if key == RESERVED_ANNOTATION {
+            findings.forbidden(&here, "it marks copies in an API server; remove it");
+        } else if key.starts_with(APP_ARMOR_ANNOTATION) {
+            findings.forbidden(&here, "AppArmor profiles are not supported yet; remove it");
+        } else if key == identity::ANNOTATION_HASH || key == identity::ANNOTATION_SOURCE {
+            findings.warn(&here, "the agent writes this annotation itself; remove it");
+        }
+    }
+    let total: usize = metadata.annotations.iter().map(|(key, value)| key.len() + value.len()).sum();
+    if total > ANNOTATIONS_LEN_MAX_BYTES {
+        let message = format!(
+            "Too long: {total} bytes of annotations; at most {ANNOTATIONS_LEN_MAX_BYTES} are allowed"
+        );
+        findings.value(&annotations, message);
+    }
+}
+
+/// The name with the node's suffix must be a name, and fit the file names that are made of it.
+fn name(metadata: &Metadata, node: &str, path: &Path, findings: &mut Findings) {
+    let full = identity::node_name(&metadata.name, node);
+    let uid_len = if metadata.uid.is_empty() { UID_HASH_LEN } else { metadata.uid.len() };
+    let room = FILE_NAME_LEN_MAX_BYTES.saturating_sub(metadata.namespace.len() + uid_len + 2);
+    if let Err(why) = names::dns_subdomain(&metadata.name) {
+        findings.invalid(path, &metadata.name, why);
+    } else if let Err(why) = names::dns_subdomain(&full) {
+        findings.invalid(path, &full, &format!("this is the name with the node's name behind it: {why}"));
+    } else if full.len() > room {
+        let why = format!(
+            "with the node's name behind it the name has {} characters; at most {room} fit a file name beside namespace and uid",
+            full.len()
+        );
+        findings.invalid(path, &full, &why);
+    }
+}
