@@ -116,6 +116,14 @@ impl ConfigFile {
             .map_err(|error| Error::corrupt(what, "an image config in JSON", error.to_string()))
     }
 
+    pub(crate) fn platform(&self) -> crate::Platform {
+        crate::Platform {
+            os: self.os.clone(),
+            architecture: self.architecture.clone(),
+            variant: self.variant.clone().unwrap_or_default(),
+        }
+    }
+
     pub(crate) fn image_config(&self) -> ImageConfig {
         let raw = self.config.clone().unwrap_or_default();
         let keys = |map: Option<BTreeMap<String, _>>| map.unwrap_or_default().into_keys().collect();

@@ -10,9 +10,11 @@ mod image;
 pub mod limits;
 mod platform;
 pub mod reference;
+mod source;
 mod store;
 mod sys;
 mod tarstream;
+mod unpack;
 
 pub use digest::Digest;
 pub use error::{Error, ErrorKind};

@@ -5,13 +5,13 @@ use std::fmt;
 
 /// Operating system, architecture and variant, in Go's words as images use them.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default, serde::Serialize, serde::Deserialize)]
+#[serde(default)]
 pub struct Platform {
     /// `linux`.
     pub os: String,
     /// `amd64`, `arm64`, `arm`, `386`, `riscv64`…
     pub architecture: String,
     /// `v8`, `v7`, `v6`; empty where the architecture has none or the image does not say.
-    #[serde(default)]
     pub variant: String,
 }
 
@@ -65,7 +65,7 @@ impl Platform {
         if offered.os.is_empty() && offered.architecture.is_empty() {
             return Some(usize::MAX);
         }
-        if offered.os != self.os {
+        if !offered.os.is_empty() && offered.os != self.os {
             return None;
         }
         let offered = offered.normalised();

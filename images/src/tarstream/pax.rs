@@ -161,7 +161,7 @@ mod tests {
             b"99 path=x\n",
             b"0 path=x\n",
             b"10 path=xx",
-            b"9 path=x\n",
+            b"8 path=x\n",
             b"7 path\n",
             b"10 size=x\n",
             b"99999999999999999999 path=x\n",

@@ -1,0 +1,271 @@
+//! Brings an image from a source into the store: layers from the bottom up, each verified while it is
+//! unpacked, in one pass; then manifest and config; then the record, which makes it an image. A cut at any
+//! moment leaves whole snapshots, which the next attempt finds and keeps, and leftovers in staging.
+//! Memory: see `unpack` and `compress`; nothing grows with the size of a layer's files.
+
+use super::{
+    Store,
+    disk::Staged,
+    fault,
+    index::Entry,
+    record::{self, ImageRecord, Origin, SnapshotRecord, VERSION},
+};
+use crate::{
+    compress::Decoder,
+    digest::{self, Digest, HashReader},
+    error::{Doing as _, Error},
+    limits::JSON_MAX_BYTES,
+    platform::Platform,
+    reference::Reference,
+    source::{self, Layer, LayerKind, Offer, Opened, Resolved},
+    tarstream::{Input, TarReader, reading},
+    unpack::{Stats, Unpacker},
+};
+use std::{
+    fs::File,
+    io::{self, Read},
+    os::fd::OwnedFd,
+    path::Path,
+    rc::Rc,
+    sync::{Arc, PoisonError},
+};
+
+impl Store {
+    /// Imports from the best source that has the image; the next one is tried when one fails.
+    pub(super) fn import(&self, wanted: &Reference, platform: &Platform) -> Result<Arc<Entry>, Error> {
+        let listing = self.sources.list();
+        let mut first_error = None;
+        for (source, offers) in listing.find(wanted) {
+            let offers: Vec<&Offer> = offers.iter().filter_map(|at| source.images.get(*at)).collect();
+            match self.import_from(&source.path, &offers, wanted, platform) {
+                Ok(entry) => return Ok(entry),
+                Err(error @ Error::NoSpace { .. }) => return Err(error),
+                Err(error) => drop(first_error.get_or_insert(error)),
+            }
+        }
+        Err(first_error.unwrap_or_else(|| Error::NotFound {
+            reference: wanted.to_string(),
+            looked: self.sources.dirs().collect(),
+            near: listing.near(wanted),
+            problems: listing.problems,
+        }))
+    }
+
+    fn import_from(
+        &self,
+        path: &Path,
+        offers: &[&Offer],
+        wanted: &Reference,
+        platform: &Platform,
+    ) -> Result<Arc<Entry>, Error> {
+        let opened = Opened::open(path, &self.disk.staging())?;
+        let resolved = source::resolve(&opened, offers, platform, wanted.digest())?;
+        if let Some(digest) = wanted.digest()
+            && !resolved.digests.contains(digest)
+        {
+            return Err(Error::corrupt(path.display().to_string(), digest.to_string(), "another digest"));
+        }
+        let mut chain: Vec<Digest> = Vec::new();
+        let mut bytes = 0_u64;
+        for layer in &resolved.layers {
+            let id = digest::chain(chain.last(), &layer.diff_id);
+            bytes = bytes.saturating_add(self.snapshot(&opened, layer, &chain, id)?);
+            if bytes > self.config.limits.image_max_bytes {
+                return Err(Error::limit(
+                    wanted.to_string(),
+                    "image_max_bytes",
+                    self.config.limits.image_max_bytes,
+                ));
+            }
+            chain.push(id);
+        }
+        self.put_blob(&resolved.config_digest, &resolved.config)?;
+        self.put_blob(&resolved.manifest_digest, &resolved.manifest)?;
+        self.put_image(path, offers, wanted, resolved, chain, bytes)
+    }
+
+    /// Sees to it that the layer is unpacked; returns its bytes of file content. Two threads that want the
+    /// same one do it once.
+    fn snapshot(&self, opened: &Opened, layer: &Layer, below: &[Digest], id: Digest) -> Result<u64, Error> {
+        let lock = self.chain_lock(id);
+        let _held = lock.lock().unwrap_or_else(PoisonError::into_inner);
+        let target = self.disk.snapshot(&id);
+        if let Ok(found) = check_snapshot(&target, &id) {
+            return Ok(found.bytes);
+        }
+        let lowers = below.iter().rev().map(|chain| {
+            let path = self.disk.snapshot(chain).join("fs");
+            File::open(&path)
+                .map(|dir| Rc::new(OwnedFd::from(dir)))
+                .doing(|| format!("open {}", path.display()))
+        });
+        let lowers = lowers.collect::<Result<Vec<_>, Error>>()?;
+        let staged = self.disk.stage()?;
+        fault::point("unpack").doing(|| "unpack".into())?;
+        let stats = self.unpack(opened, layer, &staged, &lowers)?;
+        let record = SnapshotRecord {
+            version: VERSION,
+            chain: id,
+            parent: below.last().copied(),
+            diff_id: layer.diff_id,
+            blob: layer.digest,
+            media_type: layer.kind.0.clone(),
+            origin: Origin { source: opened.path().to_owned(), member: layer.member.clone() },
+            entries: stats.entries,
+            bytes: stats.bytes,
+        };
+        fault::point("write the record").doing(|| "write the record".into())?;
+        let file = staged.path.join("complete.json");
+        std::fs::write(&file, record::seal(&record)?).doing(|| format!("write {}", file.display()))?;
+        self.disk.commit(staged, &target)?;
+        Ok(stats.bytes)
+    }
+
+    /// One pass: stored bytes are hashed, decompressed, hashed again and unpacked as they come.
+    fn unpack(
+        &self,
+        opened: &Opened,
+        layer: &Layer,
+        staged: &Staged,
+        lowers: &[Rc<OwnedFd>],
+    ) -> Result<Stats, Error> {
+        let what = opened.what(&format!("layer {}", layer.digest.unwrap_or(layer.diff_id)));
+        let (stream, size) = opened.stream(&layer.member)?;
+        if let Some(stated) = layer.size.filter(|stated| *stated != size) {
+            return Err(Error::corrupt(what, format!("{stated} bytes"), format!("{size} bytes")));
+        }
+        let mut stored = HashReader::new(stream);
+        let decoder = Decoder::new(&mut stored).map_err(|error| reading(&what, error))?;
+        let limits = &self.config.limits;
+        let max = limits.layer_max_bytes;
+        let mut plain = HashReader::new(Bounded { inner: decoder, left: max, max });
+        let mut tar = TarReader::new(&mut plain, what.clone(), limits.layer_max_entries);
+        let stats = Unpacker::new(staged.dir("fs")?, lowers, limits).run(&mut tar)?;
+        // What follows the end mark counts for the digests.
+        io::copy(&mut plain, &mut io::sink()).map_err(|error| reading(&what, error))?;
+        layer.diff_id.expect(&format!("{what}, uncompressed"), &plain.finish().0)?;
+        drop(plain);
+        io::copy(&mut stored, &mut io::sink()).map_err(|error| reading(&what, error))?;
+        if let Some(digest) = &layer.digest {
+            digest.expect(&what, &stored.finish().0)?;
+        }
+        Ok(stats)
+    }
+
+    fn put_blob(&self, digest: &Digest, bytes: &[u8]) -> Result<(), Error> {
+        let path = self.disk.blob(digest);
+        match self.read_blob(digest) {
+            Ok(known) if known == bytes => Ok(()),
+            _ => self.disk.put_file(&path, bytes),
+        }
+    }
+
+    /// A manifest or config of the store, verified.
+    pub(super) fn read_blob(&self, digest: &Digest) -> Result<Vec<u8>, Error> {
+        let path = self.disk.blob(digest);
+        let what = path.display().to_string();
+        let mut bytes = Vec::new();
+        let file = File::open(&path).doing(|| format!("open {what}"))?;
+        file.take(JSON_MAX_BYTES).read_to_end(&mut bytes).doing(|| format!("read {what}"))?;
+        digest.verify(&what, &bytes)?;
+        Ok(bytes)
+    }
+
+    fn put_image(
+        &self,
+        source: &Path,
+        offers: &[&Offer],
+        wanted: &Reference,
+        resolved: Resolved,
+        chain: Vec<Digest>,
+        bytes: u64,
+    ) -> Result<Arc<Entry>, Error> {
+        let _commits = self.commits.lock().unwrap_or_else(PoisonError::into_inner);
+        let (known, serial) = {
+            let index = self.read_index();
+            (index.get(&resolved.config_digest), index.next_serial())
+        };
+        let mut record = ImageRecord {
+            version: VERSION,
+            id: resolved.config_digest,
+            manifest: resolved.manifest_digest,
+            digests: resolved.digests,
+            platform: resolved.platform,
+            names: offers.iter().flat_map(|o| &o.names).filter_map(Reference::tagged).collect(),
+            repositories: wanted.digest().map(|_| wanted.name()).into_iter().collect(),
+            chain,
+            bytes,
+            serial,
+            source: source.to_owned(),
+        };
+        if wanted.digest().is_none() {
+            record.names.extend(wanted.tagged());
+        }
+        if let Some(known) = known {
+            record.digests.extend(&known.record.digests);
+            record.names.extend(known.record.names.iter().cloned());
+            record.repositories.extend(known.record.repositories.iter().cloned());
+        }
+        sort(&mut record.digests);
+        sort(&mut record.names);
+        sort(&mut record.repositories);
+        self.disk.put_file(&self.disk.image(&record.id), &record::seal(&record)?)?;
+        let entry = self.entry(record, &resolved.config_file);
+        self.write_index().insert(Arc::clone(&entry));
+        // The new record is there and the later one counts: a cut before this leaves two records with one
+        // name, which the next start tells apart by their serials.
+        for name in &entry.record.names {
+            let others = self.read_index().others(name, &entry.record);
+            others.iter().try_for_each(|other| self.take_name(other, name))?;
+        }
+        Ok(entry)
+    }
+}
+
+fn sort<T: Ord>(list: &mut Vec<T>) {
+    list.sort();
+    list.dedup();
+}
+
+/// A snapshot's record, if the snapshot can be used.
+pub(super) fn check_snapshot(dir: &Path, chain: &Digest) -> Result<SnapshotRecord, Error> {
+    let record: SnapshotRecord = record::read(&dir.join("complete.json"))?;
+    let what = || dir.display().to_string();
+    if record.version != VERSION || record.chain != *chain {
+        let got = format!("version {}, chain {}", record.version, record.chain);
+        return Err(Error::corrupt(what(), format!("version {VERSION}, chain {chain}"), got));
+    }
+    match dir.join("fs").symlink_metadata() {
+        Ok(metadata) if metadata.is_dir() => Ok(record),
+        _ => Err(Error::corrupt(what(), "a directory fs", "none")),
+    }
+}
+
+/// Bounds the uncompressed stream of a layer, whatever is in it.
+struct Bounded<R> {
+    inner: R,
+    left: u64,
+    max: u64,
+}
+
+impl<R: Read> Read for Bounded<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.inner.read(buffer)?;
+        match self.left.checked_sub(count as u64) {
+            Some(left) => {
+                self.left = left;
+                Ok(count)
+            }
+            None => Err(Error::limit("a layer", "layer_max_bytes", self.max).into_io()),
+        }
+    }
+}
+
+impl<R: Read> Input for &mut HashReader<R> {}
+
+/// Layers name what they are only for the record.
+impl std::fmt::Display for LayerKind {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
