@@ -20,6 +20,8 @@ pub const TOKENS_PER_DOCUMENT_MAX: usize = 128 * 1024;
 /// `[` and `{` in a document, wherever they stand: the YAML parser's time grows with the square of
 /// how deep they nest.
 pub const FLOW_OPENINGS_PER_DOCUMENT_MAX: usize = 16 * 1024;
+/// The same over the whole file.
+pub const FLOW_OPENINGS_PER_FILE_MAX: usize = 2 * FLOW_OPENINGS_PER_DOCUMENT_MAX;
 /// `%` directive lines in a document; the parser compares each with all.
 pub const DIRECTIVES_PER_DOCUMENT_MAX: usize = 16;
 /// Problems reported for one file; the rest are counted.

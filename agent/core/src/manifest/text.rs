@@ -3,7 +3,7 @@
 use super::{
     Format,
     document::{SyntaxError, to_u32},
-    limits::FILE_LEN_MAX_BYTES,
+    limits::{FILE_LEN_MAX_BYTES, FLOW_OPENINGS_PER_FILE_MAX},
 };
 use serde::de::IgnoredAny;
 use std::{borrow::Cow, fmt::Write as _};
@@ -21,6 +21,12 @@ pub(super) fn read(bytes: &[u8], format: Format) -> Result<Cow<'_, str>, SyntaxE
             return Err(error_after(good, "not UTF-8 text: save the file as UTF-8".to_owned()));
         }
     };
+    let openings = text.bytes().filter(|byte| matches!(byte, b'[' | b'{')).count();
+    if openings > FLOW_OPENINGS_PER_FILE_MAX {
+        let message =
+            format!("the file has more than {FLOW_OPENINGS_PER_FILE_MAX} opening brackets: split it");
+        return Err(SyntaxError { line: 1, column: 1, message });
+    }
     match format {
         Format::Yaml => match text.char_indices().find(|(_, c)| !is_printable(*c)) {
             Some((at, c)) => Err(error_after(&text[..at], format!("control character {c:?}: remove it"))),
