@@ -42,6 +42,8 @@ pub(crate) struct Welcome {
 pub(crate) struct KeeperLink {
     socket: AsyncFd<Arc<OwnedFd>>,
     queue: VecDeque<(Request, Vec<OwnedFd>)>,
+    /// Notices that came while something else was waited for.
+    held: VecDeque<(Notice, Vec<OwnedFd>)>,
 }
 
 impl KeeperLink {
@@ -51,7 +53,11 @@ impl KeeperLink {
     /// When the runtime does not take the descriptor.
     pub(crate) fn new(socket: OwnedFd) -> io::Result<Self> {
         let interest = Interest::READABLE | Interest::WRITABLE;
-        Ok(Self { socket: watched(Arc::new(socket), interest)?, queue: VecDeque::new() })
+        Ok(Self {
+            socket: watched(Arc::new(socket), interest)?,
+            queue: VecDeque::new(),
+            held: VecDeque::new(),
+        })
     }
 
     /// Says hello and hears the whole table. Nothing else may have been said before.
@@ -63,7 +69,7 @@ impl KeeperLink {
         let mut welcome = None;
         let mut slots = Vec::new();
         loop {
-            let (notice, fds) = self.recv().await?;
+            let (notice, fds) = self.recv_unheld().await?;
             match notice {
                 Notice::Welcome { version, .. } if version != VERSION => {
                     let message = format!(
@@ -74,8 +80,8 @@ impl KeeperLink {
                 Notice::Welcome { pid, .. } => welcome = Some(pid),
                 Notice::Slot { id, state } => slots.push(Slot { id: id.as_str().to_owned(), state, fds }),
                 Notice::ListEnd => break,
-                // News of what happened while the table was told; the table has it, or the next telling.
-                _ => {}
+                // It happened while the table was told.
+                other => self.hold(other, fds),
             }
         }
         let pid = welcome.ok_or_else(|| io::Error::other("the keeper did not answer the hello"))?;
@@ -113,8 +119,24 @@ impl KeeperLink {
     /// # Errors
     /// When the keeper is gone.
     pub(crate) async fn recv(&mut self) -> io::Result<(Notice, Vec<OwnedFd>)> {
+        match self.held.pop_front() {
+            Some(message) => Ok(message),
+            None => self.recv_unheld().await,
+        }
+    }
+
+    /// Puts a notice aside for the next [`KeeperLink::recv`].
+    pub(crate) fn hold(&mut self, notice: Notice, fds: Vec<OwnedFd>) {
+        self.held.push_back((notice, fds));
+    }
+
+    /// As [`KeeperLink::recv`], without what was put aside.
+    ///
+    /// # Errors
+    /// When the keeper is gone.
+    pub(crate) async fn recv_unheld(&mut self) -> io::Result<(Notice, Vec<OwnedFd>)> {
         loop {
-            if let Some(message) = self.try_recv()? {
+            if let Some(message) = receive(self.socket.get_ref())? {
                 return Ok(message);
             }
             let wanted = if self.queue.is_empty() {
@@ -141,7 +163,10 @@ impl KeeperLink {
     /// # Errors
     /// When the keeper is gone.
     pub(crate) fn try_recv(&mut self) -> io::Result<Option<(Notice, Vec<OwnedFd>)>> {
-        receive(self.socket.get_ref())
+        match self.held.pop_front() {
+            Some(message) => Ok(Some(message)),
+            None => receive(self.socket.get_ref()),
+        }
     }
 }
 

@@ -1,1 +1,161 @@
-//! Carrying out.
+//! The hands: carry out one action each. Nothing is chosen here; what may take long goes to a thread, and each
+//! answer comes back to the loop as news.
+
+pub(crate) mod exec;
+mod image;
+
+use crate::agent::{Agent, Env, Purpose, Told};
+use berth_core::{
+    action::{Action, ActionKind, ImageFacts},
+    event::{FailReason, Outcome},
+    ids::{ActionId, ContainerId},
+    manifest::DesiredPod,
+    time::{Mono, NS_PER_MS},
+};
+use berth_keeper::protocol::{Id, Path as KeeperPath, Request};
+use berth_oci::{checkpoint, clock, container, error::Error, sandbox};
+use std::{path::Path, sync::Arc, time::Duration};
+
+/// What the keeper needs itself after the worker's deadline, milliseconds.
+const ANSWER_MARGIN_MS: u64 = 500;
+/// The least time that a worker is given, milliseconds.
+const WORK_LEAST_MS: u64 = 100;
+
+impl Agent {
+    /// Begins the action. Its answer comes as news, once.
+    pub(crate) fn act(&mut self, action: Action) {
+        let Action { id, pod, deadline, kind } = action;
+        match kind {
+            ActionKind::EnsureImage { image, policy } => self.ensure_image(id, image, policy),
+            ActionKind::CreateSandbox { desired } => self.on_thread(id, move |env| {
+                outcome(sandbox::create(&env.roots, &env.node, &desired), FailReason::CreatePodSandboxError)
+            }),
+            ActionKind::StartContainer { desired, container, attempt, id: run, image } => {
+                let run = Run { desired: &desired, container: &container, attempt, id: &run, image: &image };
+                if let Err(error) = self.start(id, deadline, &run) {
+                    self.done(id, Outcome::Failed(error.to_failure(FailReason::CreateContainerError)));
+                }
+            }
+            ActionKind::Signal { id: run, signal } => self.signal(id, deadline, &run, signal),
+            ActionKind::Kill { id: run } => {
+                let killed = container::kill(&self.env.roots, &run);
+                self.done(id, outcome(killed, FailReason::Internal));
+            }
+            ActionKind::RemoveContainer { id: run } => self.remove(id, deadline, run),
+            ActionKind::RemoveSandbox { desired } => self.on_thread(id, move |env| {
+                outcome(sandbox::remove(&env.roots, &desired), FailReason::Internal)
+            }),
+            ActionKind::SaveCheckpoint { checkpoint } => self.on_thread(id, move |env| {
+                outcome(checkpoint::save(&env.roots, &checkpoint), FailReason::Internal)
+            }),
+            ActionKind::DropCheckpoint => {
+                self.on_thread(id, move |env| {
+                    outcome(checkpoint::drop(&env.roots, &pod), FailReason::Internal)
+                });
+            }
+        }
+    }
+
+    /// Does the work on a thread of the pool.
+    fn on_thread(&self, action: ActionId, work: impl FnOnce(&Env) -> Outcome + Send + 'static) {
+        let (env, told) = (Arc::clone(&self.env), self.told.clone());
+        tokio::task::spawn_blocking(move || {
+            let outcome = work(&env);
+            // Fails when the agent ends.
+            let _ = told.blocking_send(Told::Done(action, outcome));
+        });
+    }
+
+    /// Prepares the bundle and has the keeper create and start it. On this thread: it is shorter than the
+    /// way to another one and back.
+    fn start(&mut self, action: ActionId, deadline: Mono, run: &Run<'_>) -> Result<(), Error> {
+        let env = Arc::clone(&self.env);
+        let prepared = container::prepare(
+            &env.roots,
+            &env.node,
+            run.desired,
+            run.container,
+            run.attempt,
+            run.id,
+            run.image,
+        )?;
+        let place = self.place(run.desired, run.container, run.attempt, run.id);
+        self.places.insert(run.id.clone(), place);
+        let left_ms = deadline.since(clock::now().mono) / NS_PER_MS;
+        let deadline_ms = left_ms.saturating_sub(ANSWER_MARGIN_MS).max(WORK_LEAST_MS);
+        let (id, bundle, cgroup) =
+            (keeper_id(run.id)?, keeper_path(&prepared.bundle)?, keeper_path(&prepared.cgroup)?);
+        let op = self.flights.begin(Purpose::Start(action, run.id.clone()), deadline);
+        let request = Request::Create {
+            op,
+            id,
+            bundle,
+            cgroup,
+            deadline_ms: u32::try_from(deadline_ms).unwrap_or(u32::MAX),
+            log_uid: prepared.log_uid,
+            log_gid: prepared.log_gid,
+        };
+        self.ask_keeper(request, Vec::new());
+        Ok(())
+    }
+
+    fn signal(&mut self, action: ActionId, deadline: Mono, run: &ContainerId, signal: i32) {
+        match keeper_id(run) {
+            Ok(id) => {
+                let op = self.flights.begin(Purpose::Signal(action), deadline);
+                self.ask_keeper(Request::Signal { op, id, signal }, Vec::new());
+            }
+            Err(error) => self.done(action, Outcome::Failed(error.to_failure(FailReason::Internal))),
+        }
+    }
+
+    /// Kills what is left, takes its last output, removes all of it but the log; then the keeper lets go.
+    fn remove(&mut self, action: ActionId, deadline: Mono, run: ContainerId) {
+        if let Err(error) = container::kill(&self.env.roots, &run) {
+            tracing::warn!(container = %run, %error, "cannot kill");
+        }
+        let emptied = self.logs.finish(&run);
+        let (env, told) = (Arc::clone(&self.env), self.told.clone());
+        tokio::spawn(async move {
+            if let Some(emptied) = emptied {
+                // Its end without an answer means that there is nothing more to be had.
+                let _ = emptied.await;
+            }
+            let left = Duration::from_nanos(deadline.since(clock::now().mono));
+            let id = run.clone();
+            let removed = tokio::task::spawn_blocking(move || container::remove(&env.roots, &id, left)).await;
+            let news = match removed {
+                Ok(Ok(())) => Told::Emptied(action, run, deadline),
+                Ok(Err(error)) => Told::Done(action, Outcome::Failed(error.to_failure(FailReason::Internal))),
+                // The runtime ends, and the agent with it.
+                Err(_) => return,
+            };
+            let _ = told.send(news).await;
+        });
+    }
+}
+
+/// One run of a container, to be started.
+struct Run<'a> {
+    desired: &'a DesiredPod,
+    container: &'a str,
+    attempt: u32,
+    id: &'a ContainerId,
+    image: &'a ImageFacts,
+}
+
+fn outcome(result: Result<(), Error>, doing: FailReason) -> Outcome {
+    match result {
+        Ok(()) => Outcome::Ok,
+        Err(error) => Outcome::Failed(error.to_failure(doing)),
+    }
+}
+
+fn keeper_id(id: &ContainerId) -> Result<Id, Error> {
+    Id::try_from(&*id.0).map_err(|_| Error::Config(format!("{id} is longer than a container's id may be")))
+}
+
+fn keeper_path(path: &Path) -> Result<KeeperPath, Error> {
+    let text = berth_oci::paths::utf8(path)?;
+    KeeperPath::try_from(text).map_err(|_| Error::Config(format!("path {text} is too long for the keeper")))
+}

@@ -1,8 +1,32 @@
-//! The main loop: gathers news, lets the core decide, has the plan carried out. Decides nothing itself.
+//! The agent: gathers news, lets the core decide, has the plan carried out. Decides nothing itself, and may be
+//! killed at any instruction: whatever it knows, the next one finds again.
 
+mod asks;
+mod boot;
+mod flights;
+mod inventory;
+mod notices;
+mod run;
 pub(crate) mod sys;
 
-use std::{path::PathBuf, process::ExitCode};
+pub(crate) use boot::Env;
+pub(crate) use flights::Purpose;
+pub(crate) use run::{Agent, Told};
+
+use std::{
+    path::PathBuf,
+    process::ExitCode,
+    time::{Duration, Instant},
+};
+
+/// Exit status when the configuration or the machine is not fit: starting again would not help (`EX_CONFIG`).
+const EXIT_UNFIT: u8 = 78;
+/// Threads for what blocks: images, sandboxes, removals, checkpoints.
+const BLOCKING_THREADS_MAX: usize = 4;
+/// Milliseconds that an idle thread stays: idle, the agent has none.
+const THREAD_KEEP_ALIVE_MS: u64 = 500;
+/// Bytes of such a thread's stack.
+const THREAD_STACK_BYTES: usize = 512 * 1024;
 
 /// What `berth agent` was called with.
 #[derive(Debug, Default)]
@@ -11,8 +35,32 @@ pub(crate) struct Args {
     pub(crate) config: Option<PathBuf>,
 }
 
-/// The applet `berth agent`: runs until SIGTERM, or until the keeper's socket closes. Without a keeper on
-/// descriptor 3 it becomes the keeper (exec, same arguments), which starts an agent of its own.
-pub(crate) fn main(_args: Args) -> ExitCode {
-    ExitCode::SUCCESS
+/// The applet `berth agent`, with the keeper's socket on descriptor 3: runs until it is killed or the keeper
+/// is gone. SIGTERM is as good an end as any, and not caught.
+pub(crate) fn main(args: Args) -> ExitCode {
+    let started = Instant::now();
+    let fit = boot::prepare(args.config.as_deref());
+    let (env, socket) = match fit.and_then(|env| Ok((env, sys::keeper_socket()?))) {
+        Ok(fit) => fit,
+        Err(error) => {
+            eprintln!("berth agent: {error}");
+            return ExitCode::from(EXIT_UNFIT);
+        }
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .max_blocking_threads(BLOCKING_THREADS_MAX)
+        .thread_keep_alive(Duration::from_millis(THREAD_KEEP_ALIVE_MS))
+        .thread_stack_size(THREAD_STACK_BYTES)
+        .build();
+    let ended = runtime
+        .map_err(boot::Unfit::from)
+        .and_then(|runtime| runtime.block_on(run::run(env, socket, started)));
+    match ended {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!(%error, "the agent ends");
+            ExitCode::FAILURE
+        }
+    }
 }

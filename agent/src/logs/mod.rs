@@ -11,15 +11,13 @@ mod task;
 #[cfg(test)]
 mod tests;
 
-use berth_core::{ids::ContainerId, time::Wall};
-use format::StreamKind;
-use nix::time::{ClockId, clock_gettime};
+use berth_core::ids::ContainerId;
 use pump::{Calm, Limits, Pump, Scratch, Stream};
 use std::{
     collections::HashMap,
     io,
     os::fd::OwnedFd,
-    path::{Path, PathBuf},
+    path::PathBuf,
     sync::{Arc, Mutex},
 };
 use tokio::sync::oneshot;
@@ -32,6 +30,8 @@ const LOG_FDS: usize = 6;
 pub(crate) struct Place {
     /// `…/<container>/<n>.log`.
     pub(crate) log: PathBuf,
+    /// The directory of the links by which collectors find logs.
+    pub(crate) links: PathBuf,
     /// The pump's journal, on tmpfs.
     pub(crate) journal: PathBuf,
     /// The run's number.
@@ -74,7 +74,7 @@ impl Logs {
             return Ok(());
         }
         if let Some(dir) = place.log.parent() {
-            rotation::prune_attempts(dir, place.attempt);
+            rotation::prune_attempts(dir, place.attempt, &place.links);
         }
         let pump = Pump::open(streams(fds)?, &place.log, &place.journal, self.limits.clone(), Calm)?;
         let (finish, finished) = oneshot::channel();
@@ -101,36 +101,8 @@ fn streams(fds: Vec<OwnedFd>) -> io::Result<[Stream; 2]> {
         )
     })?;
     let [out, err, out_read, out_write, err_read, err_write] = fds;
-    let stream = |kind, source, stage_read, stage_write| Stream {
-        kind,
-        source: Arc::new(source),
-        stage_read,
-        stage_write,
-    };
-    Ok([
-        stream(StreamKind::Stdout, out, out_read, out_write),
-        stream(StreamKind::Stderr, err, err_read, err_write),
-    ])
-}
-
-/// The wall clock; 1970 if it cannot be read.
-fn now() -> Wall {
-    let time = clock_gettime(ClockId::CLOCK_REALTIME).unwrap_or(nix::sys::time::TimeSpec::new(0, 0));
-    let (secs, nanos) =
-        (u64::try_from(time.tv_sec()).unwrap_or(0), u64::try_from(time.tv_nsec()).unwrap_or(0));
-    Wall(secs.saturating_mul(berth_core::time::NS_PER_S).saturating_add(nanos))
-}
-
-/// The symlink that log collectors look for: `<log dir>/containers/<pod>_<ns>_<container>-<id>.log`.
-pub(crate) fn link_name(pod: &str, namespace: &str, container: &str, id: &ContainerId) -> String {
-    let suffix = format!("-{id}.log");
-    let mut name = format!("{pod}_{namespace}_{container}");
-    // A file name has 255 bytes; all parts are ASCII.
-    name.truncate(255 - suffix.len());
-    name + &suffix
-}
-
-/// For tests and callers alike: where the pods' logs are.
-pub(crate) fn pod_dir(log_dir: &Path, namespace: &str, pod: &str, uid: &str) -> PathBuf {
-    log_dir.join("pods").join(format!("{namespace}_{pod}_{uid}"))
+    let stream =
+        |source, stage_read, stage_write| Stream { source: Arc::new(source), stage_read, stage_write };
+    // In the order of `StreamKind`.
+    Ok([stream(out, out_read, out_write), stream(err, err_read, err_write)])
 }

@@ -8,7 +8,8 @@ use super::{
     journal::{Journal, Note},
     rotation, sys,
 };
-use berth_core::time::{NS_PER_S, Wall};
+use berth_core::time::NS_PER_S;
+use berth_oci::clock;
 use nix::{
     errno::Errno,
     fcntl::{OFlag, SpliceFFlags, splice, tee},
@@ -42,7 +43,6 @@ pub(super) struct Limits {
 /// One output of a container: its pipe, and the staging pipe that outlives this process.
 #[derive(Debug)]
 pub(super) struct Stream {
-    pub(super) kind: StreamKind,
     pub(super) source: Arc<OwnedFd>,
     pub(super) stage_read: OwnedFd,
     pub(super) stage_write: OwnedFd,
@@ -254,7 +254,7 @@ impl<C: Chaos> Pump<C> {
 
     /// A file too large is worth less than a line lost: if it cannot be rotated it grows on.
     fn rotate(&mut self) {
-        let now_s = super::now().0 / NS_PER_S;
+        let now_s = clock::now().wall.0 / NS_PER_S;
         if let Err(e) = self.log.rotate(now_s, self.limits.files_max) {
             tracing::warn!(log = %self.log.path().display(), error = %e, "log cannot be rotated");
         }
@@ -264,7 +264,7 @@ impl<C: Chaos> Pump<C> {
 
 /// Fills `scratch.records`; see [`records`].
 fn format(scratch: &mut Scratch, seen: usize, kind: StreamKind, tail: Tail) -> usize {
-    let stamp = Wall(super::now().0).rfc3339_nano();
+    let stamp = clock::now().wall.rfc3339_nano();
     scratch.records.clear();
     records(&mut scratch.records, &stamp, kind, &scratch.bytes[..seen], tail)
 }

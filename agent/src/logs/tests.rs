@@ -214,8 +214,9 @@ async fn a_finished_container_has_all_its_output_in_the_file() {
     let mut logs = super::Logs::new(&config).unwrap();
     let mut pipes = Pipes::new();
     let id = berth_core::ids::ContainerId("c1".into());
-    let log = super::pod_dir(dir.path(), "ns", "p", "u").join("c/0.log");
-    let place = super::Place { log: log.clone(), journal: dir.path().join("j"), attempt: 0 };
+    let log = dir.path().join("pods/ns_p_u/c/0.log");
+    let links = dir.path().join("containers");
+    let place = super::Place { log: log.clone(), links, journal: dir.path().join("j"), attempt: 0 };
     let fds = pipes.ends.iter().map(|fd| fd.try_clone().unwrap()).collect();
     logs.attach(&id, &place, fds).unwrap();
     pipes.writers[1].as_mut().unwrap().write_all(b"oops\n").unwrap();

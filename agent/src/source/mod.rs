@@ -3,6 +3,7 @@
 //! one; nothing depends on having heard every event. Never starts or stops anything.
 
 mod files;
+mod images;
 mod read;
 mod select;
 mod sys;
@@ -16,6 +17,7 @@ use berth_core::{
     manifest::{DesiredPod, Problem},
 };
 use files::Files;
+pub(crate) use images::ImageWatch;
 use select::Entry;
 use std::{path::PathBuf, time::Duration};
 use tokio::time::{Instant, sleep_until};
@@ -124,7 +126,7 @@ impl Source {
         let mut wanted = Wanted::new();
         let mut problems = Vec::new();
         for (path, layer) in self.settings.paths.iter().zip(&mut self.layers) {
-            trace::trace(path, true, &mut wanted);
+            trace::trace(path, trace::Whole::Manifests, &mut wanted);
             match read::list(path) {
                 Ok(entries) => *layer = entries,
                 // A directory that cannot be read says nothing: what was there is taken to be there still.
@@ -133,7 +135,7 @@ impl Source {
                 }
             }
             for entry in layer.iter().filter(|entry| entry.link) {
-                trace::trace(&entry.path, false, &mut wanted);
+                trace::trace(&entry.path, trace::Whole::Nothing, &mut wanted);
             }
         }
         (wanted, problems)

@@ -12,11 +12,24 @@ use std::{
 /// Links that are followed on one path; the kernel's own limit.
 const LINKS_MAX: usize = 40;
 
+/// What of a directory that a path leads to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Whole {
+    /// Only that it is there.
+    Nothing,
+    /// All entries that have a manifest's name.
+    Manifests,
+    /// All entries.
+    Everything,
+}
+
 /// What is wanted of one directory beyond word of its own removal or renaming.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(super) struct Interest {
     /// All entries that have a manifest's name.
     pub(super) manifests: bool,
+    /// All entries.
+    pub(super) everything: bool,
     /// These entries.
     pub(super) names: BTreeSet<OsString>,
 }
@@ -24,18 +37,19 @@ pub(super) struct Interest {
 impl Interest {
     /// Whether any entry matters.
     pub(super) fn in_entries(&self) -> bool {
-        self.manifests || !self.names.is_empty()
+        self.manifests || self.everything || !self.names.is_empty()
     }
 
     /// Whether this entry matters.
     pub(super) fn in_entry(&self, name: &std::ffi::OsStr) -> bool {
         let manifest = || name.to_str().is_some_and(|name| super::select::format(name).is_some());
-        self.names.contains(name) || self.manifests && manifest()
+        self.everything || self.names.contains(name) || self.manifests && manifest()
     }
 
     /// Both.
     pub(super) fn join(&mut self, other: Self) {
         self.manifests |= other.manifests;
+        self.everything |= other.everything;
         self.names.extend(other.names);
     }
 }
@@ -43,8 +57,8 @@ impl Interest {
 /// Directories, by real path.
 pub(super) type Wanted = BTreeMap<PathBuf, Interest>;
 
-/// Adds what `path` needs. `manifests`: if it leads to a directory, that is one of manifests.
-pub(super) fn trace(path: &Path, manifests: bool, wanted: &mut Wanted) {
+/// Adds what `path` needs, and `whole` of the directory that it leads to, if it does.
+pub(super) fn trace(path: &Path, whole: Whole, wanted: &mut Wanted) {
     let mut at = PathBuf::from("/");
     let mut ahead: VecDeque<OsString> = parts(path).collect();
     let mut links = 0;
@@ -77,7 +91,9 @@ pub(super) fn trace(path: &Path, manifests: bool, wanted: &mut Wanted) {
             }
         }
     }
-    wanted.entry(at).or_default().manifests |= manifests;
+    let interest = wanted.entry(at).or_default();
+    interest.manifests |= whole == Whole::Manifests;
+    interest.everything |= whole == Whole::Everything;
 }
 
 fn parts(path: &Path) -> impl Iterator<Item = OsString> {
@@ -94,9 +110,9 @@ mod tests {
     use std::os::unix::fs::symlink;
 
     /// What is wanted below `root`, as text.
-    fn wanted(root: &Path, path: &str, manifests: bool) -> Vec<String> {
+    fn wanted(root: &Path, path: &str) -> Vec<String> {
         let mut wanted = Wanted::new();
-        trace(&root.join(path), manifests, &mut wanted);
+        trace(&root.join(path), Whole::Manifests, &mut wanted);
         let mut lines = Vec::new();
         for (dir, interest) in wanted {
             let Ok(dir) = dir.strip_prefix(root) else { continue };
@@ -126,7 +142,7 @@ mod tests {
             ("a/b/../../data/..1", vec![":", "a:", "a/b:", "data:", "data/..1: manifests"]),
             ("self", vec![": self"]),
         ] {
-            assert_eq!(wanted(&root, path, true), expected, "{path}");
+            assert_eq!(wanted(&root, path), expected, "{path}");
         }
     }
 }

@@ -1,0 +1,156 @@
+//! Before anything else: configuration, logging, and whether this machine is one on which pods can run.
+
+use crate::config::{Config, ConfigError};
+use berth_images::{Platform, Store, StoreConfig};
+use berth_oci::{node::NodeFacts, paths::Roots};
+use std::{fmt, io, path::Path};
+use tracing::level_filters::LevelFilter;
+
+/// What does not change while the agent lives.
+#[derive(Debug)]
+pub(crate) struct Env {
+    /// The effective configuration.
+    pub(crate) config: Config,
+    /// Where everything is.
+    pub(crate) roots: Roots,
+    /// The machine.
+    pub(crate) node: NodeFacts,
+    /// The image store.
+    pub(crate) store: Store,
+    /// Which images run here.
+    pub(crate) platform: Platform,
+}
+
+/// Why the agent cannot run.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Unfit {
+    /// The configuration file is wrong.
+    #[error("{0}")]
+    Config(#[from] ConfigError),
+    /// No unified cgroup hierarchy.
+    #[error("{0}")]
+    Cgroups(String),
+    /// Directories, records or the node's facts.
+    #[error("{0}")]
+    Oci(#[from] berth_oci::Error),
+    /// The image store.
+    #[error("{0}")]
+    Images(#[from] berth_images::Error),
+    /// Something of the operating system.
+    #[error("{0}")]
+    Io(#[from] io::Error),
+}
+
+/// Reads the configuration, looks at the machine, opens the store.
+pub(super) fn prepare(config: Option<&Path>) -> Result<Env, Unfit> {
+    let config = Config::load(config)?;
+    start_logging(&config.log_level);
+    raise_descriptor_limit();
+    let roots = Roots {
+        run: config.run_directory.clone(),
+        state: config.state_directory.clone(),
+        log: config.log_directory.clone(),
+        cgroup: config.cgroup_mount.clone(),
+        cgroup_root: config.cgroup_root.clone(),
+        ..Roots::default()
+    };
+    roots.check()?;
+    let name = Some(&*config.hostname_override).filter(|name| !name.is_empty());
+    let node = NodeFacts::read(&roots, name)?;
+    if !node.cgroup_unified {
+        return Err(Unfit::Cgroups(no_unified_hierarchy(&roots.cgroup)));
+    }
+    let (store, report) = Store::open(StoreConfig::new(roots.store(), config.image_source_paths.0.clone()))?;
+    for what in &report.quarantined {
+        tracing::warn!(what, "an image is set aside");
+    }
+    Ok(Env { config, roots, node, store, platform: Platform::host() })
+}
+
+/// What is wrong with a machine without cgroups v2 at `mount`, and what to do.
+fn no_unified_hierarchy(mount: &Path) -> String {
+    let mounts = std::fs::read_to_string("/proc/self/mounts").unwrap_or_default();
+    let at = mount.display();
+    let unified = mounts.lines().find_map(|line| {
+        let mut words = line.split(' ');
+        let place = words.nth(1)?;
+        (words.next()? == "cgroup2").then(|| place.to_owned())
+    });
+    let found = match unified {
+        Some(place) => format!("a unified hierarchy is at {place}, beside v1 controllers (\"hybrid\")"),
+        None => "there is none".to_owned(),
+    };
+    format!(
+        "{at} is not a unified cgroup hierarchy (cgroups v2), which Berth needs: {found}. With systemd, boot \
+         with the kernel parameter systemd.unified_cgroup_hierarchy=1; without, `mount -t cgroup2 none {at}` \
+         at boot and keep other programs from mounting cgroups v1. The key cgroupMount names another place. \
+         `berth doctor` tells more."
+    )
+}
+
+/// To stderr; journald has the time already. Ends silently if a subscriber is there (in tests).
+fn start_logging(level: &str) {
+    let wanted = std::env::var("BERTH_LOG").unwrap_or_else(|_| level.to_owned());
+    let level = wanted.parse().unwrap_or(LevelFilter::INFO);
+    let to_journal = std::env::var_os("JOURNAL_STREAM").is_some();
+    let format = tracing_subscriber::fmt().with_writer(io::stderr).with_max_level(level).with_target(false);
+    let _ = match to_journal {
+        true => tracing::subscriber::set_global_default(format.with_ansi(false).without_time().finish()),
+        false => {
+            let colour = io::IsTerminal::is_terminal(&io::stderr());
+            tracing::subscriber::set_global_default(format.with_ansi(colour).finish())
+        }
+    };
+}
+
+/// A container costs eight descriptors, and there may be hundreds.
+fn raise_descriptor_limit() {
+    use nix::sys::resource::{Resource, getrlimit, setrlimit};
+    let raised = getrlimit(Resource::RLIMIT_NOFILE).and_then(|(soft, hard)| {
+        if soft < hard { setrlimit(Resource::RLIMIT_NOFILE, hard, hard) } else { Ok(()) }
+    });
+    if let Err(error) = raised {
+        tracing::warn!(%error, "the limit of open files cannot be raised");
+    }
+}
+
+impl fmt::Display for Env {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let NodeFacts { name, kernel_release, architecture, .. } = &self.node;
+        write!(f, "node {name}, kernel {kernel_release}, {architecture}")
+    }
+}
+
+#[cfg(test)]
+impl Env {
+    /// Of a Berth that lives in `dir`.
+    pub(crate) fn for_test(dir: &Path) -> Self {
+        let roots = Roots {
+            run: dir.join("run"),
+            state: dir.join("state"),
+            log: dir.join("log"),
+            ..Roots::default()
+        };
+        let node = NodeFacts::read(&roots, Some("box")).unwrap();
+        let (store, _) = Store::open(StoreConfig::new(roots.store(), Vec::new())).unwrap();
+        Self { config: Config::default(), roots, node, store, platform: Platform::host() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_machine_without_unified_cgroups_is_told_what_to_do() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("config.yaml");
+        std::fs::write(&file, format!("cgroupMount: {}\n", dir.path().display())).unwrap();
+        let text = prepare(Some(&file)).unwrap_err().to_string();
+        assert!(text.starts_with(&format!("{} is not a unified", dir.path().display())), "{text}");
+        assert!(
+            text.contains("systemd.unified_cgroup_hierarchy=1") && text.contains("berth doctor"),
+            "{text}"
+        );
+    }
+}

@@ -1,0 +1,157 @@
+//! What is there when the agent starts: records on tmpfs, the keeper's table, the checkpoints. What has no
+//! record (a crash came between two steps of a removal) is removed here, before anything else begins.
+
+use super::boot::{Env, Unfit};
+use crate::keeper_link::{KeeperLink, Slot};
+use berth_core::{
+    event::{Exit, Inventory, RecordState},
+    ids::ContainerId,
+    time::{Mono, Now, Wall},
+};
+use berth_keeper::protocol::{ExitStatus, Notice, Request, SlotState};
+use berth_oci::{
+    checkpoint, clock, container,
+    records::{self, Leftover},
+    sandbox,
+};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
+
+/// Seconds that the processes of one leftover may take to die.
+const LEFTOVER_DEADLINE_S: u64 = 5;
+
+/// Reads everything. Returns the slots too, with the descriptors in them.
+pub(super) async fn take(
+    env: &Env,
+    link: &mut KeeperLink,
+    slots: Vec<Slot>,
+) -> Result<(Inventory, Vec<Slot>), Unfit> {
+    let mut found = records::inventory(&env.roots)?;
+    for problem in &found.problems {
+        tracing::warn!(%problem, "a record cannot be read");
+    }
+    let recorded: BTreeSet<&str> = found.containers.iter().map(|record| &*record.id.0).collect();
+    let (slots, strays): (Vec<Slot>, Vec<Slot>) =
+        slots.into_iter().partition(|slot| recorded.contains(&*slot.id));
+    let strays: BTreeSet<ContainerId> = strays.into_iter().map(|slot| ContainerId(slot.id.into())).collect();
+    remove_leftovers(env, link, &found.leftovers, &strays).await;
+    let (checkpoints, problems) = checkpoint::load_all(&env.roots)?;
+    for problem in problems {
+        tracing::warn!(%problem, "a checkpoint cannot be read");
+    }
+    let now = clock::now();
+    let states: BTreeMap<&str, &SlotState> = slots.iter().map(|slot| (&*slot.id, &slot.state)).collect();
+    for record in &mut found.containers {
+        record.state = states.get(&*record.id.0).map_or(RecordState::Unknown, |state| {
+            let oom = || container::oom_killed(&env.roots, &record.id);
+            record_state(state, now, oom)
+        });
+    }
+    let inventory = Inventory {
+        boot_id: env.node.boot_id.clone(),
+        sandboxes: found.sandboxes,
+        containers: found.containers,
+        checkpoints,
+    };
+    Ok((inventory, slots))
+}
+
+/// Nothing waits for these, and none must be in the way of a new container of the same id.
+async fn remove_leftovers(
+    env: &Env,
+    link: &mut KeeperLink,
+    leftovers: &[Leftover],
+    strays: &BTreeSet<ContainerId>,
+) {
+    let deadline = Duration::from_secs(LEFTOVER_DEADLINE_S);
+    let containers = leftovers.iter().filter_map(|leftover| match leftover {
+        Leftover::Container(id) => Some(id),
+        Leftover::Sandbox(_) => None,
+    });
+    let containers: BTreeSet<&ContainerId> = containers.chain(strays).collect();
+    for id in containers {
+        tracing::info!(container = %id, "removing what an interrupted removal left");
+        if let Err(error) = container::remove(&env.roots, id, deadline) {
+            tracing::warn!(container = %id, %error, "a leftover stays");
+        }
+        if strays.contains(id) {
+            release(link, id).await;
+        }
+    }
+    for leftover in leftovers {
+        let Leftover::Sandbox(uid) = leftover else { continue };
+        tracing::info!(pod = %uid, "removing what an interrupted removal left");
+        if let Err(error) = sandbox::remove_leftover(&env.roots, uid) {
+            tracing::warn!(pod = %uid, %error, "a leftover stays");
+        }
+    }
+}
+
+/// Has the keeper forget a container whose processes are gone. Its exit may be on its way still: then the
+/// keeper says `Busy`, tells of the exit, and is asked again.
+async fn release(link: &mut KeeperLink, id: &ContainerId) {
+    let Ok(slot) = berth_keeper::protocol::Id::try_from(&*id.0) else { return };
+    const OP: u64 = u64::MAX;
+    let ask = |link: &mut KeeperLink| link.send(Request::Release { op: OP, id: slot.clone() }, Vec::new());
+    if ask(link).is_err() {
+        return;
+    }
+    let answered = async {
+        loop {
+            match link.recv_unheld().await {
+                Ok((Notice::Done { op: OP }, _)) | Err(_) => return,
+                Ok((Notice::Exited { id, .. }, _)) if id == slot => {
+                    let _ = ask(link);
+                }
+                Ok((Notice::Failed { op: OP, .. }, _)) => {}
+                Ok((other, fds)) => link.hold(other, fds),
+            }
+        }
+    };
+    if tokio::time::timeout(Duration::from_secs(LEFTOVER_DEADLINE_S), answered).await.is_err() {
+        tracing::warn!(container = %id, "the keeper did not let go of a leftover");
+    }
+}
+
+/// A moment that the keeper read on the monotonic clock, on both.
+pub(super) fn moment(at_ns: u64, now: Now) -> Now {
+    let ago = now.mono.since(Mono(at_ns));
+    Now { mono: Mono(at_ns), wall: Wall(now.wall.0.saturating_sub(ago)) }
+}
+
+/// An exit as the core knows it.
+pub(super) fn exit(status: ExitStatus, now: Now, oom: bool) -> Exit {
+    let code = if status.signal == 0 { status.code } else { 128 + status.signal };
+    Exit { code, signal: status.signal, oom, at: moment(status.at_ns, now) }
+}
+
+fn record_state(state: &SlotState, now: Now, oom: impl FnOnce() -> bool) -> RecordState {
+    match *state {
+        SlotState::Creating => RecordState::Creating,
+        SlotState::Running { pid, started_ns } => {
+            RecordState::Running { pid: u32::try_from(pid).unwrap_or(0), at: moment(started_ns, now) }
+        }
+        SlotState::Exited { started_ns, exit: status } => {
+            RecordState::Exited { started: moment(started_ns, now), exit: exit(status, now, oom()) }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_keepers_words_become_the_cores() {
+        let now = Now { mono: Mono(1_000), wall: Wall(5_000) };
+        assert_eq!(moment(400, now), Now { mono: Mono(400), wall: Wall(4_400) });
+        let status = |code, signal| ExitStatus { code, signal, at_ns: 1_000 };
+        assert_eq!(exit(status(3, 0), now, false).code, 3);
+        assert_eq!((exit(status(0, 9), now, true).code, exit(status(0, 9), now, true).signal), (137, 9));
+        assert_eq!(record_state(&SlotState::Creating, now, || panic!("asked")), RecordState::Creating);
+        let exited = SlotState::Exited { started_ns: 100, exit: status(0, 0) };
+        assert!(matches!(record_state(&exited, now, || true), RecordState::Exited { exit, .. } if exit.oom));
+    }
+}

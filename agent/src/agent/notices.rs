@@ -1,0 +1,155 @@
+//! What the keeper says, and what that means for what is under way.
+
+use super::{flights::Purpose, inventory, run};
+use crate::{agent::Agent, logs::Place};
+use berth_core::{
+    event::{Event, FailReason, Failure, Outcome},
+    ids::{ActionId, ContainerId},
+    manifest::DesiredPod,
+    time::Mono,
+};
+use berth_keeper::protocol::{ExitStatus, FailClass, NOBODY, Notice, Request};
+use berth_oci::{clock, container};
+use serde_json::json;
+use std::os::fd::OwnedFd;
+
+impl Agent {
+    pub(super) fn notice(&mut self, notice: Notice, fds: Vec<OwnedFd>) {
+        tracing::trace!(?notice, "the keeper says");
+        match notice {
+            Notice::Started { op, id, pid, at_ns } => self.started(op, id.as_str(), pid, at_ns, fds),
+            Notice::Failed { op, id, class, text } => {
+                self.request_failed(op, id.as_str(), class, text.as_str())
+            }
+            Notice::Done { op } => self.request_done(op),
+            Notice::Exited { id, exit } => self.exited(id.as_str(), exit),
+            // The keeper's new program presents itself.
+            Notice::Welcome { pid, .. } => {
+                self.keeper_pid = pid;
+                if let Some(answer) = self.flights.end_upgrade() {
+                    let _ = answer.send(Ok(json!({"upgraded": true, "keeperPid": pid})));
+                }
+            }
+            // Its table, told again: nothing in it is new to an agent that was there all the time.
+            Notice::Slot { .. } | Notice::ListEnd => {}
+        }
+    }
+
+    fn started(&mut self, op: u64, id: &str, pid: i32, at_ns: u64, fds: Vec<OwnedFd>) {
+        let (pid, at) = (u32::try_from(pid).unwrap_or(0), inventory::moment(at_ns, clock::now()));
+        match self.flights.end(op) {
+            Some(Purpose::Start(action, id)) => {
+                self.follow(&id, fds);
+                self.done(action, Outcome::Started { pid, at });
+            }
+            Some(Purpose::Exec(session)) => self.exec_started(&session),
+            // A predecessor had asked; or this agent had, and has given up waiting.
+            _ if op == NOBODY || !fds.is_empty() => {
+                let id = ContainerId(id.into());
+                self.follow(&id, fds);
+                self.news.push(Event::Started { id, pid, at });
+            }
+            _ => tracing::debug!(op, id, "started too late"),
+        }
+    }
+
+    fn request_failed(&mut self, op: u64, id: &str, class: FailClass, text: &str) {
+        let failure = Failure { reason: reason(class), message: text.to_owned() };
+        match self.flights.end(op) {
+            Some(Purpose::Start(action, _)) => self.done(action, Outcome::Failed(failure)),
+            // Gone already is as good as signalled.
+            Some(Purpose::Signal(action)) if class == FailClass::NotFound => self.done(action, Outcome::Ok),
+            Some(Purpose::Signal(action)) => self.done(action, Outcome::Failed(failure)),
+            // Its processes are gone, only its end is not told yet.
+            Some(Purpose::Release(action, id)) if class == FailClass::Busy => {
+                let deadline = clock::now().mono.plus_s(EXIT_WITHIN_S);
+                self.releasing.insert(id, (action, deadline));
+            }
+            Some(Purpose::Release(action, _)) => self.done(action, Outcome::Failed(failure)),
+            Some(Purpose::Exec(session)) => self.exec_failed(&session, text),
+            Some(Purpose::Upgrade(answer)) => run::refuse(answer, text),
+            Some(Purpose::Nobody) => {}
+            None if op == NOBODY && !id.is_empty() => {
+                self.news.push(Event::StartFailed { id: ContainerId(id.into()), failure });
+            }
+            None => tracing::debug!(op, text, "failed too late"),
+        }
+    }
+
+    fn request_done(&mut self, op: u64) {
+        match self.flights.end(op) {
+            Some(Purpose::Signal(action)) => self.done(action, Outcome::Ok),
+            Some(Purpose::Release(action, id)) => {
+                self.places.remove(&id);
+                self.done(action, Outcome::Ok);
+            }
+            _ => {}
+        }
+    }
+
+    fn exited(&mut self, id: &str, status: ExitStatus) {
+        if self.exec_exited(id, status) {
+            return;
+        }
+        let id = ContainerId(id.into());
+        let exit = inventory::exit(status, clock::now(), container::oom_killed(&self.env.roots, &id));
+        if let Some((action, deadline)) = self.releasing.remove(&id) {
+            self.release(action, id.clone(), deadline);
+        }
+        self.news.push(Event::Exited { id, exit });
+    }
+
+    /// The last step of a removal: the keeper forgets the container, and with it its exit.
+    pub(super) fn release(&mut self, action: ActionId, id: ContainerId, deadline: Mono) {
+        let Ok(slot) = berth_keeper::protocol::Id::try_from(&*id.0) else {
+            return self.failed(action, FailReason::Internal, format!("{id} is no container's id"));
+        };
+        let op = self.flights.begin(Purpose::Release(action, id), deadline);
+        self.ask_keeper(Request::Release { op, id: slot }, Vec::new());
+    }
+
+    /// Sends a request; if the keeper is gone the loop is about to hear that itself.
+    pub(crate) fn ask_keeper(&mut self, request: Request, fds: Vec<OwnedFd>) {
+        if let Err(error) = self.link.send(request, fds) {
+            tracing::warn!(%error, "a request does not reach the keeper");
+        }
+    }
+
+    /// Where a run of a container logs to.
+    pub(crate) fn place(&self, pod: &DesiredPod, container: &str, attempt: u32, id: &ContainerId) -> Place {
+        let roots = &self.env.roots;
+        Place {
+            log: roots.log_file(pod, container, attempt),
+            links: roots.log_links(),
+            journal: roots.bundle(id).join("log"),
+            attempt,
+        }
+    }
+
+    /// Begins or goes on to pump a container's output.
+    pub(super) fn follow(&mut self, id: &ContainerId, fds: Vec<OwnedFd>) {
+        let Some(place) = self.places.get(id) else {
+            tracing::warn!(container = %id, "output of a container that is not known stays in its pipes");
+            return;
+        };
+        if let Err(error) = self.logs.attach(id, place, fds) {
+            tracing::error!(container = %id, log = %place.log.display(), %error, "output stays in its pipes");
+        }
+    }
+}
+
+/// Seconds in which the keeper must tell the end of a container whose processes are gone.
+const EXIT_WITHIN_S: u64 = 10;
+
+/// What Kubernetes calls it.
+fn reason(class: FailClass) -> FailReason {
+    match class {
+        FailClass::Full => FailReason::CreateContainerError,
+        FailClass::Runtime => FailReason::RunContainerError,
+        FailClass::Timeout => FailReason::Timeout,
+        FailClass::Lost => FailReason::Lost,
+        FailClass::Exists | FailClass::NotFound | FailClass::Busy | FailClass::Internal => {
+            FailReason::Internal
+        }
+    }
+}

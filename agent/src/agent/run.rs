@@ -1,0 +1,316 @@
+//! The loop: wait for news, let the core decide, begin what it wants. Everything that may take long is done
+//! elsewhere and comes back as news.
+
+use super::{
+    boot::{Env, Unfit},
+    flights::{Flights, Purpose},
+    inventory,
+};
+use crate::{
+    api::{
+        ask::{ASKS_MAX, Ask},
+        conn::Context,
+        listen,
+    },
+    config::Config,
+    events::EventLog,
+    keeper_link::{KeeperLink, Slot},
+    logs::{Logs, Place},
+    source::{ImageWatch, Settings, Source},
+};
+use berth_core::{
+    event::{DesiredSet, Event, FailReason, Failure, Inventory, Outcome},
+    ids::{ActionId, ContainerId},
+    time::{Mono, Now},
+    world::{World, WorldConfig, step},
+};
+use berth_oci::{clock, records, sandbox};
+use std::{
+    collections::{BTreeSet, HashMap},
+    os::fd::OwnedFd,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+use tokio::sync::{mpsc, oneshot, watch};
+
+/// Results of actions that wait for the loop; who has one more waits.
+const TOLD_MAX: usize = 1024;
+/// Steps in a row without waiting for anything: what is done at once is news at once.
+const STEPS_MAX: usize = 16;
+
+/// What comes back from where an action was carried out.
+#[derive(Debug)]
+pub(crate) enum Told {
+    /// It is done.
+    Done(ActionId, Outcome),
+    /// Of a container only the keeper's slot is left.
+    Emptied(ActionId, ContainerId, Mono),
+    /// What nobody wants any more is removed.
+    Cleaned,
+}
+
+/// The agent's state. What it means is in `world`; the rest is what is needed to carry things out.
+#[derive(Debug)]
+pub(crate) struct Agent {
+    pub(crate) env: Arc<Env>,
+    pub(super) world: World,
+    pub(crate) link: KeeperLink,
+    pub(crate) flights: Flights,
+    pub(crate) logs: Logs,
+    /// Where each container logs to.
+    pub(crate) places: HashMap<ContainerId, Place>,
+    /// Removals that wait for an exit to be told.
+    pub(super) releasing: HashMap<ContainerId, (ActionId, Mono)>,
+    /// Commands that run, by session.
+    pub(crate) sessions: HashMap<String, crate::act::exec::Running>,
+    pub(super) events: EventLog,
+    pub(super) desired: Arc<DesiredSet>,
+    /// For the next step.
+    pub(crate) news: Vec<Event>,
+    pub(crate) told: mpsc::Sender<Told>,
+    changes: watch::Sender<u64>,
+    /// When to step although there is no news.
+    wake: Option<Mono>,
+    pub(super) keeper_pid: i32,
+    pub(super) started: Now,
+    /// What an earlier boot left is being removed: no manifest may come back to it meanwhile.
+    cleaning: bool,
+    /// Lets one import run at a time, so that threads are left for the rest.
+    pub(crate) importing: Arc<tokio::sync::Semaphore>,
+}
+
+/// What the loop listens to.
+struct Ears {
+    told: mpsc::Receiver<Told>,
+    asks: mpsc::Receiver<Ask>,
+    source: Source,
+    images: ImageWatch,
+}
+
+/// Starts everything and goes on until the keeper is gone.
+pub(super) async fn run(env: Env, socket: OwnedFd, started: Instant) -> Result<(), Unfit> {
+    let mut link = KeeperLink::new(socket)?;
+    let welcome = link.hello().await?;
+    let (inventory, slots) = inventory::take(&env, &mut link, welcome.slots).await?;
+    let env = Arc::new(env);
+    let (told, hear_told) = mpsc::channel(TOLD_MAX);
+    let (asks, hear_asks) = mpsc::channel(ASKS_MAX);
+    let (changes, see_changes) = watch::channel(0);
+    let mut agent = Agent::new(&env, link, told, changes, welcome.pid)?;
+    let running = inventory.sandboxes.iter().map(|sandbox| sandbox.desired.clone()).collect();
+    let settings = Settings {
+        paths: env.config.static_pod_path.0.clone(),
+        node: env.node.name.clone(),
+        rescan: env.config.file_check_frequency.0,
+    };
+    let mut source = Source::new(settings, running);
+    agent.adopt(&inventory, slots);
+    agent.news.push(Event::Inventory(Box::new(inventory)));
+    agent.desire(source.look().unwrap_or_default());
+    agent.clean();
+    let listener = listen::listen(&env.roots.socket(), &env.config.api_socket_group)?;
+    let images = ImageWatch::new(&env.config.image_source_paths.0);
+    tracing::info!(took_us = started.elapsed().as_micros(), %env, "serving");
+    tokio::spawn(listen::serve(listener, Context { asks, changes: see_changes, env }));
+    agent.serve(Ears { told: hear_told, asks: hear_asks, source, images }).await
+}
+
+fn world_config(env: &Env) -> WorldConfig {
+    let Config { max_pods, crash_loop_back_off, .. } = &env.config;
+    WorldConfig {
+        boot_id: env.node.boot_id.clone(),
+        pods_max: usize::try_from(*max_pods).unwrap_or(usize::MAX),
+        crash_backoff_max_s: crash_loop_back_off.max_container_restart_period.0.as_secs(),
+        ..WorldConfig::default()
+    }
+}
+
+impl Agent {
+    fn new(
+        env: &Arc<Env>,
+        link: KeeperLink,
+        told: mpsc::Sender<Told>,
+        changes: watch::Sender<u64>,
+        keeper_pid: i32,
+    ) -> Result<Self, Unfit> {
+        Ok(Self {
+            env: Arc::clone(env),
+            world: World::new(world_config(env)),
+            link,
+            flights: Flights::default(),
+            logs: Logs::new(&env.config)?,
+            places: HashMap::new(),
+            releasing: HashMap::new(),
+            sessions: HashMap::new(),
+            events: EventLog::new(&env.node.name),
+            desired: Arc::default(),
+            news: Vec::new(),
+            told,
+            changes,
+            wake: None,
+            keeper_pid,
+            started: clock::now(),
+            cleaning: false,
+            importing: Arc::new(tokio::sync::Semaphore::new(1)),
+        })
+    }
+
+    /// Goes on with the logs of containers that an earlier agent started.
+    fn adopt(&mut self, inventory: &Inventory, slots: Vec<Slot>) {
+        for record in &inventory.containers {
+            let sandbox = inventory.sandboxes.iter().find(|sandbox| sandbox.desired.uid == record.pod);
+            let Some(sandbox) = sandbox else { continue };
+            let place = self.place(&sandbox.desired, &record.name, record.attempt, &record.id);
+            self.places.insert(record.id.clone(), place);
+        }
+        for slot in slots {
+            if !slot.fds.is_empty() {
+                self.follow(&ContainerId(slot.id.into()), slot.fds);
+            }
+        }
+    }
+
+    /// The sources say this now.
+    fn desire(&mut self, desired: DesiredSet) {
+        for problem in desired.problems.iter().filter(|problem| !self.desired.problems.contains(problem)) {
+            tracing::warn!("{problem}");
+        }
+        self.desired = Arc::new(desired);
+        self.news.push(Event::Desired(Arc::clone(&self.desired)));
+    }
+
+    /// Removes volumes, logs and checkpoints of pods of an earlier boot that nobody wants any more. Not while
+    /// a manifest is broken: what it said is not known, and it may be about them.
+    fn clean(&mut self) {
+        if !self.desired.problems.is_empty() {
+            return;
+        }
+        self.cleaning = true;
+        let keep: BTreeSet<_> = self.desired.pods.iter().map(|pod| pod.uid.clone()).collect();
+        let (env, told) = (Arc::clone(&self.env), self.told.clone());
+        tokio::task::spawn_blocking(move || {
+            let orphans = records::orphans(&env.roots, &keep).unwrap_or_default();
+            for uid in orphans {
+                if let Err(error) = sandbox::remove_leftover(&env.roots, &uid) {
+                    tracing::warn!(pod = %uid, %error, "what an earlier boot left stays");
+                }
+            }
+            let _ = told.blocking_send(Told::Cleaned);
+        });
+    }
+
+    async fn serve(mut self, mut ears: Ears) -> Result<(), Unfit> {
+        loop {
+            self.steps();
+            let wake = sleep_until(self.next_wake());
+            tokio::select! {
+                biased;
+                () = std::future::ready(()), if !self.news.is_empty() => {}
+                notice = self.link.recv() => {
+                    let (notice, fds) = notice?;
+                    self.notice(notice, fds);
+                }
+                Some(told) = ears.told.recv() => self.hear(told),
+                () = ears.source.changed(), if !self.cleaning => {
+                    if let Some(desired) = ears.source.look() {
+                        self.desire(desired);
+                    }
+                }
+                () = ears.images.changed() => self.news.push(Event::ImagesChanged),
+                Some(ask) = ears.asks.recv() => self.answer(ask),
+                () = wake => {}
+            }
+            // All that came in the meantime goes into the same step.
+            while let Some((notice, fds)) = self.link.try_recv()? {
+                self.notice(notice, fds);
+            }
+            while let Ok(told) = ears.told.try_recv() {
+                self.hear(told);
+            }
+        }
+    }
+
+    /// Lets the core decide until what it wanted takes time.
+    fn steps(&mut self) {
+        for _ in 0..STEPS_MAX {
+            let now = clock::now();
+            self.overdue(now.mono);
+            let due = self.wake.is_some_and(|wake| wake <= now.mono);
+            if self.news.is_empty() && !due {
+                return;
+            }
+            let news = std::mem::take(&mut self.news);
+            let plan = step(&mut self.world, now, &news);
+            tracing::trace!(?news, ?plan, "step");
+            self.wake = plan.wake;
+            for event in plan.events {
+                tracing::info!(pod = %event.pod, reason = event.reason, "{}", event.message);
+                self.events.push(event);
+            }
+            for action in plan.actions {
+                self.act(action);
+            }
+            self.changes.send_modify(|number| *number += 1);
+        }
+    }
+
+    fn next_wake(&self) -> Option<Mono> {
+        let requests =
+            [self.flights.next_deadline(), self.releasing.values().map(|(_, deadline)| *deadline).min()];
+        requests.into_iter().chain([self.wake]).flatten().min()
+    }
+
+    fn hear(&mut self, told: Told) {
+        match told {
+            Told::Done(action, outcome) => self.done(action, outcome),
+            Told::Emptied(action, id, deadline) => self.release(action, id, deadline),
+            Told::Cleaned => self.cleaning = false,
+        }
+    }
+
+    /// An action is done.
+    pub(crate) fn done(&mut self, action: ActionId, outcome: Outcome) {
+        self.news.push(Event::Done { action, outcome });
+    }
+
+    /// An action is not done.
+    pub(crate) fn failed(&mut self, action: ActionId, reason: FailReason, message: impl Into<String>) {
+        self.done(action, Outcome::Failed(Failure { reason, message: message.into() }));
+    }
+
+    /// Requests that the keeper did not answer in time.
+    fn overdue(&mut self, now: Mono) {
+        const SILENT: &str = "the keeper did not answer in time";
+        for purpose in self.flights.overdue(now) {
+            tracing::warn!(?purpose, SILENT);
+            match purpose {
+                Purpose::Start(action, _) | Purpose::Signal(action) | Purpose::Release(action, _) => {
+                    self.failed(action, FailReason::Lost, SILENT);
+                }
+                Purpose::Exec(session) => self.exec_failed(&session, SILENT),
+                Purpose::Upgrade(answer) => refuse(answer, SILENT),
+                Purpose::Nobody => {}
+            }
+        }
+        let late: Vec<ContainerId> =
+            self.releasing.iter().filter(|(_, (_, at))| *at <= now).map(|(id, _)| id.clone()).collect();
+        for id in late {
+            if let Some((action, _)) = self.releasing.remove(&id) {
+                self.failed(action, FailReason::Lost, "its end was not told in time");
+            }
+        }
+    }
+}
+
+/// Says no to who asked for an exchange of the program.
+pub(super) fn refuse(answer: oneshot::Sender<crate::api::ask::Answer>, why: &str) {
+    let _ = answer.send(Err(crate::api::ask::Refusal::internal(why)));
+}
+
+/// Waits for a moment of the boot clock; for ever without one.
+async fn sleep_until(wake: Option<Mono>) {
+    match wake {
+        Some(wake) => tokio::time::sleep(Duration::from_nanos(wake.since(clock::now().mono))).await,
+        None => std::future::pending().await,
+    }
+}
