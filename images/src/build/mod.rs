@@ -179,10 +179,25 @@ impl ImageBuilder {
         self
     }
 
-    /// One more name of the image.
+    /// One more name of the image. A tag is added if there is none (`web` becomes `web:latest`): a bare word
+    /// in an OCI layout would be read as a tag.
     #[must_use]
-    pub fn name(mut self, name: &str) -> Self {
+    pub fn name(self, name: &str) -> Self {
+        let familiar = crate::Reference::parse(name).map(|reference| reference.familiar());
+        self.annotation(&familiar.unwrap_or_else(|_| name.to_owned()))
+    }
+
+    /// One more name of the image, written into the annotation or `RepoTags` as it is.
+    #[must_use]
+    pub fn annotation(mut self, name: &str) -> Self {
         self.names.push(name.to_owned());
+        self
+    }
+
+    /// Takes all names off again.
+    #[must_use]
+    pub fn nameless(mut self) -> Self {
+        self.names.clear();
         self
     }
 

@@ -67,6 +67,7 @@ pub(super) fn resolve(opened: &Opened, item: &Item) -> Result<Resolved, Error> {
         platform: config_file.platform(),
         config_file,
         layers,
+        roots: vec![item.config.clone()],
     })
 }
 

@@ -35,6 +35,24 @@ pub(crate) struct Offer {
     pub(crate) target: Target,
 }
 
+impl Offer {
+    /// What tells images of one source apart: the descriptor's digest, or the config's path.
+    fn root(&self) -> &str {
+        match &self.target {
+            Target::Oci(descriptor) => &descriptor.digest,
+            Target::Docker(item) => &item.config,
+        }
+    }
+}
+
+impl Scanned {
+    /// All names that this source gives the image.
+    pub(crate) fn names_of<'a>(&'a self, resolved: &'a Resolved) -> impl Iterator<Item = &'a Reference> {
+        let same = self.images.iter().filter(|offer| resolved.roots.iter().any(|root| root == offer.root()));
+        same.flat_map(|offer| &offer.names)
+    }
+}
+
 /// Where in its source an image begins.
 #[derive(Debug, Clone)]
 pub(crate) enum Target {
@@ -56,6 +74,8 @@ pub(crate) struct Resolved {
     pub(crate) config_file: ConfigFile,
     pub(crate) platform: Platform,
     pub(crate) layers: Vec<Layer>,
+    /// The offers that lead to it, see [`Offer::root`].
+    roots: Vec<String>,
 }
 
 /// A layer and where its stream is.
@@ -82,18 +102,22 @@ pub(crate) fn resolve(
     platform: &Platform,
     wanted: Option<&Digest>,
 ) -> Result<Resolved, Error> {
-    let docker = offers.iter().find_map(|offer| match &offer.target {
+    let mut items = offers.iter().filter_map(|offer| match &offer.target {
         Target::Docker(item) => Some(item),
         Target::Oci(_) => None,
     });
-    let resolved = match docker {
-        Some(item) => docker::resolve(opened, item)?,
-        None => {
-            let roots = offers.iter().filter_map(|offer| match &offer.target {
-                Target::Oci(descriptor) => Some(descriptor),
-                Target::Docker(_) => None,
-            });
-            oci::resolve(opened, roots, platform, wanted)?
+    let roots = offers.iter().filter_map(|offer| match &offer.target {
+        Target::Oci(descriptor) => Some(descriptor),
+        Target::Docker(_) => None,
+    });
+    let resolved = match (items.next(), wanted) {
+        (None, _) => oci::resolve(opened, roots, platform, wanted)?,
+        (Some(item), None) => docker::resolve(opened, item)?,
+        (Some(item), Some(digest)) => {
+            let mut all = std::iter::once(item).chain(items).map(|item| docker::resolve(opened, item));
+            let found = all.find(|r| r.as_ref().is_ok_and(|r| r.digests.contains(digest)));
+            let what = || format!("the image in {}", opened.path().display());
+            found.unwrap_or_else(|| Err(Error::unsupported(what(), "it has another digest")))?
         }
     };
     if platform.rank(&resolved.platform).is_none() {
@@ -102,6 +126,3 @@ pub(crate) fn resolve(
     }
     Ok(resolved)
 }
-
-#[cfg(test)]
-mod tests;

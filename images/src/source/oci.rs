@@ -171,7 +171,18 @@ fn read(opened: &Opened, chosen: &Candidate) -> Result<Resolved, Error> {
     {
         platform.variant.clone_from(&stated.variant);
     }
-    Ok(Resolved { manifest, manifest_digest, digests, config, config_digest, config_file, platform, layers })
+    let roots = digests.iter().map(Digest::to_string).collect();
+    Ok(Resolved {
+        manifest,
+        manifest_digest,
+        digests,
+        config,
+        config_digest,
+        config_file,
+        platform,
+        layers,
+        roots,
+    })
 }
 
 /// A blob of the size that its descriptor states.

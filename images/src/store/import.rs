@@ -17,7 +17,7 @@ use crate::{
     limits::JSON_MAX_BYTES,
     platform::Platform,
     reference::Reference,
-    source::{self, Layer, LayerKind, Offer, Opened, Resolved},
+    source::{self, Layer, LayerKind, Offer, Opened, Resolved, Scanned},
     tarstream::{Input, TarReader, reading},
     unpack::{Stats, Unpacker},
 };
@@ -33,11 +33,12 @@ use std::{
 impl Store {
     /// Imports from the best source that has the image; the next one is tried when one fails.
     pub(super) fn import(&self, wanted: &Reference, platform: &Platform) -> Result<Arc<Entry>, Error> {
+        self.sweep();
         let listing = self.sources.list();
         let mut first_error = None;
         for (source, offers) in listing.find(wanted) {
             let offers: Vec<&Offer> = offers.iter().filter_map(|at| source.images.get(*at)).collect();
-            match self.import_from(&source.path, &offers, wanted, platform) {
+            match self.import_from(&source, &offers, wanted, platform) {
                 Ok(entry) => return Ok(entry),
                 Err(error @ Error::NoSpace { .. }) => return Err(error),
                 Err(error) => drop(first_error.get_or_insert(error)),
@@ -53,17 +54,21 @@ impl Store {
 
     fn import_from(
         &self,
-        path: &Path,
+        source: &Scanned,
         offers: &[&Offer],
         wanted: &Reference,
         platform: &Platform,
     ) -> Result<Arc<Entry>, Error> {
-        let opened = Opened::open(path, &self.disk.staging())?;
+        let opened = Opened::open(&source.path, &self.disk.staging())?;
         let resolved = source::resolve(&opened, offers, platform, wanted.digest())?;
         if let Some(digest) = wanted.digest()
             && !resolved.digests.contains(digest)
         {
-            return Err(Error::corrupt(path.display().to_string(), digest.to_string(), "another digest"));
+            return Err(Error::corrupt(
+                source.path.display().to_string(),
+                digest.to_string(),
+                "another digest",
+            ));
         }
         let mut chain: Vec<Digest> = Vec::new();
         let mut bytes = 0_u64;
@@ -81,7 +86,7 @@ impl Store {
         }
         self.put_blob(&resolved.config_digest, &resolved.config)?;
         self.put_blob(&resolved.manifest_digest, &resolved.manifest)?;
-        self.put_image(path, offers, wanted, resolved, chain, bytes)
+        self.put_image(source, wanted, resolved, chain, bytes)
     }
 
     /// Sees to it that the layer is unpacked; returns its bytes of file content. Two threads that want the
@@ -173,8 +178,7 @@ impl Store {
 
     fn put_image(
         &self,
-        source: &Path,
-        offers: &[&Offer],
+        source: &Scanned,
         wanted: &Reference,
         resolved: Resolved,
         chain: Vec<Digest>,
@@ -189,19 +193,19 @@ impl Store {
             version: VERSION,
             id: resolved.config_digest,
             manifest: resolved.manifest_digest,
-            digests: resolved.digests,
-            platform: resolved.platform,
-            names: offers.iter().flat_map(|o| &o.names).filter_map(Reference::tagged).collect(),
+            digests: resolved.digests.clone(),
+            platform: resolved.platform.clone(),
+            names: source.names_of(&resolved).filter_map(Reference::tagged).collect(),
             repositories: wanted.digest().map(|_| wanted.name()).into_iter().collect(),
             chain,
             bytes,
             serial,
-            source: source.to_owned(),
+            source: source.path.clone(),
         };
         if wanted.digest().is_none() {
             record.names.extend(wanted.tagged());
         }
-        if let Some(known) = known {
+        if let Some(known) = &known {
             record.digests.extend(&known.record.digests);
             record.names.extend(known.record.names.iter().cloned());
             record.repositories.extend(known.record.repositories.iter().cloned());
@@ -209,6 +213,13 @@ impl Store {
         sort(&mut record.digests);
         sort(&mut record.names);
         sort(&mut record.repositories);
+        if let Some(gone) = record.chain.iter().find(|chain| !self.disk.snapshot(chain).join("fs").is_dir()) {
+            let error = io::Error::other("it was removed while its image was being imported; try again");
+            return Err(Error::io(format!("use snapshot {gone}"), error));
+        }
+        if let Some(known) = known.filter(|known| self.says_the_same(&known.record, &record)) {
+            return Ok(known);
+        }
         self.disk.put_file(&self.disk.image(&record.id), &record::seal(&record)?)?;
         let entry = self.entry(record, &resolved.config_file);
         self.write_index().insert(Arc::clone(&entry));
@@ -219,6 +230,13 @@ impl Store {
             others.iter().try_for_each(|other| self.take_name(other, name))?;
         }
         Ok(entry)
+    }
+
+    /// Whether a new record would be a write for nothing.
+    fn says_the_same(&self, known: &ImageRecord, new: &ImageRecord) -> bool {
+        let same = ImageRecord { serial: known.serial, ..new.clone() } == *known;
+        let index = self.read_index();
+        same && new.names.iter().all(|name| index.others(name, new).is_empty())
     }
 }
 

@@ -58,6 +58,8 @@ pub struct Store {
     commits: Mutex<()>,
     /// One at a time unpacks a chain. Locks nobody holds are forgotten.
     chains: Mutex<HashMap<Digest, Weak<Mutex<()>>>>,
+    /// What was in staging at the start and is not removed yet.
+    leftovers: Mutex<Vec<PathBuf>>,
 }
 
 impl Store {
@@ -76,6 +78,7 @@ impl Store {
             index: RwLock::default(),
             commits: Mutex::default(),
             chains: Mutex::default(),
+            leftovers: Mutex::default(),
         };
         let report = store.recover()?;
         Ok((store, report))

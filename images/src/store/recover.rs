@@ -18,7 +18,7 @@ use std::{
     collections::HashSet,
     fs, io,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, MutexGuard, PoisonError},
 };
 
 /// What opening the store found and did.
@@ -30,12 +30,15 @@ pub struct RecoveryReport {
     pub snapshots: usize,
     /// What an interrupted import or removal left behind and was removed.
     pub leftovers_removed: Vec<String>,
-    /// There was more than is removed on one occasion; the next start, or import, goes on.
+    /// There was more than is removed on one occasion; the next import goes on with it.
     pub leftovers_remain: bool,
     /// Records and snapshots that could not be used, and why. Records are kept in `quarantine/`; the images
     /// are imported again when they are wanted.
     pub quarantined: Vec<String>,
 }
+
+/// Names tried in staging for one broken snapshot.
+const SETTING_ASIDE_MAX_TRIES: usize = 64;
 
 impl RecoveryReport {
     /// Whether there is nothing worth telling.
@@ -47,7 +50,6 @@ impl RecoveryReport {
 impl Store {
     pub(super) fn recover(&self) -> Result<RecoveryReport, Error> {
         let mut report = RecoveryReport::default();
-        self.sweep_staging(&mut report);
         let snapshots = self.check_snapshots(&mut report)?;
         report.snapshots = snapshots.len();
         let dir = self.disk.part("images");
@@ -65,21 +67,31 @@ impl Store {
         let mut index = self.write_index();
         entries.into_iter().for_each(|entry| index.insert(entry));
         drop(index);
-        // What was begun outside the directory of its new place; then it is of no use, and harmless.
         self.trim_quarantine();
+        // Nothing is being staged yet: all that is there is left over.
+        *self.leftovers() = list(&self.disk.staging(), SWEEP_MAX_FILES)?;
+        report.leftovers_removed = self.sweep();
+        report.leftovers_remain = !self.leftovers().is_empty();
         Ok(report)
     }
 
-    /// Removes what is in staging, up to a bound.
-    pub(super) fn sweep_staging(&self, report: &mut RecoveryReport) {
+    /// Removes leftovers, a bounded number of files; returns those that are gone.
+    pub(super) fn sweep(&self) -> Vec<String> {
         let mut budget = SWEEP_MAX_FILES;
-        for path in list(&self.disk.staging(), SWEEP_MAX_FILES).unwrap_or_default() {
-            match remove_within(&path, &mut budget) {
-                Ok(true) => report.leftovers_removed.push(path.display().to_string()),
-                // A file that cannot be removed is in nobody's way there.
-                Ok(false) | Err(_) => report.leftovers_remain = true,
+        let mut gone = Vec::new();
+        // What cannot be removed stays on the list: it is in nobody's way there.
+        self.leftovers().retain(|path| match remove_within(path, &mut budget) {
+            Ok(true) => {
+                gone.push(path.display().to_string());
+                false
             }
-        }
+            Ok(false) | Err(_) => true,
+        });
+        gone
+    }
+
+    fn leftovers(&self) -> MutexGuard<'_, Vec<PathBuf>> {
+        self.leftovers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The snapshots that are whole; the others leave the store.
@@ -99,17 +111,22 @@ impl Store {
                     report.quarantined.push(format!("{}: {error}", path.display()));
                     // Its record is kept to be looked at; its files can be unpacked again and are not.
                     self.quarantine(&path.join("complete.json"));
-                    if fs::rename(&path, self.disk.staged_name()).is_ok() {
-                        report.leftovers_remain = true;
-                    }
+                    self.set_aside(&path);
                 }
             }
         }
-        if report.leftovers_remain {
-            report.leftovers_remain = false;
-            self.sweep_staging(report);
-        }
         Ok(whole)
+    }
+
+    /// Moves a broken snapshot to staging, best effort.
+    fn set_aside(&self, path: &Path) {
+        for _ in 0..SETTING_ASIDE_MAX_TRIES {
+            match fs::rename(path, self.disk.staged_name()) {
+                // Something left over has that name.
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {}
+                _ => break,
+            }
+        }
     }
 
     /// An image from its record, if all that it needs is there.
