@@ -1,5 +1,6 @@
-//! A document's tree against the schema: unknown, refused and repeated fields, wrong types, missing values. Gives what is
-//! left as JSON that `types` reads without surprises. All findings at once; nothing stops at the first.
+//! A document's tree against the schema: unknown, refused and repeated fields, wrong types, missing
+//! values. Gives what is left as JSON that `types` reads without surprises. Reports all findings at once
+//! and never stops at the first; never drops a field in silence.
 
 use super::{
     finding::{At, Finding, Findings, quote},
@@ -85,7 +86,8 @@ impl Checker<'_> {
         for (index, item) in items.iter().enumerate() {
             match self.value(item, kind, &path.index(index)) {
                 Some(value) => values.push(value),
-                // Keeps the later elements' indices, so that their findings have the right path; the pod is refused anyway.
+                // Keeps the later elements' indices, so that their findings have the right path; the pod is
+                // refused anyway.
                 None => values.push(placeholder(kind)),
             }
         }

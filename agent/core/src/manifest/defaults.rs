@@ -1,4 +1,5 @@
-//! What the Kubernetes API fills in, for the fields that Berth has. Applied twice, it changes nothing more.
+//! What the Kubernetes API fills in, for the fields that Berth has. Never overrides what is written;
+//! applied twice, it changes nothing more.
 
 use super::{
     quantity,

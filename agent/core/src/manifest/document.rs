@@ -1,5 +1,5 @@
-//! A file's text → documents → trees. Splits at `---` and `...` itself, so that one broken document spoils no other, and
-//! bounds each before the YAML parser sees it.
+//! A file's text → documents → trees. Splits at `---` and `...` itself, so that one broken document
+//! spoils no other, and never gives the YAML parser a document that it would be slow or greedy with.
 
 use super::{
     Format,
@@ -131,8 +131,8 @@ impl Document<'_> {
         }
     }
 
-    /// The parser's message with the file's lines instead of the document's, without its place (which stands before it),
-    /// and with the remedy where the mistake is a common one.
+    /// The parser's message with the file's lines instead of the document's, without its place (which stands
+    /// before it), and with the remedy where the mistake is a common one.
     fn explain(&self, message: &str, line: usize, column: usize) -> String {
         if message.starts_with("repetition limit") {
             return "the document's aliases expand too far: write out what they stand for".to_owned();

@@ -1,4 +1,5 @@
-//! One file: bytes → documents → pods, and what is wrong with them in the order of the file.
+//! One file: bytes → documents → pods, and what is wrong with them in the order of the file. Never fails
+//! as a whole.
 
 use super::{
     Format, LoadInput, LoadOutput, Problem,

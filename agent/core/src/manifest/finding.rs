@@ -1,5 +1,5 @@
-//! What the checks say before places are known: a path and a message. [`super::place`] turns it into
-//! a [`super::Problem`] with line and column.
+//! What the checks say before places are known: a path and a message, in the words of the Kubernetes API
+//! where it has some. `place` turns it into a problem with line and column; nothing is printed here.
 
 use super::{limits::QUOTE_LEN_MAX, path::Path};
 

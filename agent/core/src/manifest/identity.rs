@@ -1,12 +1,14 @@
 //! Who a pod is: name, namespace, uid and the annotations that tell where it comes from.
 //!
-//! The uid is the revision. It is the first half of a SHA-256 over the node's name and the *canonical form* of the manifest: the
-//! defaulted pod as JSON with sorted keys, quantities in canonical form, from which every value that equals its default is
-//! removed again. So comments, order, format and spelled-out defaults do not count, and an upgrade of Berth that learns a new
-//! field (with a default) does not restart a single pod. The file's path does not count either: to move a pod to another file
-//! must not restart it. (kubelet hashes its in-memory structure and the path, so both restart pods there.)
+//! The uid is the revision. It is the first half of a SHA-256 over the node's name and the *canonical form*
+//! of the manifest: the defaulted pod as JSON with sorted keys, quantities in canonical form, from which
+//! every value that equals its default is removed again. So comments, order, format and spelled-out defaults
+//! do not count, and an upgrade of Berth that learns a new field (with a default) does not restart a single
+//! pod. The file's path does not count either: to move a pod to another file must not restart it. (kubelet
+//! hashes its in-memory structure and the path, so both restart pods there.)
 //!
-//! What may never change without restarting every pod in the field: `DOMAIN`, the field names in `schema`, their defaults.
+//! What may never change without restarting every pod in the field: `DOMAIN`, the field names in `schema`,
+//! their defaults.
 
 use super::{
     defaults,

@@ -1,4 +1,5 @@
-//! Every bound on a manifest, with its unit. What exceeds one is refused with a message that names it.
+//! Every bound on a manifest, with its unit. What exceeds one is refused with a message that names it,
+//! never cut in silence.
 
 /// Bytes in one file; kubelet's bound.
 pub const FILE_LEN_MAX_BYTES: usize = 10 * 1024 * 1024;
@@ -26,7 +27,8 @@ pub const FLOW_OPENINGS_PER_FILE_MAX: usize = 2 * FLOW_OPENINGS_PER_DOCUMENT_MAX
 pub const DIRECTIVES_PER_DOCUMENT_MAX: usize = 16;
 /// Problems reported for one file; the rest are counted.
 pub const PROBLEMS_PER_FILE_MAX: usize = 100;
-/// Bytes read again to find the places of a file's problems; beyond it a problem is placed at its document's first line.
+/// Bytes read again to find the places of a file's problems; beyond it a problem is placed at its document's
+/// first line.
 pub const LOCATE_BUDGET_BYTES: usize = 32 * 1024 * 1024;
 /// Bytes of all annotations of a pod, keys and values; Kubernetes' bound.
 pub const ANNOTATIONS_LEN_MAX_BYTES: usize = 256 * 1024;

@@ -1,5 +1,6 @@
-//! Finds the line and column of a path. The YAML crate's values carry no places, but its errors do: so the document is read
-//! once more by a seed that walks down the path and fails on purpose when it arrives. Costs nothing while nothing is wrong.
+//! Finds the line and column of a path. The YAML crate's values carry no places, but its errors do: so
+//! the document is read once more by a seed that walks down the path and fails on purpose when it
+//! arrives. Never runs while nothing is wrong.
 
 use super::{
     finding::At,
@@ -16,7 +17,8 @@ pub(super) struct Place {
     pub(super) offset: usize,
 }
 
-/// The place of exactly this path in the document `text`; none if it is not there (an absent field, a merged one).
+/// The place of exactly this path in the document `text`; none if it is not there (an absent field, a merged
+/// one).
 pub(super) fn exact(text: &str, path: &Path, at: At) -> Option<Place> {
     let arrived = Cell::new(false);
     let seed = Walk { path: &path.0, at, arrived: &arrived };

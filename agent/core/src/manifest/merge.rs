@@ -1,12 +1,12 @@
-//! Many files, one desired set.
+//! Many files, one desired set. Never lets a name or a uid stand for two pods.
 
 use super::{DesiredPod, LoadOutput, Problem};
 use crate::event::DesiredSet;
 use std::collections::BTreeMap;
 
-/// Puts files together: each with its name, in any order. For a pod key that several files give, the file that is first by
-/// name wins, and the loser becomes a problem that names both; so does a second pod with the same uid, which
-/// two manifests can only have by writing it down.
+/// Puts files together: each with its name, in any order. For a pod key that several files give, the file
+/// that is first by name wins, and the loser becomes a problem that names both; so does a second pod with the
+/// same uid, which two manifests can only have by writing it down.
 pub fn merge(files: &[(&str, LoadOutput)]) -> DesiredSet {
     let mut order: Vec<&(&str, LoadOutput)> = files.iter().collect();
     order.sort_by_key(|(name, _)| *name);

@@ -1,5 +1,6 @@
-//! A YAML document as a bounded tree. It keeps repeated keys, so that they can be refused, and expands aliases only within
-//! [`NODES_PER_DOCUMENT_MAX`]; tags and exotic keys are refused. Merge keys (`<<`) are resolved afterwards.
+//! A YAML document as a bounded tree. It keeps repeated keys, so that they can be refused, and never
+//! grows over its bounds, however aliases multiply it. Tags and exotic keys are refused; merge keys
+//! (`<<`) are resolved afterwards.
 
 use super::limits::{DEPTH_MAX, KEY_LEN_MAX_BYTES, NODES_PER_DOCUMENT_MAX, TEXT_PER_DOCUMENT_MAX_BYTES};
 use serde::de::{self, DeserializeSeed, MapAccess, SeqAccess, Visitor};
@@ -199,7 +200,8 @@ impl Visitor<'_> for KeySeed<'_> {
     }
 }
 
-/// Resolves merge keys: entries of `<<` mappings stand in for those that the mapping lacks, as Kubernetes' YAML reader has it.
+/// Resolves merge keys: entries of `<<` mappings stand in for those that the mapping lacks, as Kubernetes'
+/// YAML reader has it.
 pub(super) fn resolve_merges(node: &mut Node) {
     match node {
         Node::List(items) => items.iter_mut().for_each(resolve_merges),

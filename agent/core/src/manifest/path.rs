@@ -1,4 +1,5 @@
-//! The place of a value in a manifest, written as Kubernetes writes field paths.
+//! The place of a value in a manifest, written as Kubernetes writes field paths. Says nothing of lines
+//! and columns.
 
 use std::fmt;
 

@@ -1,4 +1,4 @@
-//! From findings to problems: adds file, line and column, within a budget of re-reading.
+//! From findings to problems: adds file, line and column. Never reads more than its budget for it.
 
 use super::{
     Problem,

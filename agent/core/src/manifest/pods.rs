@@ -1,4 +1,5 @@
-//! From a document's tree to pods: which kinds there are, and one pod's way through schema, defaults, validation and identity.
+//! From a document's tree to pods: which kinds there are, and one pod's way through schema, defaults,
+//! validation and identity. A pod with a problem never comes out.
 
 use super::{
     DesiredPod, LoadInput,

@@ -1,4 +1,5 @@
-//! The quality-of-service class of a pod, as Kubernetes derives it from requests and limits.
+//! The quality-of-service class of a pod, as Kubernetes derives it from requests and limits. Never looks
+//! at the machine.
 
 use super::{quantity, types::Pod};
 

@@ -1,4 +1,5 @@
-//! Kubernetes quantities (`100m`, `1.5Gi`, `1e3`): parsing, rounding up and the canonical form. Exact integers throughout; no float.
+//! Kubernetes quantities (`100m`, `1.5Gi`, `1e3`): parsing, rounding up and the canonical form. Exact
+//! integers throughout, never a float.
 
 use super::limits::QUANTITY_LEN_MAX;
 use std::fmt;
@@ -14,7 +15,8 @@ pub enum Notation {
     DecimalExponent,
 }
 
-/// An exact number of billionths between −(2⁶³−1) and 2⁶³−1. A finer value is rounded away from zero ("if you want some, you get some"), a larger one is cut to the end of the range, both as Kubernetes does.
+/// An exact number of billionths between −(2⁶³−1) and 2⁶³−1. A finer value is rounded away from zero ("if you
+/// want some, you get some"), a larger one is cut to the end of the range, both as Kubernetes does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Quantity {
     nano: i128,

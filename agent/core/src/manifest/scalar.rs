@@ -1,5 +1,6 @@
-//! Scalars against the type that a field has. Where Kubernetes' YAML 1.1 reader and our 1.2 reader take a plain word for
-//! different things, the word is either read as Kubernetes does or refused, never read differently in silence.
+//! Scalars against the type that a field has. Where Kubernetes' YAML 1.1 reader and our 1.2 reader take a
+//! plain word for different things, the word is either read as Kubernetes does or refused, never read
+//! differently in silence.
 
 use super::{finding::quote, node::Node, quantity};
 use serde_json::Value;

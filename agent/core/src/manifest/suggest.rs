@@ -1,4 +1,5 @@
-//! "Did you mean": the known name nearest to a mistyped one.
+//! "Did you mean": the known name nearest to a mistyped one. Only ever for messages, never to accept a
+//! name.
 
 /// Edits (insert, delete, replace a byte) that still count as a slip.
 const DISTANCE_MAX: usize = 2;

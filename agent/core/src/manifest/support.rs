@@ -1,4 +1,5 @@
-//! Which fields of the Pod API Berth has: the schema as a table for people.
+//! Which fields of the Pod API Berth has: the schema as a table for people. Never a second list: it says
+//! what `check` does.
 
 use super::schema::{Field, Kind, POD};
 

@@ -1,8 +1,8 @@
 //! Whole files through `load`: the fixtures of `testdata/`, the schema against the types, and properties.
 //!
-//! A fixture is `NAME.yaml` or `NAME.json`; what it must give stands in `NAME.expected`: its pods as `pod NAMESPACE/NAME`, its
-//! problems as `file:line:column: path: message`, its warnings so with `warning: ` before. With `BERTH_BLESS=1` in the environment the
-//! expectations are written instead of compared.
+//! A fixture is `NAME.yaml` or `NAME.json`; what it must give stands in `NAME.expected`: its pods as `pod
+//! NAMESPACE/NAME`, its problems as `file:line:column: path: message`, its warnings so with `warning: `
+//! before. With `BERTH_BLESS=1` in the environment the expectations are written instead of compared.
 
 use super::{
     schema::{Field, Kind, Literal, POD},
@@ -144,6 +144,22 @@ proptest! {
             prop_assert_eq!(&*pod.key.name, pod.pod.metadata.name.as_str());
             prop_assert!(pod.key.name.ends_with("-node1") && !pod.pod.spec.containers.is_empty());
         }
+    }
+
+    #[test]
+    fn strings_come_through_json_unchanged(text in "(.|[\u{7f}-\u{a0}\u{2020}-\u{2030}\u{fe00}-\u{10ffff}\\\\/\"]){0,20}") {
+        // A NUL has no place in a manifest at all.
+        let text = text.replace('\0', "");
+        let escaped: String = text.encode_utf16().map(|unit| format!("\\u{unit:04x}")).collect();
+        let manifest = format!(
+            "{{\"kind\": \"Pod\", \"apiVersion\": \"v1\", \"metadata\": {{\"name\": \"w\", \"annotations\": {{\"a\": {}, \"b\": \"{escaped}\"}}}},
+              \"spec\": {{\"containers\": [{{\"name\": \"a\", \"image\": \"b\"}}]}}}}",
+            json!(text)
+        );
+        let output = load_text("a", manifest.as_bytes(), Format::Json);
+        prop_assert_eq!(&output.problems, &[]);
+        let annotations = &output.pods[0].pod.metadata.annotations;
+        prop_assert_eq!((&annotations["a"], &annotations["b"]), (&text, &text));
     }
 
     #[test]

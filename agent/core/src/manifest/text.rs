@@ -1,4 +1,5 @@
-//! A file's bytes → text that the YAML parser can be given: UTF-8 without control characters, and JSON only if it is JSON.
+//! A file's bytes → text that the YAML parser can be given: UTF-8 without control characters, and JSON
+//! only if it is JSON. Never changes what the text means.
 
 use super::{
     Format,
@@ -57,8 +58,8 @@ fn error_after(good: &str, message: String) -> SyntaxError {
     SyntaxError { line: to_u32(line), column: to_u32(column), message }
 }
 
-/// JSON is YAML but for escaped surrogate pairs and a few characters that YAML takes for line breaks or refuses;
-/// in valid JSON they stand only within strings, where an escape says the same.
+/// JSON is YAML but for escaped surrogate pairs and a few characters that YAML takes for line breaks or
+/// refuses; in valid JSON they stand only within strings, where an escape says the same.
 fn json_as_yaml(json: &str) -> Cow<'_, str> {
     let foreign = |c: char| matches!(c, '\u{2028}' | '\u{2029}' | '\u{85}') || !is_printable(c);
     if !json.contains("\\u") && !json.contains(foreign) {

@@ -1,5 +1,5 @@
-//! The Pod API as data: every field of `v1.Pod` in Kubernetes 1.36, what it holds, and what Berth does with it. `check` walks
-//! manifests along it and `support` prints it; neither knows a field by name.
+//! The Pod API as data: every field of `v1.Pod` in Kubernetes 1.36, what it holds, and what Berth does
+//! with it. `check` walks manifests along it and `support` prints it; neither may know a field by name.
 
 mod container;
 mod handlers;
@@ -20,8 +20,8 @@ pub(super) struct Field {
     pub(super) name: &'static str,
     pub(super) kind: Kind,
     pub(super) support: Support,
-    /// What the API takes for it when it is absent. Saying it is the same as not saying it: it does not count for the uid, and
-    /// for a field that is otherwise refused it is let through.
+    /// What the API takes for it when it is absent. Saying it is the same as not saying it: it does not count
+    /// for the uid, and for a field that is otherwise refused it is let through.
     pub(super) default: Literal,
     /// It must be there and not empty; the text is a hint of what to write.
     pub(super) required: Option<&'static str>,

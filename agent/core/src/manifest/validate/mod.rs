@@ -1,5 +1,6 @@
-//! A defaulted pod against the rules of the Kubernetes API for the fields that Berth has, and a few of Berth's own where the API
-//! lets through what can never run (said so at each). What is required and what type it has, `check` has settled before.
+//! A defaulted pod against the rules of the Kubernetes API for the fields that Berth has, and a few of
+//! Berth's own where the API lets through what can never run (said so at each). What is required and what
+//! type it has, `check` has settled before. Never changes the pod.
 
 mod container;
 mod meta;

@@ -1,4 +1,5 @@
-//! The syntax of names: which strings may be a pod's name, a label, a port's name… Each says what is allowed when it refuses.
+//! The syntax of names: which strings may be a pod's name, a label, a port's name… Each rule says what is
+//! allowed when it refuses; none changes a name to make it fit.
 
 /// Characters of a DNS subdomain, and with it of a pod's name.
 pub(in super::super) const SUBDOMAIN_LEN_MAX: usize = 253;

@@ -17,7 +17,8 @@ pub(super) fn validate(resources: &Resources, path: &Path, findings: &mut Findin
         amount(name, limit, &path.field("limits").entry(name), findings);
     }
     for (name, request) in &resources.requests {
-        // A request that equals its limit was most likely filled in from there, and what is wrong with it was said there.
+        // A request that equals its limit was most likely filled in from there, and what is wrong with it was
+        // said there.
         if resources.limits.get(name) != Some(request) {
             amount(name, request, &path.field("requests").entry(name), findings);
         }
