@@ -79,7 +79,7 @@ fn fields(list: &[Field], prefix: &str, above: Option<Support>, rows: &mut Vec<R
 
 /// The table as Markdown: one line for each field, those below a refused one left out.
 pub fn markdown() -> String {
-    let rows = table();
+    let rows: Vec<Row> = table().into_iter().filter(|row| !row.inherited).collect();
     let count = |wanted: &str| rows.iter().filter(|row| row.support.as_str() == wanted).count();
     let mut text = format!(
         "| Field | Berth | |\n|---|---|---|\n| *{} fields* | *{} yes, {} accepted, {} not yet, {} not applicable* | |\n",
@@ -89,7 +89,7 @@ pub fn markdown() -> String {
         count("not yet"),
         count("not applicable"),
     );
-    for row in rows.iter().filter(|row| !row.inherited) {
+    for row in &rows {
         text.push_str(&format!("| `{}` | {} | {} |\n", row.path, row.support.as_str(), row.support.why()));
     }
     text
