@@ -87,11 +87,6 @@ impl EventLog {
         self.records.iter().filter(|record| record.sequence > after).map(|record| self.show(record)).collect()
     }
 
-    /// All of them as a `v1.EventList`.
-    pub(crate) fn list(&self) -> Value {
-        json!({"apiVersion": "v1", "kind": "EventList", "metadata": {}, "items": self.since(0)})
-    }
-
     fn show(&self, record: &Record) -> Value {
         let e = &record.event;
         let (first, last) = (e.at.wall.rfc3339(), record.last.wall.rfc3339());
@@ -181,9 +176,8 @@ mod tests {
     fn an_event_has_kubernetes_form() {
         let mut log = EventLog::new("box");
         log.push(event("a", "why", 60));
-        let list = log.list();
-        assert_eq!((&list["kind"], &list["items"][0]["kind"]), (&json!("EventList"), &json!("Event")));
-        let e = &list["items"][0];
+        let e = &log.since(0)[0];
+        assert_eq!(e["kind"], "Event");
         assert_eq!(e["involvedObject"]["name"], "a");
         assert_eq!(
             (&e["type"], &e["reason"], &e["message"]),

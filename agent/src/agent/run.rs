@@ -102,6 +102,7 @@ pub(super) async fn run(env: Env, socket: OwnedFd, started: Instant) -> Result<(
         paths: env.config.static_pod_path.0.clone(),
         node: env.node.name.clone(),
         rescan: env.config.file_check_frequency.0,
+        copies: env.roots.state.join("lastgood"),
     };
     let mut source = Source::new(settings, running);
     agent.adopt(&inventory, slots);

@@ -125,11 +125,11 @@ fn life(seed: u64) {
         let chaos = DieAt { left: random.below(40), part: random.below(100_000), dying: false };
         let mut pump = Pump::open(pipes.streams(), &log, &journal, limits(dir.path()), chaos).unwrap();
         loop {
-            for which in 0..2 {
+            for (writer, written) in pipes.writers.iter_mut().zip(&mut written) {
                 let bytes = some_output(&mut random, &mut number);
                 // A full pipe takes what it can.
-                let taken = pipes.writers[which].as_mut().unwrap().write(&bytes).unwrap_or(0);
-                written[which].extend_from_slice(&bytes[..taken]);
+                let taken = writer.as_mut().unwrap().write(&bytes).unwrap_or(0);
+                written.extend_from_slice(&bytes[..taken]);
             }
             let kind = if random.below(2) == 0 { StreamKind::Stdout } else { StreamKind::Stderr };
             if pump.turn(kind, false, &mut scratch).is_err() {

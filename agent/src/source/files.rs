@@ -24,6 +24,8 @@ struct State {
 pub(super) struct Files {
     node: String,
     files: BTreeMap<String, State>,
+    /// Contents that were found right since the last asking.
+    good: BTreeMap<String, Vec<u8>>,
 }
 
 impl Files {
@@ -34,14 +36,16 @@ impl Files {
             let name = pod.origin.rsplit('/').next().unwrap_or_default().to_owned();
             files.entry(name).or_default().output.pods.push(pod);
         }
-        Self { node: node.into(), files }
+        Self { node: node.into(), files, good: BTreeMap::new() }
     }
 
-    /// Takes note of what the directories have now; `read` reads a file. True if anything changed.
+    /// Takes note of what the directories have now; `read` reads a file, `copy` what is kept of it from
+    /// when it was last right. True if anything changed.
     pub(super) fn update(
         &mut self,
         table: &BTreeMap<String, Entry>,
-        mut read: impl FnMut(&Entry) -> Content,
+        read: impl Fn(&Entry) -> Content,
+        copy: impl Fn(&str) -> Option<Vec<u8>>,
     ) -> bool {
         let before = self.files.len();
         let masked = |name: &String| table.get(name).is_none_or(|entry| entry.kind == Kind::Mask);
@@ -53,13 +57,19 @@ impl Files {
                 Kind::Unfit(why) => Content::Unfit(why.clone()),
                 Kind::File => read(entry),
             };
-            changed |= self.take(name, entry, content);
+            changed |= self.take(name, entry, content, &copy);
         }
         changed
     }
 
     /// One file's content. True if it is news.
-    fn take(&mut self, name: &str, entry: &Entry, content: Content) -> bool {
+    fn take(
+        &mut self,
+        name: &str,
+        entry: &Entry,
+        content: Content,
+        copy: impl Fn(&str) -> Option<Vec<u8>>,
+    ) -> bool {
         let path = entry.path.to_string_lossy().into_owned();
         let told = match &content {
             Content::Bytes(bytes) => hash(&(0_u8, bytes)),
@@ -82,30 +92,39 @@ impl Files {
             Content::Bytes(bytes) if select::is_blank(&bytes) => {
                 problem("is empty; put a pod into it, or remove it to remove its pods".into())
             }
-            Content::Bytes(bytes) => load(&path, name, &bytes, &self.node),
+            Content::Bytes(bytes) => {
+                let output = load(&path, name, &bytes, &self.node);
+                if output.problems.is_empty() {
+                    self.good.insert(name.into(), bytes);
+                }
+                output
+            }
             Content::Unfit(why) => problem(why),
             Content::BeingWritten => problem("is being written; it is read when its writer closes it".into()),
             Content::Gone => return false,
         };
         if !output.problems.is_empty() {
-            keep_last_good(&mut output, std::mem::take(&mut state.output.pods));
+            let mut before = std::mem::take(&mut state.output.pods);
+            if !known && let Some(bytes) = copy(name) {
+                before = load(&path, name, &bytes, &self.node).pods;
+            }
+            keep_last_good(&mut output, before);
         }
         state.output = output;
         true
     }
 
+    /// Contents that were found right since the last time this was asked.
+    pub(super) fn take_good(&mut self) -> BTreeMap<String, Vec<u8>> {
+        std::mem::take(&mut self.good)
+    }
+
     /// Everything, put together.
     pub(super) fn desired(&self, table: &BTreeMap<String, Entry>) -> berth_core::event::DesiredSet {
-        let files: Vec<(String, LoadOutput)> = self
-            .files
-            .iter()
-            .map(|(name, state)| {
-                let path = table.get(name).map(|entry| entry.path.to_string_lossy().into_owned());
-                (path.unwrap_or_else(|| name.clone()), state.output.clone())
-            })
-            .collect();
-        let files: Vec<(&str, LoadOutput)> =
-            files.iter().map(|(path, output)| (&**path, output.clone())).collect();
+        let path = |name: &str| table.get(name).map(|entry| entry.path.to_string_lossy().into_owned());
+        let paths: Vec<String> = self.files.keys().map(|name| path(name).unwrap_or_default()).collect();
+        let outputs = self.files.values().map(|state| state.output.clone());
+        let files: Vec<(&str, LoadOutput)> = paths.iter().map(String::as_str).zip(outputs).collect();
         manifest::merge(&files)
     }
 }

@@ -4,6 +4,7 @@
 
 mod files;
 mod images;
+mod lastgood;
 mod read;
 mod select;
 mod sys;
@@ -18,8 +19,9 @@ use berth_core::{
 };
 use files::Files;
 pub(crate) use images::ImageWatch;
+use lastgood::Copies;
 use select::Entry;
-use std::{path::PathBuf, time::Duration};
+use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 use tokio::time::{Instant, sleep_until};
 use trace::Wanted;
 use watch::Watcher;
@@ -36,6 +38,8 @@ pub(crate) struct Settings {
     pub(crate) node: String,
     /// Time between looks that nothing called for.
     pub(crate) rescan: Duration,
+    /// Where copies of the last good manifests are kept; made if need be.
+    pub(crate) copies: PathBuf,
 }
 
 /// The directory source.
@@ -45,6 +49,7 @@ pub(crate) struct Source {
     /// None where the kernel gives no inotify: then there is only the rescan.
     watcher: Option<Watcher>,
     files: Files,
+    copies: Copies,
     /// The manifests of each path when it could last be listed.
     layers: Vec<Vec<Entry>>,
     /// Problems of the directories themselves.
@@ -63,6 +68,7 @@ impl Source {
         Self {
             watcher: watcher.ok(),
             files: Files::new(&settings.node, recorded),
+            copies: Copies::new(&settings.copies),
             layers: vec![Vec::new(); settings.paths.len()],
             problems: Vec::new(),
             started: false,
@@ -91,7 +97,7 @@ impl Source {
     pub(crate) fn look(&mut self) -> Option<DesiredSet> {
         self.next_rescan = Instant::now() + self.settings.rescan;
         let mut changed = !std::mem::replace(&mut self.started, true);
-        let mut table = std::collections::BTreeMap::new();
+        let mut table = BTreeMap::new();
         for _ in 0..LOOKS_MAX {
             // What is heard from here on is about something that this look may not have seen.
             if let Some(watcher) = &mut self.watcher {
@@ -107,12 +113,16 @@ impl Source {
                 problems.push(files::whole("", advice));
             }
             table = select::effective(&self.layers);
-            changed |= self.files.update(&table, |entry| read::read(&entry.path));
+            changed |=
+                self.files.update(&table, |entry| read::read(&entry.path), |name| self.copies.read(name));
             changed |= problems != self.problems;
             self.problems = problems;
             if !set.news {
                 break;
             }
+        }
+        if changed {
+            self.copies.save(self.files.take_good(), table.keys().cloned().collect());
         }
         changed.then(|| {
             let mut desired = self.files.desired(&table);

@@ -38,7 +38,12 @@ impl Bench {
 
     fn at(dir: tempfile::TempDir, paths: &[&str], recorded: Vec<DesiredPod>) -> Self {
         let paths: Vec<PathBuf> = paths.iter().map(|path| dir.path().join(path)).collect();
-        let settings = Settings { paths, node: "box".into(), rescan: Duration::from_secs(3600) };
+        let settings = Settings {
+            paths,
+            node: "box".into(),
+            rescan: Duration::from_secs(3600),
+            copies: dir.path().join("lastgood"),
+        };
         let mut source = Source::new(settings, recorded);
         let desired = source.look().expect("the first look tells");
         Self { dir, source, desired }
@@ -186,6 +191,31 @@ async fn broken_at_start_what_runs_is_the_last_good() {
     assert!(second.problems().contains("a.yaml"));
     second.write("owner/a.yaml", &pod("a", "i:2"));
     second.until(&["a=i:2"]).await;
+}
+
+#[tokio::test]
+async fn broken_at_start_after_a_reboot_the_copy_is_the_last_good() {
+    let dir = {
+        let mut first = Bench::new();
+        first.write("owner/a.yaml", &pod("a", "i:1"));
+        first.until(&["a=i:1"]).await;
+        let copy = first.path("lastgood/a.yaml");
+        // Written by a thread that nobody waits for; the next look is not before it.
+        timeout(PATIENCE, async {
+            while !copy.exists() {
+                tokio::task::yield_now().await
+            }
+        })
+        .await
+        .unwrap();
+        first.write("owner/a.yaml", "kind: [");
+        first.dir
+    };
+    let mut second = Bench::at(dir, &["vendor", "owner"], Vec::new());
+    assert_eq!(second.pods(), ["a=i:1"]);
+    assert!(second.problems().contains("a.yaml"));
+    fs::remove_file(second.path("owner/a.yaml")).unwrap();
+    second.until(&[]).await;
 }
 
 #[tokio::test]
