@@ -1,27 +1,152 @@
 //! The world as the core knows it, and what to do next.
+//!
+//! [`step`] takes in news and then makes one pass over everything ([`reconcile`]): what is desired, what
+//! there is and what is in flight decide what to begin. It reacts to what is, not to what has just
+//! changed, so an event that comes late, twice or not at all costs time and nothing else.
+//!
+//! Invariants, beside those at the head of each file here:
+//! - nothing is planned before an inventory and a desired set have come;
+//! - at most one process per container of a pod, at most one revision per pod key;
+//! - an exit is saved before it is acknowledged, and counted once;
+//! - a world without news plans nothing before its `wake`; one that has come to rest has none;
+//! - every table is bounded: pods by the desired set and what was found, actions by objects.
 
+mod adopt;
+mod backoff;
+mod conditions;
 mod config;
+mod container;
+mod desired;
+mod exits;
+mod inflight;
+mod orphans;
+mod outcome;
+mod planner;
+mod pod;
+mod query;
+mod reconcile;
+mod remains;
+mod remember;
+mod signal;
+mod state;
+mod teardown;
+#[cfg(test)]
+mod tests;
 
-use crate::{action::Plan, event::Event, time::Now};
 pub use config::{CONTAINERS_MAX, Deadlines, PODS_MAX, WorldConfig};
+pub use query::RunView;
+
+use crate::{
+    action::Plan,
+    event::Event,
+    ids::PodUid,
+    time::{Mono, Now},
+};
+use desired::Desired;
+use inflight::Flights;
+use orphans::Orphans;
+use planner::Planner;
+use state::{Birth, Pod, Run};
+use std::{collections::BTreeMap, sync::Arc};
+
+/// What the view reads.
+pub(crate) mod parts {
+    pub(crate) use super::{
+        backoff::{crash_delay_s, restart_at},
+        conditions::Condition,
+        state::{Container, Image, Pod, Run, Stage},
+    };
+}
 
 /// Everything that the core knows. Made empty at the agent's start; filled by the first `Event::Inventory`.
 #[derive(Debug)]
 pub struct World {
-    #[allow(dead_code)]
-    config: WorldConfig,
+    config: Arc<WorldConfig>,
+    boot_id: String,
+    inventoried: bool,
+    /// The sources have spoken.
+    desired: Option<Desired>,
+    pods: BTreeMap<PodUid, Pod>,
+    orphans: Orphans,
+    flights: Flights,
+    /// The latest moment that was handed in.
+    now: Mono,
 }
 
 impl World {
     /// A world about which nothing is known yet.
     pub fn new(config: WorldConfig) -> Self {
-        Self { config }
+        Self {
+            boot_id: config.boot_id.clone(),
+            config: Arc::new(config),
+            inventoried: false,
+            desired: None,
+            pods: BTreeMap::new(),
+            orphans: Orphans::default(),
+            flights: Flights::default(),
+            now: Mono(0),
+        }
     }
 }
 
-/// Takes in the news and decides what is to be done now. `now` must not go back from call to call.
-/// Nothing is planned before an `Inventory` and a `Desired` have come.
+/// Takes in the news and decides what is to be done now. `now.mono` must not go back from call to call
+/// (if it does, it is taken to stand still). Nothing is planned before an `Inventory` and a `Desired`
+/// have come.
 pub fn step(world: &mut World, now: Now, events: &[Event]) -> Plan {
-    let _ = (world, now, events);
-    Plan::default()
+    world.now = world.now.max(now.mono);
+    let now = Now { mono: world.now, ..now };
+    let mut planner = Planner::new(now, world.config.clone(), std::mem::take(&mut world.flights));
+    for event in events {
+        apply(world, event, &mut planner);
+    }
+    for (_, flight) in planner.flights.expire(now.mono) {
+        outcome::expired(world, &flight, &mut planner);
+    }
+    if world.inventoried && world.desired.is_some() {
+        reconcile::pass(world, &mut planner);
+    }
+    let (plan, flights) = planner.finish();
+    world.flights = flights;
+    plan
+}
+
+fn apply(world: &mut World, event: &Event, planner: &mut Planner) {
+    match event {
+        Event::Inventory(inventory) => adopt::inventory(world, inventory, planner),
+        Event::Desired(set) => desired::take(world, set, planner),
+        Event::Done { action, outcome } => outcome::answered(world, *action, outcome, planner),
+        Event::Exited { id, exit } => {
+            world.orphans.exited(id);
+            let mut exit = *exit;
+            exit.at.mono = exit.at.mono.min(planner.now.mono);
+            if let Some((pod, i)) = outcome::find(world, id)
+                && let Some(container) = pod.containers.get_mut(i)
+            {
+                exits::told(container, &mut pod.memory, id, exit);
+            }
+        }
+        Event::Started { id, pid, at } => match outcome::find(world, id) {
+            Some((pod, i)) if adopting(pod, i) => outcome::started(pod, i, *pid, *at, planner),
+            _ => {
+                let birth = Birth { id: id.clone(), attempt: 0, asked: *at };
+                outcome::unexpected(world, birth, PodUid("".into()));
+            }
+        },
+        Event::StartFailed { id, failure } => {
+            if let Some((pod, i)) = outcome::find(world, id)
+                && adopting(pod, i)
+            {
+                outcome::start_failed(pod, i, failure.clone(), planner);
+            }
+        }
+        Event::ImagesChanged => {
+            for image in world.pods.values_mut().flat_map(|pod| &mut pod.images) {
+                image.retry.at = Mono(0);
+            }
+        }
+    }
+}
+
+fn adopting(pod: &Pod, i: usize) -> bool {
+    pod.containers.get(i).is_some_and(|container| matches!(container.run, Run::Adopting { .. }))
 }

@@ -1,0 +1,145 @@
+//! `v1.ContainerStatus`: state, last state, and why a container waits, in kubelet's words.
+
+use crate::{
+    event::{EndReason, FailReason, LastRun},
+    manifest::types,
+    time::{Mono, Now},
+    world::{
+        World,
+        parts::{Container, Image, Pod, Run, Stage, crash_delay_s, restart_at},
+    },
+};
+use serde_json::{Value, json};
+
+pub(super) fn show(
+    world: &World,
+    pod: &Pod,
+    spec: &types::Container,
+    container: &Container,
+    now: Now,
+) -> Value {
+    let image = pod.images.get(container.image);
+    let facts = match &container.run {
+        Run::Running(live) => Some(&live.image),
+        _ => image.and_then(|image| image.facts.as_ref()),
+    };
+    let running = matches!(container.run, Run::Running(_));
+    let ended = has_ended(pod, container);
+    let last = container.memory.last.as_ref();
+    let state = match &container.run {
+        Run::Running(live) => running_since(live.at),
+        // Its kill is on the way; its end is not known yet.
+        Run::Remains(left) if !left.recorded && container.memory.running.is_some() => {
+            running_since(left.birth.asked)
+        }
+        _ => match last {
+            Some(last) if ended => json!({"terminated": terminated(last)}),
+            _ => json!({"waiting": waiting(world, pod, image, container, now)}),
+        },
+    };
+    let id = container.current_id().or(last.map(|last| &last.id));
+    let mut shown = json!({
+        "name": container.name,
+        "image": spec.image,
+        "imageID": facts.map(|facts| facts.id.as_str()).unwrap_or_default(),
+        "ready": running,
+        "started": running,
+        "restartCount": container.restarts(),
+        "state": state,
+        "lastState": {},
+    });
+    if let Some(id) = id {
+        shown["containerID"] = json!(container_id(&id.0));
+    }
+    if let Some(last) = last.filter(|_| !ended) {
+        shown["lastState"] = json!({"terminated": terminated(last)});
+    }
+    shown
+}
+
+fn running_since(at: Now) -> Value {
+    json!({"running": {"startedAt": at.wall.rfc3339()}})
+}
+
+fn container_id(id: &str) -> String {
+    format!("berth://{id}")
+}
+
+/// Its last end is its present state: it stays so, or what is left of the run is just being cleared.
+fn has_ended(pod: &Pod, container: &Container) -> bool {
+    match &container.run {
+        Run::Remains(left) if left.recorded => true,
+        Run::Idle if matches!(pod.stage, Stage::Terminating { .. }) => true,
+        _ => container.is_completed(pod.policy()),
+    }
+}
+
+fn terminated(last: &LastRun) -> Value {
+    let exit = &last.exit;
+    let reason = match last.reason {
+        EndReason::StartError => "StartError",
+        EndReason::Unknown => "ContainerStatusUnknown",
+        EndReason::Exited if exit.oom => "OOMKilled",
+        EndReason::Exited if exit.code == 0 => "Completed",
+        EndReason::Exited => "Error",
+    };
+    let mut shown = json!({
+        "exitCode": exit.code,
+        "reason": reason,
+        "startedAt": last.started.wall.rfc3339(),
+        "finishedAt": exit.at.wall.rfc3339(),
+        "containerID": container_id(&last.id.0),
+    });
+    if exit.signal != 0 {
+        shown["signal"] = json!(exit.signal);
+    }
+    if !last.message.is_empty() {
+        shown["message"] = json!(last.message);
+    }
+    shown
+}
+
+fn waiting(world: &World, pod: &Pod, image: Option<&Image>, container: &Container, now: Now) -> Value {
+    let (reason, message) = why_waiting(world, pod, image, container, now);
+    let mut shown = json!({"reason": reason});
+    if !message.is_empty() {
+        shown["message"] = json!(message);
+    }
+    shown
+}
+
+fn why_waiting(
+    world: &World,
+    pod: &Pod,
+    image: Option<&Image>,
+    container: &Container,
+    now: Now,
+) -> (&'static str, String) {
+    if let Some(refusal) = &pod.refusal {
+        return (refusal.reason, refusal.message.clone());
+    }
+    let max_s = world.crash_backoff_max_s();
+    let restart_at = restart_at(&container.memory, max_s);
+    if matches!(container.run, Run::Idle) && restart_at > now.mono && restart_at != Mono(0) {
+        let wait_s = crash_delay_s(&container.memory, max_s);
+        let (name, key) = (&container.name, &pod.desired.key);
+        let message = format!("back-off {wait_s}s restarting failed container={name} pod={key}");
+        return ("CrashLoopBackOff", message);
+    }
+    if let Some((image, failure)) = image.and_then(|image| Some((image, image.failure.as_ref()?))) {
+        let pausing = image.busy.is_none() && failure.reason == FailReason::ErrImagePull;
+        return if pausing {
+            let message = format!("Back-off pulling image \"{}\": {}", image.reference, failure.message);
+            ("ImagePullBackOff", message)
+        } else {
+            (failure.reason.as_str(), failure.message.clone())
+        };
+    }
+    if let Some(failure) = &container.failure {
+        return (failure.reason.as_str(), failure.message.clone());
+    }
+    if let Some(failure) = &pod.sandbox.failure {
+        return ("ContainerCreating", failure.message.clone());
+    }
+    ("ContainerCreating", String::new())
+}

@@ -1,0 +1,157 @@
+//! The first news: what is there already. Running containers are taken over untouched.
+//!
+//! Invariants: every record becomes a pod's container or an orphan, none is dropped; of several records
+//! of one container the one most alive is the container, the others are orphans; an exit that memory has
+//! already is not counted again.
+
+use super::{
+    World, exits,
+    planner::Planner,
+    state::{Birth, Live, Pod, Remains, Run, Stage, Stop},
+};
+use crate::{
+    event::{Checkpoint, ContainerRecord, EndReason, Inventory, LastRun, RecordState},
+    ids::ContainerId,
+    time::{Mono, Now},
+};
+use std::sync::Arc;
+
+/// Takes in the inventory; a second one is ignored.
+pub(crate) fn inventory(world: &mut World, inventory: &Inventory, planner: &mut Planner) {
+    if std::mem::replace(&mut world.inventoried, true) {
+        return;
+    }
+    if !inventory.boot_id.is_empty() {
+        world.boot_id.clone_from(&inventory.boot_id);
+    }
+    for checkpoint in &inventory.checkpoints {
+        world.orphans.add_checkpoint(checkpoint.clone());
+    }
+    for record in &inventory.sandboxes {
+        let mut pod = Pod::new(record.desired.clone(), planner.now);
+        pod.stage = Stage::Active;
+        pod.sandbox.made = record.ready;
+        if let Some(stray) = world.orphans.strays.remove(&record.desired.uid) {
+            recall(&mut pod, &stray.checkpoint, &world.boot_id);
+        }
+        world.pods.insert(record.desired.uid.clone(), pod);
+    }
+    let mut records: Vec<&ContainerRecord> = inventory.containers.iter().collect();
+    records.sort_by_key(|record| (liveliness(record.state), record.attempt));
+    for record in records {
+        place(world, record, planner);
+    }
+    for pod in world.pods.values_mut() {
+        settle(pod, &world.boot_id);
+        let since = pod.containers.iter().map(|container| match &container.run {
+            Run::Running(live) => Some(live.at.wall),
+            _ => None,
+        });
+        let ready =
+            since.collect::<Option<Vec<_>>>().and_then(|all| all.into_iter().max_by_key(|wall| wall.0));
+        pod.conditions.adopted(pod.sandbox.made, ready);
+    }
+}
+
+fn liveliness(state: RecordState) -> u8 {
+    match state {
+        RecordState::Unknown => 0,
+        RecordState::Exited { .. } => 1,
+        RecordState::Creating => 2,
+        RecordState::Running { .. } => 3,
+    }
+}
+
+/// Gives a pod what was remembered of it. Moments of an earlier boot mean nothing any more.
+pub(crate) fn recall(pod: &mut Pod, checkpoint: &Checkpoint, boot_id: &str) {
+    let same_boot = checkpoint.boot_id == boot_id;
+    pod.seen = checkpoint.started;
+    pod.conditions.created = checkpoint.started.wall;
+    pod.memory.on_disk = true;
+    for container in &mut pod.containers {
+        let Some(memory) = checkpoint.containers.get(&container.name) else { continue };
+        container.memory = memory.clone();
+        if same_boot {
+            continue;
+        }
+        let forget = |moment: &mut Now| moment.mono = Mono(0);
+        if let Some(last) = &mut container.memory.last {
+            forget(&mut last.started);
+            forget(&mut last.exit.at);
+        }
+        container.memory.running.iter_mut().for_each(forget);
+    }
+}
+
+/// Notes the ends that nobody saw.
+pub(crate) fn settle(pod: &mut Pod, boot_id: &str) {
+    for container in &mut pod.containers {
+        let alive = match &container.run {
+            Run::Running(_) | Run::Adopting { .. } | Run::Starting(_) => true,
+            Run::Remains(left) => left.recorded,
+            Run::Idle => false,
+        };
+        if alive {
+            continue;
+        }
+        let id = container.current_id().cloned().unwrap_or_else(|| {
+            ContainerId::derive(&pod.desired.uid, &container.name, container.restarts(), boot_id)
+        });
+        exits::unseen(container, &mut pod.memory, id);
+        if let Run::Remains(left) = &mut container.run {
+            left.recorded = container.memory.last.as_ref().is_some_and(|last| last.id == left.birth.id);
+        }
+    }
+}
+
+fn place(world: &mut World, record: &ContainerRecord, planner: &mut Planner) {
+    let birth = Birth { id: record.id.clone(), attempt: record.attempt, asked: planner.now };
+    let known = world.pods.get_mut(&record.pod).and_then(|pod| {
+        let i = pod.containers.iter().position(|container| container.name == record.name)?;
+        Some((pod, i))
+    });
+    let Some((pod, i)) = known else {
+        world.orphans.add(record.pod.clone(), birth, true);
+        return;
+    };
+    let Some(container) = pod.containers.get_mut(i) else { return };
+    if let Some(image) = pod.images.get_mut(container.image)
+        && image.reference == record.image.reference
+    {
+        image.facts = Some(Arc::new(record.image.clone()));
+    }
+    // Records come from the least to the most alive: what stood here is the lesser one.
+    if let Some(lesser) = container.current_id() {
+        let lesser = Birth { id: lesser.clone(), ..birth.clone() };
+        world.orphans.add(record.pod.clone(), lesser, true);
+    }
+    let memory = &mut container.memory;
+    container.run = match record.state {
+        RecordState::Unknown => Run::Remains(Remains::unknown(birth)),
+        RecordState::Creating => {
+            let until = planner.now.mono.plus_s(planner.config.deadlines.start_s);
+            Run::Adopting { birth, until }
+        }
+        RecordState::Running { pid, at } => {
+            let next = record.attempt.saturating_add(1);
+            if memory.next_attempt < next || memory.running.is_none() {
+                memory.next_attempt = memory.next_attempt.max(next);
+                memory.running = Some(at);
+                pod.memory.touch();
+            }
+            let image = Arc::new(record.image.clone());
+            let (id, attempt) = (birth.id, birth.attempt);
+            Run::Running(Live { id, attempt, pid, at, image, stop: Stop::No })
+        }
+        RecordState::Exited { started, exit } => {
+            if memory.last.as_ref().is_none_or(|last| last.id != record.id) {
+                let (reason, message) = (EndReason::Exited, String::new());
+                let last = LastRun { id: record.id.clone(), started, exit, reason, message };
+                let birth = Birth { asked: started, ..birth };
+                exits::record(container, &mut pod.memory, &birth, last);
+                return;
+            }
+            Run::Remains(Remains { recorded: true, ..Remains::dead(birth) })
+        }
+    };
+}

@@ -1,0 +1,57 @@
+//! Since when things are so: the pod's conditions, kept because only their changes have a time.
+//!
+//! Invariant: `since` is the wall time of the step in which `holds` took its present value.
+
+use super::state::{Pod, Run};
+use crate::time::Wall;
+
+/// One condition.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Condition {
+    pub(crate) holds: bool,
+    pub(crate) since: Wall,
+}
+
+/// The conditions that change; those that hold from the first moment have only `created`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Conditions {
+    pub(crate) created: Wall,
+    /// The sandbox is there.
+    pub(crate) sandbox: Condition,
+    /// All containers run. There are no probes: what runs is ready.
+    pub(crate) ready: Condition,
+    /// The pod's manifest, as it is now, is valid.
+    pub(crate) valid: Condition,
+}
+
+impl Conditions {
+    pub(crate) fn new(wall: Wall) -> Self {
+        let not = Condition { holds: false, since: wall };
+        Self { created: wall, sandbox: not, ready: not, valid: Condition { holds: true, since: wall } }
+    }
+
+    /// What an adopted pod has been since before this agent.
+    pub(crate) fn adopted(&mut self, sandbox: bool, ready_since: Option<Wall>) {
+        self.sandbox.holds = sandbox;
+        if let Some(since) = ready_since {
+            self.ready = Condition { holds: true, since };
+            self.sandbox.since = since;
+        }
+    }
+}
+
+impl Condition {
+    fn note(&mut self, holds: bool, now: Wall) {
+        if self.holds != holds {
+            *self = Self { holds, since: now };
+        }
+    }
+}
+
+/// Notes what has changed with this step.
+pub(crate) fn note(pod: &mut Pod, now: Wall) {
+    let ready = pod.containers.iter().all(|container| matches!(container.run, Run::Running(_)));
+    pod.conditions.sandbox.note(pod.sandbox.made && !pod.sandbox.removed, now);
+    pod.conditions.ready.note(ready, now);
+    pod.conditions.valid.note(pod.problem.is_none(), now);
+}

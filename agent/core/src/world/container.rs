@@ -1,0 +1,106 @@
+//! One container of a pod that is to run: clearing its last run, and deciding about the next.
+//!
+//! Invariants: a start is planned only when nothing of an earlier run is left, no earlier than its
+//! back-off allows, and never for a container that has completed.
+
+use super::{
+    backoff,
+    inflight::{Object, Verb},
+    planner::Planner,
+    remains,
+    state::{Birth, Container, Pod, Remains, Run},
+};
+use crate::{action::ActionKind, ids::ContainerId};
+use std::sync::Arc;
+
+/// What can be said of a container's next start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Readiness {
+    /// It is time.
+    Now,
+    /// Not now, and nobody need wait for it.
+    Later,
+    /// It is about to start: the containers behind it wait for it.
+    First,
+}
+
+/// Clears what is left of the last run.
+pub(crate) fn tend(pod: &mut Pod, i: usize, planner: &mut Planner) {
+    let Some(container) = pod.containers.get_mut(i) else { return };
+    give_up_adopting(container, planner);
+    if let Run::Remains(left) = &container.run
+        && pod.memory.has(left.gate)
+    {
+        let (uid, object) = (&pod.desired.uid, Object::Container(i));
+        remains::clear(left, &mut container.busy, container.retry, uid, object, planner);
+    }
+}
+
+/// A start of an earlier agent that nobody has spoken of for too long counts as lost.
+pub(crate) fn give_up_adopting(container: &mut Container, planner: &mut Planner) {
+    if let Run::Adopting { birth, until } = &container.run
+        && planner.due(*until)
+    {
+        container.run = Run::Remains(Remains::doubtful(birth.clone()));
+    }
+}
+
+/// It is idle and should not be.
+pub(crate) fn wants_start(pod: &Pod, container: &Container) -> bool {
+    matches!(container.run, Run::Idle) && !container.is_completed(pod.policy())
+}
+
+/// Whether the container may start, as far as it and its image decide. Tells of a back-off that begins.
+pub(crate) fn readiness(pod: &mut Pod, i: usize, planner: &mut Planner) -> Readiness {
+    let Some(container) = pod.containers.get(i) else { return Readiness::Later };
+    if matches!(container.run, Run::Starting(_) | Run::Adopting { .. }) {
+        return Readiness::First;
+    }
+    if !wants_start(pod, container) {
+        return Readiness::Later;
+    }
+    let restart_at = backoff::restart_at(&container.memory, planner.config.crash_backoff_max_s);
+    if !planner.due(restart_at) {
+        tell_backoff(pod, i, planner);
+        return Readiness::Later;
+    }
+    if !planner.due(container.start.at) {
+        return Readiness::Later;
+    }
+    match pod.images.get(container.image) {
+        Some(image) if image.facts.is_some() => Readiness::Now,
+        Some(image) if image.retry.failures == 0 => Readiness::First,
+        _ => Readiness::Later,
+    }
+}
+
+fn tell_backoff(pod: &mut Pod, i: usize, planner: &mut Planner) {
+    let Some(container) = pod.containers.get_mut(i) else { return };
+    let attempt = container.memory.next_attempt;
+    if container.backoff_told.replace(attempt) != Some(attempt) {
+        let message =
+            format!("Back-off restarting failed container {} in pod {}", container.name, pod.desired.key);
+        planner.warn(&pod.desired, "BackOff", message);
+    }
+}
+
+/// Plans the start.
+pub(crate) fn start(pod: &mut Pod, i: usize, boot_id: &str, planner: &mut Planner) {
+    let Some(container) = pod.containers.get_mut(i) else { return };
+    let Some(facts) = pod.images.get(container.image).and_then(|image| image.facts.as_ref()) else { return };
+    let attempt = container.memory.next_attempt;
+    // The moment makes it unlike the id of every other try, so that late news of one is never taken for
+    // news of another.
+    let salt = format!("{boot_id}/{}", planner.now.mono.0);
+    let id = ContainerId::derive(&pod.desired.uid, &container.name, attempt, &salt);
+    let kind = ActionKind::StartContainer {
+        desired: Box::new(pod.desired.clone()),
+        container: container.name.clone(),
+        attempt,
+        id: id.clone(),
+        image: Box::new(crate::action::ImageFacts::clone(Arc::as_ref(facts))),
+    };
+    container.run = Run::Starting(Birth { id, attempt, asked: planner.now });
+    container.retry.clear();
+    container.busy = Some(planner.act(&pod.desired.uid, Object::Container(i), Verb::Start, kind));
+}

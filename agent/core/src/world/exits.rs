@@ -1,0 +1,83 @@
+//! Ends of runs: each is counted once, into the memory that is then saved.
+//!
+//! Invariant: an end is recorded when, and only when, it is of the run that the container has now and is
+//! not recorded yet. Telling it again changes nothing.
+
+use super::{
+    backoff,
+    remember::Memory,
+    state::{Birth, Container, Remains, Run},
+};
+use crate::{
+    event::{END_MESSAGE_LEN_MAX, EndReason, Exit, LastRun},
+    ids::ContainerId,
+    time::Now,
+};
+
+/// Exit code of a run whose end nobody saw; Kubernetes shows such a container as killed.
+const CODE_UNKNOWN: i32 = 137;
+/// Exit code of a run whose program could not be started.
+const CODE_START_ERROR: i32 = 128;
+
+/// An exit of container `id` was told. True if it was news.
+pub(crate) fn told(container: &mut Container, memory: &mut Memory, id: &ContainerId, exit: Exit) -> bool {
+    let (birth, started) = match &container.run {
+        Run::Starting(birth) => (birth.clone(), birth.asked),
+        Run::Adopting { birth, .. } => (birth.clone(), exit.at),
+        Run::Running(live) => (Birth { id: live.id.clone(), attempt: live.attempt, asked: live.at }, live.at),
+        Run::Remains(remains) if !remains.recorded => (remains.birth.clone(), remains.birth.asked),
+        Run::Idle | Run::Remains(_) => return false,
+    };
+    if birth.id != *id {
+        return false;
+    }
+    record(container, memory, &birth, LastRun::exited(&birth, started, exit));
+    true
+}
+
+/// The runtime could not start the program: kubelet counts that as a run that failed.
+pub(crate) fn start_error(
+    container: &mut Container,
+    memory: &mut Memory,
+    birth: &Birth,
+    why: &str,
+    now: Now,
+) {
+    let exit = Exit { code: CODE_START_ERROR, signal: 0, oom: false, at: now };
+    let mut last = LastRun::exited(birth, birth.asked, exit);
+    last.reason = EndReason::StartError;
+    last.message = why.to_owned();
+    super::planner::cut(&mut last.message, END_MESSAGE_LEN_MAX);
+    record(container, memory, birth, last);
+}
+
+/// Puts an end into memory; what is left of the run waits for the memory to be saved.
+pub(crate) fn record(container: &mut Container, memory: &mut Memory, birth: &Birth, last: LastRun) {
+    let kept = &mut container.memory;
+    kept.backoff_step = backoff::next_step(kept, last.started.mono, last.exit.at.mono);
+    kept.next_attempt = kept.next_attempt.max(birth.attempt.saturating_add(1));
+    kept.running = None;
+    kept.last = Some(last);
+    container.failure = None;
+    container.start.clear();
+    container.retry.clear();
+    let gate = memory.touch();
+    container.run = Run::Remains(Remains { recorded: true, gate, ..Remains::dead(birth.clone()) });
+}
+
+/// The container's run is known to have begun, nothing of it is there, and nobody saw its end (the boot
+/// is over, or the keeper died). Its end is noted without a wait: it was no crash.
+pub(crate) fn unseen(container: &mut Container, memory: &mut Memory, id: ContainerId) {
+    let Some(started) = container.memory.running.take() else { return };
+    let at = Now { mono: crate::time::Mono(0), ..started };
+    let exit = Exit { code: CODE_UNKNOWN, signal: 0, oom: false, at };
+    let message = "the container was gone and its end was not seen".to_owned();
+    container.memory.last = Some(LastRun { id, started, exit, reason: EndReason::Unknown, message });
+    memory.touch();
+}
+
+impl LastRun {
+    fn exited(birth: &Birth, started: Now, exit: Exit) -> Self {
+        Self { id: birth.id.clone(), started, exit, reason: EndReason::Exited, message: String::new() }
+    }
+}

@@ -1,0 +1,68 @@
+//! One pass over a pod that is to run: images and sandbox side by side, then its containers, one start at
+//! a time in the order of the spec, then its memory.
+//!
+//! Invariants: nothing is made for a pod whose containers have all completed; at most one start of a pod
+//! is in flight; a container that waits for a failed image or a back-off holds up nobody.
+
+use super::{
+    container::{self, Readiness},
+    inflight::{Object, Verb},
+    planner::Planner,
+    remember,
+    state::Pod,
+};
+use crate::action::ActionKind;
+
+/// Does what can be done now. `clear`: no container of this pod's uid is left of which only its id is known.
+pub(crate) fn advance(pod: &mut Pod, clear: bool, boot_id: &str, planner: &mut Planner) {
+    for i in 0..pod.containers.len() {
+        container::tend(pod, i, planner);
+    }
+    let wanting: Vec<usize> = pod
+        .containers
+        .iter()
+        .filter(|container| container::wants_start(pod, container))
+        .map(|container| container.image)
+        .collect();
+    if !wanting.is_empty() {
+        ensure_images(pod, &wanting, planner);
+        make_sandbox(pod, planner);
+    }
+    if clear {
+        start_next(pod, boot_id, planner);
+    }
+    remember::save(pod, boot_id, planner);
+}
+
+fn ensure_images(pod: &mut Pod, wanted: &[usize], planner: &mut Planner) {
+    for (i, image) in pod.images.iter_mut().enumerate() {
+        let needed = image.facts.is_none() && wanted.contains(&i);
+        if needed && image.busy.is_none() && planner.due(image.retry.at) {
+            let kind = ActionKind::EnsureImage { image: image.reference.clone(), policy: image.policy };
+            image.busy = Some(planner.act(&pod.desired.uid, Object::Image(i), Verb::Ensure, kind));
+        }
+    }
+}
+
+fn make_sandbox(pod: &mut Pod, planner: &mut Planner) {
+    let sandbox = &mut pod.sandbox;
+    if !sandbox.made && sandbox.busy.is_none() && planner.due(sandbox.retry.at) {
+        let kind = ActionKind::CreateSandbox { desired: Box::new(pod.desired.clone()) };
+        sandbox.busy = Some(planner.act(&pod.desired.uid, Object::Sandbox, Verb::Create, kind));
+    }
+}
+
+fn start_next(pod: &mut Pod, boot_id: &str, planner: &mut Planner) {
+    for i in 0..pod.containers.len() {
+        match container::readiness(pod, i, planner) {
+            Readiness::Later => {}
+            Readiness::First => return,
+            Readiness::Now => {
+                if pod.sandbox.made {
+                    container::start(pod, i, boot_id, planner);
+                }
+                return;
+            }
+        }
+    }
+}

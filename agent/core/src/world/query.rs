@@ -1,0 +1,59 @@
+//! Questions that the shell asks of a world. Nothing here changes it.
+
+use super::{
+    World,
+    state::{Pod, Run},
+};
+use crate::{ids::ContainerId, manifest::DesiredPod};
+
+/// A container as it is now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RunView<'a> {
+    /// Its name in the pod.
+    pub container: &'a str,
+    /// Its restart count, which is also the number of its newest log file.
+    pub attempt: u32,
+    /// The present run, or the last one; none before the first.
+    pub id: Option<&'a ContainerId>,
+    /// Its pid on the host while it runs.
+    pub pid: Option<u32>,
+}
+
+impl World {
+    /// All pods that are known, by uid: active ones, terminating ones, and those that wait.
+    pub fn pods(&self) -> impl Iterator<Item = &DesiredPod> {
+        self.pods.values().map(|pod| &pod.desired)
+    }
+
+    /// The containers of the pod with this uid, in the order of its spec; none if it is not known.
+    pub fn runs(&self, uid: &crate::ids::PodUid) -> Vec<RunView<'_>> {
+        self.pods.get(uid).map(|pod| pod.containers.iter().map(run_view).collect()).unwrap_or_default()
+    }
+
+    /// Nothing is in flight.
+    pub fn is_quiet(&self) -> bool {
+        self.flights.is_empty()
+    }
+
+    pub(crate) fn crash_backoff_max_s(&self) -> u64 {
+        self.config.crash_backoff_max_s
+    }
+
+    pub(crate) fn parts(&self) -> impl Iterator<Item = &Pod> {
+        self.pods.values()
+    }
+}
+
+fn run_view(container: &super::state::Container) -> RunView<'_> {
+    let pid = match &container.run {
+        Run::Running(live) => Some(live.pid),
+        _ => None,
+    };
+    let last = || container.memory.last.as_ref().map(|last| &last.id);
+    RunView {
+        container: &container.name,
+        attempt: container.restarts(),
+        id: container.current_id().or_else(last),
+        pid,
+    }
+}

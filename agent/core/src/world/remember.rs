@@ -1,0 +1,109 @@
+//! What is remembered of a pod on disk: its checkpoint, written when it has changed.
+//!
+//! Invariants: `saved <= version`; an exit is in memory and its version is saved before the container is
+//! removed (`gate`), unless saving has failed [`SAVE_TRIES`] times in a row; a start alone is saved only
+//! when the pod has come to rest, so that starting a pod costs one write.
+
+use super::{
+    backoff::{RETRY, Retry},
+    inflight::{Object, Verb},
+    planner::Planner,
+    state::{Container, Pod, Run},
+};
+use crate::{
+    action::ActionKind,
+    event::{Checkpoint, ContainerMemory, Failure},
+    ids::ActionId,
+};
+
+/// Saves that may fail in a row before exits are acknowledged without; drops, before a checkpoint is left behind.
+pub(crate) const SAVE_TRIES: u32 = 3;
+
+/// How far memory and disk agree.
+#[derive(Debug, Default)]
+pub(crate) struct Memory {
+    /// Raised with every change.
+    version: u64,
+    /// The version that is on disk.
+    saved: u64,
+    /// There may be a file.
+    pub(crate) on_disk: bool,
+    /// The file is gone for good.
+    pub(crate) dropped: bool,
+    pub(crate) busy: Option<ActionId>,
+    pub(crate) retry: Retry,
+}
+
+impl Memory {
+    /// Something worth remembering has changed.
+    pub(crate) fn touch(&mut self) -> u64 {
+        self.version += 1;
+        self.version
+    }
+
+    /// What needed this version on disk may go on.
+    pub(crate) fn has(&self, gate: u64) -> bool {
+        self.saved >= gate || self.retry.failures >= SAVE_TRIES
+    }
+}
+
+/// Saves the pod's checkpoint if it is time to.
+pub(crate) fn save(pod: &mut Pod, boot_id: &str, planner: &mut Planner) {
+    let memory = &pod.memory;
+    if memory.version == memory.saved || memory.busy.is_some() {
+        return;
+    }
+    let waited_for =
+        pod.containers.iter().any(|c| matches!(&c.run, Run::Remains(r) if r.gate > memory.saved));
+    let at_rest = pod.sandbox.busy.is_none()
+        && pod.images.iter().all(|image| image.busy.is_none())
+        && pod.containers.iter().all(|container| container.busy.is_none());
+    if !(waited_for || at_rest) || !planner.due(memory.retry.at) {
+        return;
+    }
+    let verb = Verb::Save(memory.version);
+    let kind = ActionKind::SaveCheckpoint { checkpoint: Box::new(checkpoint(pod, boot_id)) };
+    pod.memory.busy = Some(planner.act(&pod.desired.uid, Object::Checkpoint, verb, kind));
+    pod.memory.on_disk = true;
+}
+
+fn checkpoint(pod: &Pod, boot_id: &str) -> Checkpoint {
+    let worth = |c: &&Container| c.memory != ContainerMemory::default();
+    let containers =
+        pod.containers.iter().filter(worth).map(|c| (c.name.clone(), c.memory.clone())).collect();
+    Checkpoint { uid: pod.desired.uid.clone(), boot_id: boot_id.to_owned(), started: pod.seen, containers }
+}
+
+/// Removes the checkpoint of a pod of which nothing else is left. True: it is gone.
+pub(crate) fn forget(pod: &mut Pod, planner: &mut Planner) -> bool {
+    let memory = &mut pod.memory;
+    if !memory.dropped && memory.busy.is_none() && planner.due(memory.retry.at) {
+        let kind = ActionKind::DropCheckpoint;
+        memory.busy = Some(planner.act(&pod.desired.uid, Object::Checkpoint, Verb::Drop, kind));
+    }
+    memory.dropped
+}
+
+/// Takes in the end of a save or a drop.
+pub(crate) fn answered(pod: &mut Pod, verb: Verb, result: Result<(), Failure>, planner: &mut Planner) {
+    let memory = &mut pod.memory;
+    memory.busy = None;
+    match (verb, result) {
+        (Verb::Save(version), Ok(())) => {
+            memory.saved = memory.saved.max(version);
+            memory.retry.clear();
+        }
+        (Verb::Drop, Ok(())) => memory.dropped = true,
+        (_, Ok(())) => {}
+        (_, Err(failure)) => {
+            memory.retry.failed(planner.now.mono, RETRY);
+            let given_up = memory.retry.failures == SAVE_TRIES;
+            // The next agent drops it then: nothing must stand in the way of the pod's next revision.
+            memory.dropped = given_up && verb == Verb::Drop;
+            if given_up {
+                let what = "the pod's restart counts cannot be kept on disk";
+                planner.warn(&pod.desired, "FailedCheckpoint", format!("{what}: {}", failure.message));
+            }
+        }
+    }
+}

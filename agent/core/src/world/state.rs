@@ -1,0 +1,295 @@
+//! What is known of each pod revision: plain data, changed by `adopt`, `outcome`, `exits` and the passes.
+//!
+//! Invariants: a pod is in the world from the moment it is desired or found until nothing of it is left;
+//! `busy` is set exactly while an action on that object is in flight; a container's `run` names every
+//! process, slot, cgroup or directory of it that may exist, so `Idle` means that none does.
+
+use super::{backoff::Retry, conditions::Conditions, remember::Memory};
+use crate::{
+    action::ImageFacts,
+    event::{ContainerMemory, Failure},
+    ids::{ActionId, ContainerId},
+    manifest::{
+        DesiredPod,
+        types::{PullPolicy, RestartPolicy},
+    },
+    time::{Mono, Now},
+};
+use std::sync::Arc;
+
+/// One revision of a pod.
+#[derive(Debug)]
+pub(crate) struct Pod {
+    pub(crate) desired: DesiredPod,
+    pub(crate) stage: Stage,
+    /// It is in the desired set, or its file cannot be read right now and it is the last good of it.
+    pub(crate) wanted: bool,
+    /// When it was first seen: its creation and start time.
+    pub(crate) seen: Now,
+    pub(crate) sandbox: Sandbox,
+    pub(crate) images: Vec<Image>,
+    /// In the order of the spec.
+    pub(crate) containers: Vec<Container>,
+    pub(crate) memory: Memory,
+    /// Why it may not begin, while it is `Queued`.
+    pub(crate) refusal: Option<Refusal>,
+    /// What is wrong with its manifest as it is now (this revision is then the last good one).
+    pub(crate) problem: Option<String>,
+    pub(crate) conditions: Conditions,
+}
+
+/// Where a pod is in its life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Stage {
+    /// Nothing was begun: an older revision is still there, or there is no room.
+    Queued,
+    /// On its way to running, or there.
+    Active,
+    /// On its way out, whatever is desired since.
+    Terminating {
+        /// When that began.
+        since: Now,
+    },
+}
+
+/// Why a pod may not begin: a word and a sentence.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Refusal {
+    pub(crate) reason: &'static str,
+    pub(crate) message: String,
+}
+
+/// A pod's sandbox.
+#[derive(Debug, Default)]
+pub(crate) struct Sandbox {
+    pub(crate) made: bool,
+    pub(crate) removed: bool,
+    pub(crate) busy: Option<ActionId>,
+    pub(crate) retry: Retry,
+    pub(crate) failure: Option<Failure>,
+}
+
+/// An image that containers of a pod need.
+#[derive(Debug)]
+pub(crate) struct Image {
+    pub(crate) reference: String,
+    pub(crate) policy: PullPolicy,
+    /// Ensured, or known from a running container. Stays so for the life of the pod: a restart needs no
+    /// source of images.
+    pub(crate) facts: Option<Arc<ImageFacts>>,
+    pub(crate) busy: Option<ActionId>,
+    pub(crate) retry: Retry,
+    pub(crate) failure: Option<Failure>,
+}
+
+/// A container of a pod's spec, over all its runs.
+#[derive(Debug)]
+pub(crate) struct Container {
+    pub(crate) name: String,
+    /// Which of the pod's images.
+    pub(crate) image: usize,
+    pub(crate) memory: ContainerMemory,
+    pub(crate) run: Run,
+    pub(crate) busy: Option<ActionId>,
+    /// Of signalling, killing, removing the present run.
+    pub(crate) retry: Retry,
+    /// Of starts that did not lead to a run.
+    pub(crate) start: Retry,
+    /// Why the last start did not lead to a run.
+    pub(crate) failure: Option<Failure>,
+    /// The restart (by attempt) for which `BackOff` was told.
+    pub(crate) backoff_told: Option<u32>,
+}
+
+/// What exists of a container right now.
+#[derive(Debug)]
+pub(crate) enum Run {
+    /// Nothing.
+    Idle,
+    /// `StartContainer` is in flight.
+    Starting(Birth),
+    /// A start that an earlier agent asked for; its answer comes by itself, or does not.
+    Adopting {
+        birth: Birth,
+        /// After this it counts as lost.
+        until: Mono,
+    },
+    /// Its process runs.
+    Running(Live),
+    /// Its process ended, or it is not known whether there ever was one: to be removed.
+    Remains(Remains),
+}
+
+/// A run that is about to begin.
+#[derive(Debug, Clone)]
+pub(crate) struct Birth {
+    pub(crate) id: ContainerId,
+    pub(crate) attempt: u32,
+    /// When the start was asked for.
+    pub(crate) asked: Now,
+}
+
+/// A process that runs.
+#[derive(Debug)]
+pub(crate) struct Live {
+    pub(crate) id: ContainerId,
+    pub(crate) attempt: u32,
+    pub(crate) pid: u32,
+    pub(crate) at: Now,
+    pub(crate) image: Arc<ImageFacts>,
+    pub(crate) stop: Stop,
+}
+
+/// How far the stopping of a process is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Stop {
+    /// Nobody wants it to stop.
+    No,
+    /// It was asked to; its grace runs from `since`.
+    Asked {
+        since: Mono,
+        /// The signal is known to have arrived.
+        delivered: bool,
+    },
+}
+
+/// What is left of a run.
+#[derive(Debug)]
+pub(crate) struct Remains {
+    pub(crate) birth: Birth,
+    /// No process of it can be alive.
+    pub(crate) killed: bool,
+    /// Its exit is in the container's memory.
+    pub(crate) recorded: bool,
+    /// The keeper may still tell an exit of it after it was killed.
+    pub(crate) may_tell: bool,
+    /// An exit may be told until then: it must not be removed before.
+    pub(crate) exit_until: Mono,
+    /// The version of the pod's memory that must be saved before it may be removed: the removal
+    /// acknowledges the exit to the keeper.
+    pub(crate) gate: u64,
+}
+
+impl Pod {
+    /// A pod of which nothing exists yet.
+    pub(crate) fn new(desired: DesiredPod, now: Now) -> Self {
+        let mut images: Vec<Image> = Vec::new();
+        let mut containers = Vec::with_capacity(desired.pod.spec.containers.len());
+        for spec in &desired.pod.spec.containers {
+            let policy = spec.image_pull_policy.unwrap_or(PullPolicy::IfNotPresent);
+            let known = images.iter().position(|have| have.reference == spec.image && have.policy == policy);
+            containers.push(Container::new(spec.name.clone(), known.unwrap_or(images.len())));
+            if known.is_none() {
+                images.push(Image::new(spec.image.clone(), policy));
+            }
+        }
+        Self {
+            desired,
+            stage: Stage::Queued,
+            wanted: true,
+            seen: now,
+            sandbox: Sandbox::default(),
+            images,
+            containers,
+            memory: Memory::default(),
+            refusal: None,
+            problem: None,
+            conditions: Conditions::new(now.wall),
+        }
+    }
+
+    pub(crate) fn policy(&self) -> RestartPolicy {
+        self.desired.pod.spec.restart_policy
+    }
+
+    /// Seconds between the stop signal and the kill.
+    pub(crate) fn grace_s(&self) -> u64 {
+        self.desired.pod.spec.termination_grace_period_seconds.unwrap_or(GRACE_DEFAULT_S)
+    }
+
+    /// All containers have ended for good.
+    pub(crate) fn is_finished(&self) -> bool {
+        self.containers.iter().all(|container| container.is_completed(self.policy()))
+    }
+
+    /// Containers that have, or may come to have, a slot in the keeper.
+    pub(crate) fn slots(&self) -> usize {
+        self.containers.iter().filter(|container| !container.is_over(self.policy())).count()
+    }
+}
+
+/// Kubernetes' default, for a spec that was not defaulted.
+pub(crate) const GRACE_DEFAULT_S: u64 = 30;
+
+impl Image {
+    fn new(reference: String, policy: PullPolicy) -> Self {
+        Self { reference, policy, facts: None, busy: None, retry: Retry::default(), failure: None }
+    }
+}
+
+impl Container {
+    fn new(name: String, image: usize) -> Self {
+        Self {
+            name,
+            image,
+            memory: ContainerMemory::default(),
+            run: Run::Idle,
+            busy: None,
+            retry: Retry::default(),
+            start: Retry::default(),
+            failure: None,
+            backoff_told: None,
+        }
+    }
+
+    /// No process runs or may run, and by its policy none will again.
+    pub(crate) fn is_completed(&self, policy: RestartPolicy) -> bool {
+        match &self.run {
+            Run::Idle => {}
+            Run::Remains(remains) if remains.recorded => {}
+            _ => return false,
+        }
+        match (&self.memory.last, policy) {
+            (None, _) | (_, RestartPolicy::Always) => false,
+            (Some(last), RestartPolicy::OnFailure) => last.exit.code == 0,
+            (Some(_), RestartPolicy::Never) => true,
+        }
+    }
+
+    /// Completed, and nothing of it is left.
+    pub(crate) fn is_over(&self, policy: RestartPolicy) -> bool {
+        matches!(self.run, Run::Idle) && self.is_completed(policy)
+    }
+
+    /// The restart count to be shown.
+    pub(crate) fn restarts(&self) -> u32 {
+        self.memory.next_attempt.saturating_sub(1)
+    }
+
+    /// The id of what exists of it now.
+    pub(crate) fn current_id(&self) -> Option<&ContainerId> {
+        match &self.run {
+            Run::Idle => None,
+            Run::Starting(birth) | Run::Adopting { birth, .. } => Some(&birth.id),
+            Run::Running(live) => Some(&live.id),
+            Run::Remains(remains) => Some(&remains.birth.id),
+        }
+    }
+}
+
+impl Remains {
+    /// Of a process that may still be alive; its exit may be told for some time after it was killed.
+    pub(crate) fn doubtful(birth: Birth) -> Self {
+        Self { birth, killed: false, recorded: false, may_tell: true, exit_until: Mono(0), gate: 0 }
+    }
+
+    /// Of a container that the keeper does not know: no exit will be told, but something may be left.
+    pub(crate) fn unknown(birth: Birth) -> Self {
+        Self { may_tell: false, ..Self::doubtful(birth) }
+    }
+
+    /// Of a start of which the runtime says that it left no process.
+    pub(crate) fn dead(birth: Birth) -> Self {
+        Self { killed: true, ..Self::unknown(birth) }
+    }
+}
