@@ -51,7 +51,7 @@ pub(crate) fn run(args: &Args) -> Result {
     println!("Booting a {} appliance under QEMU's emulation (a real box is many times faster).", args.arch);
     println!("Its web page will be at http://127.0.0.1:{port}/");
     let begun = Instant::now();
-    let mut tell = |line: &str| {
+    let tell = |line: &str| {
         qemu::stream(&format!("{:>8} ms  {line}", begun.elapsed().as_millis()));
     };
     let mut page = Ok(());

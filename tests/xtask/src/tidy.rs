@@ -16,6 +16,12 @@ use std::{
 const FILE_LINES_MAX: usize = 600;
 /// Packages that the keeper may link, all told (its own included): it must stay small enough to be read.
 const KEEPER_PACKAGES_MAX: usize = 16;
+/// How unsafe code begins (put together here, so that this file is not taken for some).
+const UNSAFE: [&str; 3] = [concat!("unsafe", " {"), concat!("unsafe", " impl"), concat!("unsafe", " fn")];
+/// Above the generated table.
+const SUPPORT_HEAD: &str = "# Pod fields\n\nWhat Berth does with each field of a v1 Pod. Made from the table by which manifests are checked \
+    (`agent/core/src/manifest/schema`); `cargo xtask tidy --write` writes it anew. A field that is not supported is refused by \
+    path and line, never ignored.\n\n";
 /// Top-level folders.
 const FOLDERS: [&str; 5] = ["agent", "images", "oci", "tests", "yocto-layer"];
 
@@ -114,7 +120,7 @@ fn documents(files: &[String], problems: &mut Vec<String>) -> Result {
 /// SUPPORT.md is made from the schema by which manifests are read.
 fn support(write: bool, problems: &mut Vec<String>) -> Result {
     let path = sh::root().join("SUPPORT.md");
-    let now = berth_core::manifest::support::markdown();
+    let now = format!("{SUPPORT_HEAD}{}", berth_core::manifest::support::markdown());
     if write {
         fs::write(&path, &now)?;
     } else if fs::read_to_string(&path).unwrap_or_default() != now {
