@@ -66,6 +66,13 @@ pub const COPY_BUFFER_BYTES: usize = 128 * 1024;
 /// How long `Store::open` waits for another process to let the store go.
 pub const LOCK_WAIT_MAX_MS: u64 = 10_000;
 
+// A reference of the longest name, tag and digest can be written, an extended header can hold a path and an
+// attribute, a record can hold the longest chain with room for names.
+const _: () = assert!(NAME_MAX_BYTES + TAG_MAX_BYTES + 80 <= REFERENCE_MAX_BYTES);
+const _: () = assert!(PATH_MAX_BYTES as u64 + XATTR_MAX_BYTES as u64 <= TAR_EXTENSION_MAX_BYTES);
+const _: () = assert!(LAYERS_MAX_COUNT as u64 * 80 + JSON_MAX_BYTES / 8 <= RECORD_MAX_BYTES);
+const _: () = assert!(QUARANTINE_MAX_ENTRIES < RECORDS_MAX_COUNT);
+
 /// The bounds that an integrator may want otherwise.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {

@@ -15,6 +15,9 @@ const DEFAULT_DOMAIN: &str = "docker.io";
 const LEGACY_DOMAIN: &str = "index.docker.io";
 /// Where the default registry keeps names of one component.
 const DEFAULT_NAMESPACE: &str = "library/";
+// The messages below name these numbers.
+const _: () = assert!(REFERENCE_MAX_BYTES == 1024 && NAME_MAX_BYTES == 255 && TAG_MAX_BYTES == 128);
+
 /// The tag that a reference without tag and digest means.
 const DEFAULT_TAG: &str = "latest";
 

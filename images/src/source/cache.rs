@@ -79,11 +79,12 @@ impl Listing {
     }
 
     /// Existing names that are like the wanted one: the same last part of the name, or the same beginning.
-    pub(crate) fn near(&self, wanted: &Reference) -> Vec<String> {
+    /// `more` are names that exist elsewhere.
+    pub(crate) fn near(&self, wanted: &Reference, more: Vec<Reference>) -> Vec<String> {
         const NEAR_MAX_COUNT: usize = 8;
         let last = |reference: &Reference| reference.path().rsplit('/').next().unwrap_or_default().to_owned();
         let word = last(wanted);
-        let names = self.entries.iter().flat_map(|e| &e.images).flat_map(|i| &i.names);
+        let names = self.entries.iter().flat_map(|e| &e.images).flat_map(|i| &i.names).chain(&more);
         let like = |name: &&Reference| {
             let other = last(name);
             other.contains(&word) || word.contains(&other)

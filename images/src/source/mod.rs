@@ -16,7 +16,7 @@ mod scan;
 
 pub(crate) use archive::Opened;
 pub(crate) use cache::Sources;
-pub(crate) use oci::LayerKind;
+use oci::LayerKind;
 
 use crate::{digest::Digest, error::Error, image::ConfigFile, platform::Platform, reference::Reference};
 use std::path::PathBuf;

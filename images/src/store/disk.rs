@@ -30,6 +30,8 @@ use std::{
     sync::atomic::{AtomicU64, Ordering},
 };
 
+const PARTS: [&str; 5] = ["blobs/sha256", "snapshots", "images", "staging", "quarantine"];
+
 /// The directory and its parts.
 #[derive(Debug)]
 pub(super) struct Disk {
@@ -42,13 +44,18 @@ pub(super) struct Disk {
 impl Disk {
     /// Makes what is missing and takes the lock.
     pub(super) fn open(root: &Path) -> Result<Self, Error> {
-        for part in ["blobs/sha256", "snapshots", "images", "staging", "quarantine"] {
-            let dir = root.join(part);
-            fs::create_dir_all(&dir).doing(|| format!("make {}", dir.display()))?;
+        let made = PARTS.iter().map(|part| make_dir(&root.join(part))).collect::<Result<Vec<_>, _>>()?;
+        if made.contains(&true) {
+            // What images hold (setuid programs among it) is for root alone until it runs in a container.
+            let closed = std::os::unix::fs::PermissionsExt::from_mode(0o700);
+            let close = || -> io::Result<()> {
+                fs::set_permissions(root, closed)?;
+                File::open(root.join("blobs"))?.sync_all()?;
+                File::open(root)?.sync_all()?;
+                sync_parent(root)
+            };
+            close().doing(|| format!("make {}", root.display()))?;
         }
-        // What images hold (setuid programs among it) is for nobody but root until it runs in a container.
-        let closed = std::os::unix::fs::PermissionsExt::from_mode(0o700);
-        fs::set_permissions(root, closed).doing(|| format!("close {}", root.display()))?;
         let lock = lock(&root.join("lock"))?;
         Ok(Self { root: root.to_owned(), next: AtomicU64::new(0), _lock: lock })
     }
@@ -170,6 +177,15 @@ impl Drop for Staged {
             let _ = fs::remove_dir_all(&self.path);
         }
     }
+}
+
+/// Makes a directory and those above it; `true` if it was missing.
+fn make_dir(dir: &Path) -> Result<bool, Error> {
+    let missing = !dir.is_dir();
+    if missing {
+        fs::create_dir_all(dir).doing(|| format!("make {}", dir.display()))?;
+    }
+    Ok(missing)
 }
 
 pub(super) fn sync_parent(path: &Path) -> io::Result<()> {

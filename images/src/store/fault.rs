@@ -1,6 +1,8 @@
 //! The points at which a power cut is simulated by tests. Each step of a commit passes one; in a build that
 //! is not a test it is nothing. After a simulated cut, nothing is cleaned up either: a dead process does not.
 
+pub(super) use imp::*;
+
 #[cfg(not(test))]
 mod imp {
     #[inline(always)]
@@ -43,5 +45,3 @@ mod imp {
         LEFT.get() == Some(0)
     }
 }
-
-pub(super) use imp::*;

@@ -14,10 +14,10 @@ use crate::{
     compress::Decoder,
     digest::{self, Digest, HashReader},
     error::{Doing as _, Error},
-    limits::JSON_MAX_BYTES,
+    limits::{JSON_MAX_BYTES, RECORDS_MAX_COUNT},
     platform::Platform,
     reference::Reference,
-    source::{self, Layer, LayerKind, Offer, Opened, Resolved, Scanned},
+    source::{self, Layer, Offer, Opened, Resolved, Scanned},
     tarstream::{Input, TarReader, reading},
     unpack::{Stats, Unpacker},
 };
@@ -36,10 +36,17 @@ impl Store {
         self.sweep();
         let listing = self.sources.list();
         let mut first_error = None;
+        let key = (wanted.clone(), platform.clone());
         for (source, offers) in listing.find(wanted) {
+            if let Some(entry) = self.is_fresh(&key, &source) {
+                return Ok(entry);
+            }
             let offers: Vec<&Offer> = offers.iter().filter_map(|at| source.images.get(*at)).collect();
             match self.import_from(&source, &offers, wanted, platform) {
-                Ok(entry) => return Ok(entry),
+                Ok(entry) => {
+                    self.remember_fresh(key, source, entry.record.id);
+                    return Ok(entry);
+                }
                 Err(error @ Error::NoSpace { .. }) => return Err(error),
                 Err(error) => drop(first_error.get_or_insert(error)),
             }
@@ -47,9 +54,36 @@ impl Store {
         Err(first_error.unwrap_or_else(|| Error::NotFound {
             reference: wanted.to_string(),
             looked: self.sources.dirs().collect(),
-            near: listing.near(wanted),
+            near: listing.near(wanted, self.names()),
             problems: listing.problems,
         }))
+    }
+
+    /// All names of the store.
+    fn names(&self) -> Vec<Reference> {
+        let index = self.read_index();
+        index
+            .all()
+            .flat_map(|entry| &entry.record.names)
+            .filter_map(|name| Reference::parse(name).ok())
+            .collect()
+    }
+
+    /// The image, if it was imported from this very source and that has not changed.
+    pub(super) fn is_fresh(&self, key: &(Reference, Platform), source: &Arc<Scanned>) -> Option<Arc<Entry>> {
+        let fresh = self.fresh.lock().unwrap_or_else(PoisonError::into_inner);
+        let (known, id) = fresh.get(key)?;
+        let entry = self.find(&key.0, &key.1)?;
+        (Arc::ptr_eq(known, source) && entry.record.id == *id).then_some(entry)
+    }
+
+    fn remember_fresh(&self, key: (Reference, Platform), source: Arc<Scanned>, id: Digest) {
+        let mut fresh = self.fresh.lock().unwrap_or_else(PoisonError::into_inner);
+        // To forget costs a look into the source.
+        if fresh.len() >= RECORDS_MAX_COUNT {
+            fresh.clear();
+        }
+        fresh.insert(key, (source, id));
     }
 
     fn import_from(
@@ -280,10 +314,3 @@ impl<R: Read> Read for Bounded<R> {
 }
 
 impl<R: Read> Input for &mut HashReader<R> {}
-
-/// Layers name what they are only for the record.
-impl std::fmt::Display for LayerKind {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.0)
-    }
-}

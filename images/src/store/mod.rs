@@ -18,7 +18,7 @@ use crate::{
     limits::Limits,
     platform::Platform,
     reference::Reference,
-    source::Sources,
+    source::{Scanned, Sources},
 };
 use disk::Disk;
 use index::{Entry, Index};
@@ -47,6 +47,9 @@ impl StoreConfig {
     }
 }
 
+/// A source as it was scanned, and the image that came from it.
+type Fresh = (Arc<Scanned>, Digest);
+
 /// The store. All methods block; share it by reference between threads.
 #[derive(Debug)]
 pub struct Store {
@@ -58,6 +61,8 @@ pub struct Store {
     commits: Mutex<()>,
     /// One at a time unpacks a chain. Locks nobody holds are forgotten.
     chains: Mutex<HashMap<Digest, Weak<Mutex<()>>>>,
+    /// Which source an image was last found to be the newest in. The same `Scanned` means an unchanged source.
+    fresh: Mutex<HashMap<(Reference, Platform), Fresh>>,
     /// What was in staging at the start and is not removed yet.
     leftovers: Mutex<Vec<PathBuf>>,
 }
@@ -78,6 +83,7 @@ impl Store {
             index: RwLock::default(),
             commits: Mutex::default(),
             chains: Mutex::default(),
+            fresh: Mutex::default(),
             leftovers: Mutex::default(),
         };
         let report = store.recover()?;
@@ -100,6 +106,8 @@ impl Store {
 
     /// As [`Store::ensure`], but the sources are asked first: an archive that was replaced since the import
     /// wins over the store. When no source has the image, or none is readable, the store's is as good as ever.
+    /// While the sources do not change, asking again costs a look at their directories (a `stat` for each
+    /// entry), not an import.
     ///
     /// # Errors
     /// Every kind; those of the sources only when the store does not have the image.

@@ -56,7 +56,7 @@ fn number(field: &[u8]) -> Option<i64> {
 }
 
 impl Raw {
-    pub(super) fn into_member(&self, pax: &Pax) -> Result<Member, String> {
+    pub(super) fn member(&self, pax: &Pax) -> Result<Member, String> {
         let fields = self.header.as_old();
         let sparse_name = pax.sparse.as_ref().and_then(|s| s.name.clone());
         let path =

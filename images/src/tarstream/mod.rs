@@ -128,7 +128,7 @@ impl<R: Input> TarReader<R> {
 
     fn member(&mut self, raw: header::Raw, pax: Pax) -> Result<Member, Error> {
         let gnu_sparse = raw.flag == b'S';
-        let mut member = raw.into_member(&pax).map_err(|why| self.damaged("an entry", &why))?;
+        let mut member = raw.member(&pax).map_err(|why| self.damaged("an entry", &why))?;
         if member.path.len() > PATH_MAX_BYTES || member.link.len() > PATH_MAX_BYTES {
             let what = format!("{}: path {}", self.what, member.shown());
             return Err(Error::limit(what, "PATH_MAX_BYTES", PATH_MAX_BYTES as u64));

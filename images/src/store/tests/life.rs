@@ -92,6 +92,9 @@ fn a_replaced_archive_is_taken_when_the_newest_is_asked_for() {
     let before = record(&store);
     store.ensure_newest("web", &arm64()).unwrap();
     assert_eq!(record(&store), before);
+    // The source is not even opened.
+    let at = store.sources.list().find(&Reference::parse("web").unwrap());
+    assert!(store.is_fresh(&(Reference::parse("web").unwrap(), arm64()), &at[0].0).is_some());
     fs::remove_file(place.source("web.tar")).unwrap();
     assert_eq!(store.ensure_newest("web", &arm64()).unwrap(), new);
     drop(store);
@@ -135,4 +138,19 @@ fn a_name_is_removed_before_its_image() {
     store.remove("a", &arm64()).unwrap();
     assert_eq!(store.get("a", &arm64()).unwrap(), None);
     assert!(store.get("b", &arm64()).unwrap().is_some());
+}
+
+/// What the agent waits for at each start of a container, in debug builds too: counted, not timed.
+#[test]
+fn an_image_of_the_store_is_found_without_opening_anything() {
+    let place = Place::new();
+    sample("web", "1").write_layout(&place.source("web")).unwrap();
+    let (store, _) = place.open();
+    let image = store.ensure("web", &arm64()).unwrap();
+    // Nothing that an import, or a look at a record, would need is there any more.
+    for part in ["images", "blobs", "staging"] {
+        fs::remove_dir_all(place.store(part)).unwrap();
+    }
+    fs::remove_dir_all(place.source("")).unwrap();
+    assert_eq!(store.ensure("web", &arm64()).unwrap(), image);
 }
