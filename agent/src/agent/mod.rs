@@ -8,6 +8,8 @@ mod inventory;
 mod notices;
 mod run;
 pub(crate) mod sys;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use boot::Env;
 pub(crate) use flights::Purpose;
