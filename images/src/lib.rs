@@ -2,6 +2,7 @@
 //! threads of its own, to be called from any thread. It never talks to a network, never trusts content before
 //! its digest was checked, and never writes outside the store's directory.
 
+mod bounded;
 pub mod build;
 mod compress;
 mod digest;

@@ -3,6 +3,7 @@
 //! directory, which the kernel frees whatever happens.
 
 use crate::{
+    bounded::Bounded,
     build::Compression,
     compress::{self, Decoder},
     digest::Digest,
@@ -200,17 +201,12 @@ fn decompressed(file: File, path: &Path, staging: &Path) -> Result<File, Error> 
     let target = sys::open_unnamed(&dir).doing(|| format!("unpack {what} in {}", staging.display()))?;
     let mut target = File::from(target);
     let decoder = Decoder::new(file).map_err(|error| reading(&what, error))?;
-    let mut input = decoder.take(ARCHIVE_MAX_BYTES + 1);
+    let mut input = Bounded::new(decoder, "a compressed archive", "ARCHIVE_MAX_BYTES", ARCHIVE_MAX_BYTES);
     let mut buffer = vec![0; crate::limits::COPY_BUFFER_BYTES];
-    let mut total = 0;
     loop {
         let count = input.read(&mut buffer).map_err(|error| reading(&what, error))?;
         if count == 0 {
             break;
-        }
-        total += count as u64;
-        if total > ARCHIVE_MAX_BYTES {
-            return Err(Error::limit(what, "ARCHIVE_MAX_BYTES", ARCHIVE_MAX_BYTES));
         }
         io::Write::write_all(&mut target, &buffer[..count]).doing(|| format!("unpack {what}"))?;
     }

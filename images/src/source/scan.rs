@@ -7,16 +7,14 @@ use super::{
     docker, names, oci,
 };
 use crate::{
+    bounded::Bounded,
     build::Compression,
     compress::Decoder,
     error::{Doing as _, Error},
     limits::{ARCHIVE_MAX_BYTES, ARCHIVE_MAX_MEMBERS, JSON_MAX_BYTES, SOURCE_IMAGES_MAX_COUNT},
     tarstream::{Input, TarReader, reading},
 };
-use std::{
-    io::{self, Read},
-    path::Path,
-};
+use std::{io::Read as _, path::Path};
 
 /// containerd's annotation: a full name.
 const CONTAINERD_NAME: &str = "io.containerd.image.name";
@@ -50,29 +48,11 @@ fn of_archive(path: &Path) -> Result<Lists, Error> {
         Compression::None => of_members(archive::plain(file, path)?, &what),
         _ => {
             let decoder = Decoder::new(file).map_err(|error| reading(&what, error))?;
-            let input = Bounded { inner: decoder, left: ARCHIVE_MAX_BYTES };
+            let input = Bounded::new(decoder, "a compressed archive", "ARCHIVE_MAX_BYTES", ARCHIVE_MAX_BYTES);
             of_members(TarReader::new(input, what.clone(), ARCHIVE_MAX_MEMBERS as u64), &what)
         }
     }
 }
-
-/// Ends with an error after so many bytes.
-struct Bounded<R> {
-    inner: R,
-    left: u64,
-}
-
-impl<R: Read> Read for Bounded<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let count = self.inner.read(buffer)?;
-        self.left = self.left.checked_sub(count as u64).ok_or_else(|| {
-            Error::limit("a compressed archive", "ARCHIVE_MAX_BYTES", ARCHIVE_MAX_BYTES).into_io()
-        })?;
-        Ok(count)
-    }
-}
-
-impl<R: Read> Input for Bounded<R> {}
 
 fn of_members<R: Input>(mut reader: TarReader<R>, what: &str) -> Result<Lists, Error> {
     let mut lists = Lists::default();

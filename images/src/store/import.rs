@@ -11,6 +11,7 @@ use super::{
     record::{self, ImageRecord, Origin, SnapshotRecord, VERSION},
 };
 use crate::{
+    bounded::Bounded,
     compress::Decoder,
     digest::{self, Digest, HashReader},
     error::{Doing as _, Error},
@@ -176,8 +177,9 @@ impl Store {
         let mut stored = HashReader::new(stream);
         let decoder = Decoder::new(&mut stored).map_err(|error| reading(&what, error))?;
         let limits = &self.config.limits;
-        let max = limits.layer_max_bytes;
-        let mut plain = HashReader::new(Bounded { inner: decoder, left: max, max });
+        // Whatever is in the stream, a bomb of headers too.
+        let decoder = Bounded::new(decoder, "a layer", "layer_max_bytes", limits.layer_max_bytes);
+        let mut plain = HashReader::new(decoder);
         let mut tar = TarReader::new(&mut plain, what.clone(), limits.layer_max_entries);
         let stats = Unpacker::new(staged.dir("fs")?, lowers, limits).run(&mut tar)?;
         // What follows the end mark counts for the digests.
@@ -290,26 +292,6 @@ pub(super) fn check_snapshot(dir: &Path, chain: &Digest) -> Result<SnapshotRecor
     match dir.join("fs").symlink_metadata() {
         Ok(metadata) if metadata.is_dir() => Ok(record),
         _ => Err(Error::corrupt(what(), "a directory fs", "none")),
-    }
-}
-
-/// Bounds the uncompressed stream of a layer, whatever is in it.
-struct Bounded<R> {
-    inner: R,
-    left: u64,
-    max: u64,
-}
-
-impl<R: Read> Read for Bounded<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let count = self.inner.read(buffer)?;
-        match self.left.checked_sub(count as u64) {
-            Some(left) => {
-                self.left = left;
-                Ok(count)
-            }
-            None => Err(Error::limit("a layer", "layer_max_bytes", self.max).into_io()),
-        }
     }
 }
 
