@@ -6,9 +6,11 @@
 //! system calls; nothing here decides when something is done (that is berth-core) or forks in the
 //! agent's process (that is the zygote).
 
+pub mod cgroup;
 pub mod checkpoint;
 pub mod clock;
 pub mod container;
+pub mod devices;
 pub mod durable;
 pub mod error;
 pub mod files;
@@ -17,6 +19,8 @@ pub mod node;
 pub mod paths;
 pub mod records;
 pub mod sandbox;
+pub mod seccomp;
+pub mod spec;
 mod teardown;
 #[cfg(test)]
 mod testing;

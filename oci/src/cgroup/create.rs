@@ -1,0 +1,117 @@
+//! Makes the tree `kubepods/<class>/pod<uid>` and sets its limits. What the kernel cannot do is told as a
+//! warning: a pod without its limit is better than no pod.
+
+use super::{CONTROLLERS, CgroupWrite, burstable_weight, kubepods, pod as pod_limits};
+use crate::{
+    error::{Error, Result},
+    fsys,
+    node::NodeFacts,
+    paths::Roots,
+};
+use berth_core::manifest::DesiredPod;
+use std::{
+    collections::BTreeSet,
+    fs::{self, OpenOptions},
+    io::{self, Write},
+    path::{Path, PathBuf},
+};
+
+/// Makes the pod's cgroup with its limits and those above it; idempotent. Returns what the kernel lacks,
+/// one sentence each.
+///
+/// # Errors
+/// [`Error::Io`]: a directory cannot be made, or the kernel refuses a value.
+pub fn create_pod(roots: &Roots, node: &NodeFacts, pod: &DesiredPod) -> Result<Vec<String>> {
+    let leaf = roots.pod_cgroup(pod);
+    let mut lacking = BTreeSet::new();
+    for dir in ancestors(&roots.cgroup, &leaf) {
+        let made = !dir.is_dir();
+        if made {
+            fsys::make_dirs(&dir, 0o755)?;
+        }
+        enable(&dir, &mut lacking)?;
+        if made && dir == roots.kubepods() {
+            apply(&dir, &kubepods(node.memory_bytes, node.cpus, 0, 0))?;
+        }
+    }
+    let mut warnings = apply(&leaf, &pod_limits(&pod.pod, 0))?;
+    warnings.extend(lacking.into_iter().map(|controller| {
+        format!(
+            "cgroup controller {controller} is not available in {}: its limits have no effect (kernel configuration, or cgroup_disable on the kernel's command line)",
+            roots.cgroup.display()
+        )
+    }));
+    Ok(warnings)
+}
+
+/// Brings the classes' weights up to date with the pods that run; to be called when one comes or goes.
+///
+/// # Errors
+/// [`Error::Io`].
+pub fn refresh_qos<'a>(roots: &Roots, pods: impl IntoIterator<Item = &'a DesiredPod>) -> Result<()> {
+    let weights = [("burstable", burstable_weight(pods)), ("besteffort", 1)];
+    for (class, weight) in weights {
+        let dir = roots.kubepods().join(class);
+        if dir.is_dir() {
+            apply(&dir, &[CgroupWrite::optional("cpu.weight", weight)])?;
+        }
+    }
+    Ok(())
+}
+
+/// Writes limits into a cgroup. A file that is not there (its controller is missing) is a warning.
+///
+/// # Errors
+/// [`Error::Io`]: the kernel refuses the value.
+pub fn apply(cgroup: &Path, writes: &[CgroupWrite]) -> Result<Vec<String>> {
+    let mut warnings = Vec::new();
+    for write in writes {
+        let path = cgroup.join(&write.file);
+        match put(&path, &write.value) {
+            Ok(()) => {}
+            Err(error) if error.kind() == io::ErrorKind::NotFound && cgroup.is_dir() => {
+                if !write.optional {
+                    warnings.push(format!(
+                        "{}={} has no effect: the kernel has no such limit here",
+                        write.file, write.value
+                    ));
+                }
+            }
+            Err(error) => return Err(Error::io("set the limit", &path)(error)),
+        }
+    }
+    Ok(warnings)
+}
+
+/// The directories from the hierarchy's root down to `leaf`, both included.
+fn ancestors(root: &Path, leaf: &Path) -> Vec<PathBuf> {
+    let mut dirs: Vec<PathBuf> =
+        leaf.ancestors().take_while(|dir| dir.starts_with(root)).map(Path::to_owned).collect();
+    dirs.reverse();
+    dirs
+}
+
+/// Enables the controllers for the directory's children, one by one, so that one that is missing or
+/// held elsewhere does not keep the others away.
+fn enable(dir: &Path, lacking: &mut BTreeSet<&'static str>) -> Result<()> {
+    let file = dir.join("cgroup.subtree_control");
+    let enabled = match fs::read_to_string(&file) {
+        // Not a unified hierarchy: `doctor` says so, here it is only a tree of directories.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        text => text.map_err(Error::io("read", &file))?,
+    };
+    for controller in CONTROLLERS {
+        if enabled.split_whitespace().any(|other| other == controller) {
+            continue;
+        }
+        if put(&file, &format!("+{controller}")).is_err() {
+            lacking.insert(controller);
+        }
+    }
+    Ok(())
+}
+
+/// One write(2): the kernel takes a value whole or not at all.
+fn put(path: &Path, value: &str) -> io::Result<()> {
+    OpenOptions::new().write(true).open(path)?.write_all(value.as_bytes())
+}

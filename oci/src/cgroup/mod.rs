@@ -1,0 +1,42 @@
+//! Limits as cgroup v2 files: kubelet's formulas, pure, and the making of the pods' tree with them.
+//! Killing and removing cgroups is `teardown`'s.
+
+mod create;
+mod formulas;
+mod limits;
+
+pub use create::{apply, create_pod, refresh_qos};
+pub use formulas::{PERIOD_US, quota_us, shares, weight};
+pub use limits::{burstable_weight, container_after, container_before, kubepods, pod};
+
+use serde::{Deserialize, Serialize};
+
+/// The controllers that limits need; enabled from the hierarchy's root down to each pod.
+pub const CONTROLLERS: [&str; 3] = ["cpu", "memory", "pids"];
+
+/// One limit: a value for a file of a cgroup's directory.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CgroupWrite {
+    /// File name: `memory.max`.
+    pub file: String,
+    /// What is written.
+    pub value: String,
+    /// Without the file nothing is lost that the user asked for: no warning.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub optional: bool,
+}
+
+impl CgroupWrite {
+    /// A limit whose controller's absence is worth a warning.
+    pub fn new(file: &str, value: impl ToString) -> Self {
+        Self { file: file.to_owned(), value: value.to_string(), optional: false }
+    }
+
+    /// A refinement that some kernels do not have.
+    pub fn optional(file: &str, value: impl ToString) -> Self {
+        Self { optional: true, ..Self::new(file, value) }
+    }
+}
+
+#[cfg(test)]
+mod tests;

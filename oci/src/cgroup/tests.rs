@@ -1,0 +1,144 @@
+//! Tables of kubelet's figures, and the tree on a hierarchy of the machine's.
+
+use super::*;
+use crate::testing;
+use berth_core::manifest::types::{Container, PodSpec, Resources};
+use std::{collections::BTreeMap, fs};
+
+fn resources(requests: &str, limits: &str) -> Resources {
+    let map = |text: &str| -> BTreeMap<String, String> {
+        text.split_whitespace()
+            .map(|pair| pair.split_once('=').unwrap())
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .collect()
+    };
+    Resources { requests: map(requests), limits: map(limits) }
+}
+
+fn container(requests: &str, limits: &str) -> Container {
+    Container { resources: resources(requests, limits), ..Container::default() }
+}
+
+fn text(writes: &[CgroupWrite]) -> String {
+    writes.iter().map(|write| format!("{}={}", write.file, write.value)).collect::<Vec<_>>().join("; ")
+}
+
+#[test]
+fn weights_and_quotas_are_kubelets() {
+    for (milli, weight, quota) in [
+        (0, 1, None),
+        (1, 1, Some(1000)),
+        (5, 1, Some(1000)),
+        (10, 1, Some(1000)),
+        (11, 1, Some(1100)),
+        (100, 4, Some(10_000)),
+        (250, 10, Some(25_000)),
+        (500, 20, Some(50_000)),
+        (1000, 39, Some(100_000)),
+        (1500, 59, Some(150_000)),
+        (2000, 79, Some(200_000)),
+        (4000, 157, Some(400_000)),
+        (256_000, 10_000, Some(25_600_000)),
+        (9_000_000, 10_000, Some(900_000_000)),
+    ] {
+        assert_eq!(super::weight(shares(milli)), weight, "{milli}");
+        assert_eq!(quota_us(milli), quota, "{milli}");
+    }
+    assert_eq!((shares(0), shares(1), shares(100), shares(1000)), (2, 2, 102, 1024));
+}
+
+#[test]
+fn a_container_gets_its_own_limits() {
+    for (requests, limits, before, after) in [
+        ("", "", "cpu.weight=1; memory.oom.group=1; memory.swap.max=0", ""),
+        ("cpu=500m", "", "cpu.weight=20; memory.oom.group=1; memory.swap.max=0", ""),
+        ("", "cpu=1", "cpu.weight=39; memory.oom.group=1; memory.swap.max=0", "cpu.max=100000 100000"),
+        (
+            "cpu=100m memory=16Mi",
+            "cpu=200m memory=64Mi",
+            "cpu.weight=4; memory.max=67108864; memory.oom.group=1; memory.swap.max=0",
+            "cpu.max=20000 100000",
+        ),
+        ("", "memory=1G", "cpu.weight=1; memory.max=1000000000; memory.oom.group=1; memory.swap.max=0", ""),
+    ] {
+        let container = container(requests, limits);
+        assert_eq!(text(&container_before(&container)), before, "{requests} {limits}");
+        assert_eq!(text(&container_after(&container)), after, "{requests} {limits}");
+    }
+}
+
+#[test]
+fn a_pod_gets_the_sums_where_every_container_has_a_limit() {
+    for (containers, pids, writes) in [
+        (&[("", "")][..], 0, "cpu.weight=1"),
+        (&[("", "")], 100, "cpu.weight=1; pids.max=100"),
+        (&[("cpu=100m", ""), ("cpu=150m", "")], 0, "cpu.weight=10"),
+        (
+            &[("cpu=100m memory=1Mi", "cpu=100m memory=1Mi"), ("cpu=150m memory=2Mi", "cpu=150m memory=2Mi")],
+            0,
+            "cpu.weight=10; cpu.max=25000 100000; memory.max=3145728",
+        ),
+        // One container without a limit: the pod has none.
+        (&[("cpu=100m", "cpu=200m memory=1Mi"), ("memory=1Mi", "")], 0, "cpu.weight=4"),
+        (&[("cpu=100m", "memory=1Mi"), ("", "cpu=1 memory=1Mi")], 0, "cpu.weight=43; memory.max=2097152"),
+    ] {
+        let spec = PodSpec {
+            containers: containers.iter().map(|(requests, limits)| container(requests, limits)).collect(),
+            ..PodSpec::default()
+        };
+        let pod = testing::pod(spec);
+        assert_eq!(text(&super::pod(&pod.pod, pids)), writes, "{containers:?}");
+    }
+}
+
+#[test]
+fn the_tree_above_shares_what_the_node_has() {
+    assert_eq!(text(&kubepods(1 << 30, 4, 0, 0)), "cpu.weight=157; memory.max=1073741824");
+    assert_eq!(text(&kubepods(1 << 30, 4, 1 << 29, 500)), "cpu.weight=137; memory.max=536870912");
+    let with = |requests: &str, limits: &str| {
+        testing::pod(PodSpec { containers: vec![container(requests, limits)], ..PodSpec::default() })
+    };
+    let pods = [
+        with("cpu=100m", ""),
+        with("cpu=150m", ""),
+        with("", ""),
+        with("cpu=1 memory=1Mi", "cpu=1 memory=1Mi"),
+    ];
+    assert_eq!(burstable_weight(&pods), 10, "only the burstable ones count");
+    assert_eq!(burstable_weight(&[]), 1);
+}
+
+#[test]
+fn a_tree_is_made_whatever_controllers_there_are() {
+    testing::with_roots(|roots| {
+        let spec = PodSpec { containers: vec![container("cpu=1", "")], ..PodSpec::default() };
+        let pod = testing::pod(spec);
+        let available = fs::read_to_string(roots.cgroup.join("cgroup.controllers")).unwrap();
+        for _ in 0..2 {
+            let warnings = create_pod(roots, &testing::node(), &pod).unwrap();
+            assert!(roots.pod_cgroup(&pod).is_dir());
+            for controller in CONTROLLERS {
+                let told = warnings.iter().any(|text| text.contains(&format!("controller {controller} ")));
+                let there = available.split_whitespace().any(|other| other == controller);
+                assert_eq!(told, !there, "{controller}: {warnings:?}");
+            }
+        }
+        refresh_qos(roots, [&pod]).unwrap();
+    });
+}
+
+#[test]
+fn a_limit_without_its_file_is_a_warning_and_a_refused_value_an_error() {
+    testing::with_roots(|roots| {
+        let dir = roots.cgroup.join(&roots.cgroup_root);
+        let warnings =
+            apply(&dir, &[CgroupWrite::new("no.such.limit", 1), CgroupWrite::optional("nor.this", 2)])
+                .unwrap();
+        assert_eq!(warnings, ["no.such.limit=1 has no effect: the kernel has no such limit here"]);
+        apply(&dir, &[CgroupWrite::new("cgroup.max.descendants", 7)]).unwrap();
+        assert_eq!(fs::read_to_string(dir.join("cgroup.max.descendants")).unwrap().trim(), "7");
+        let error = apply(&dir, &[CgroupWrite::new("cgroup.max.depth", "many")]).unwrap_err();
+        assert!(error.to_string().contains("cgroup.max.depth"), "{error}");
+        assert!(apply(&dir.join("none"), &[CgroupWrite::new("memory.max", 1)]).is_err());
+    });
+}

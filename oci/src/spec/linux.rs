@@ -1,0 +1,75 @@
+//! The Linux part of a spec: namespaces, cgroup, what of /proc and /sys is hidden.
+
+use super::SpecInput;
+use crate::{devices::DeviceNode, error::Result};
+use libcontainer::oci_spec::runtime::{Linux, LinuxNamespace, LinuxNamespaceType};
+use std::path::PathBuf;
+
+/// Replaced by nothing: they tell of the node, or let a container disturb it.
+const MASKED: [&str; 12] = [
+    "/proc/asound",
+    "/proc/acpi",
+    "/proc/interrupts",
+    "/proc/kcore",
+    "/proc/keys",
+    "/proc/latency_stats",
+    "/proc/timer_list",
+    "/proc/timer_stats",
+    "/proc/sched_debug",
+    "/proc/scsi",
+    "/sys/firmware",
+    "/sys/devices/virtual/powercap",
+];
+
+/// May be read only.
+const READ_ONLY: [&str; 5] = ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"];
+
+pub(super) fn linux(input: &SpecInput<'_>) -> Result<Linux> {
+    let privileged = input.container.is_privileged();
+    let list = |paths: &[&str]| paths.iter().map(|path| (*path).to_owned()).collect::<Vec<_>>();
+    let devices = input.devices.iter().map(DeviceNode::to_oci);
+    let mut linux = Linux::default();
+    linux
+        .set_namespaces(Some(namespaces(input)))
+        .set_cgroups_path(Some(input.cgroup.to_owned()))
+        .set_resources(None)
+        .set_devices((!input.devices.is_empty()).then(|| devices.collect()))
+        .set_seccomp(None)
+        .set_sysctl(None)
+        .set_uid_mappings(None)
+        .set_gid_mappings(None)
+        .set_rootfs_propagation(None)
+        .set_masked_paths((!privileged).then(|| list(&MASKED)))
+        .set_readonly_paths((!privileged).then(|| list(&READ_ONLY)));
+    Ok(linux)
+}
+
+/// Always its own mounts; its own process numbers unless the pod shares the node's; the pod's network,
+/// IPC and host name; a view of the cgroup tree that begins at its own, except where privileged.
+fn namespaces(input: &SpecInput<'_>) -> Vec<LinuxNamespace> {
+    let mut list = Vec::with_capacity(6);
+    if !input.desired.pod.spec.host_pid {
+        list.push(namespace(LinuxNamespaceType::Pid, None));
+    }
+    let of_pod = [
+        (LinuxNamespaceType::Network, &input.namespaces.net),
+        (LinuxNamespaceType::Ipc, &input.namespaces.ipc),
+        (LinuxNamespaceType::Uts, &input.namespaces.uts),
+    ];
+    for (kind, path) in of_pod {
+        if path.is_some() {
+            list.push(namespace(kind, path.clone()));
+        }
+    }
+    list.push(namespace(LinuxNamespaceType::Mount, None));
+    if !input.container.is_privileged() {
+        list.push(namespace(LinuxNamespaceType::Cgroup, None));
+    }
+    list
+}
+
+fn namespace(kind: LinuxNamespaceType, path: Option<PathBuf>) -> LinuxNamespace {
+    let mut namespace = LinuxNamespace::default();
+    namespace.set_typ(kind).set_path(path);
+    namespace
+}
