@@ -173,9 +173,6 @@ impl Agent {
 
     /// The sources say this now.
     fn desire(&mut self, desired: DesiredSet) {
-        for problem in desired.problems.iter().filter(|problem| !self.desired.problems.contains(problem)) {
-            tracing::warn!("{problem}");
-        }
         self.desired = Arc::new(desired);
         self.news.push(Event::Desired(Arc::clone(&self.desired)));
     }
@@ -245,7 +242,10 @@ impl Agent {
             tracing::trace!(?news, ?plan, "step");
             self.wake = plan.wake;
             for event in plan.events {
-                tracing::info!(pod = %event.pod, reason = event.reason, "{}", event.message);
+                match event.warning {
+                    true => tracing::warn!(pod = %event.pod, reason = event.reason, "{}", event.message),
+                    false => tracing::info!(pod = %event.pod, reason = event.reason, "{}", event.message),
+                }
                 self.events.push(event);
             }
             for action in plan.actions {

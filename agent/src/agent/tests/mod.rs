@@ -1,111 +1,33 @@
 //! The whole agent against a keeper that only pretends: no process is ever started, but sandboxes, bundles,
 //! logs and the socket are real. Needs root and a mount namespace; says so where it has none.
 
+mod keeper;
+
 use super::{boot, run};
-use berth_keeper::{
-    link,
-    protocol::{ExitStatus, Id, Notice, Request, SlotState, VERSION},
-};
+use berth_keeper::link;
+use keeper::{Mood, Shared, keep};
 use nix::{
     fcntl::{FcntlArg, OFlag, fcntl},
     mount::{MsFlags, mount},
     sched::{CloneFlags, unshare},
-    unistd::{Uid, pipe2},
+    unistd::Uid,
 };
 use serde_json::{Value, json};
 use std::{
-    collections::BTreeMap,
-    fs::{self, File},
-    io::{self, BufRead, BufReader, Write},
-    os::{
-        fd::{AsRawFd, OwnedFd, RawFd},
-        unix::net::UnixStream,
-    },
+    fs,
+    io::{self, BufRead, BufReader, IoSlice, Write},
+    os::{fd::AsRawFd, unix::net::UnixStream},
     path::{Path, PathBuf},
-    sync::{Arc, Mutex},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
 /// Only a failing test waits for it.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// A container that is only said to run.
-struct Pretended {
-    state: SlotState,
-    fds: Vec<OwnedFd>,
-    writers: Vec<File>,
-}
-
-/// What a keeper remembers while agents come and go.
-type Table = Arc<Mutex<BTreeMap<String, Pretended>>>;
-
-fn boot_ns() -> u64 {
-    berth_oci::clock::now().mono.0
-}
-
-fn pretend() -> Pretended {
-    let mut fds = Vec::new();
-    let mut writers: Vec<File> = Vec::new();
-    for _ in 0..2 {
-        let (read, write) = pipe2(OFlag::O_CLOEXEC).unwrap();
-        fds.push(read);
-        writers.push(write.into());
-    }
-    for _ in 0..2 {
-        let (read, write) = pipe2(OFlag::O_CLOEXEC).unwrap();
-        fds.extend([read, write]);
-    }
-    writers[0].write_all(b"hello\n").unwrap();
-    Pretended { state: SlotState::Running { pid: 4242, started_ns: boot_ns() }, fds, writers }
-}
-
-/// Answers one agent until that is gone.
-fn keep(socket: OwnedFd, table: &Table) {
-    let say = |notice: Notice, fds: &[OwnedFd]| {
-        let raw: Vec<RawFd> = fds.iter().map(AsRawFd::as_raw_fd).collect();
-        let _ = link::send(&socket, &notice, &raw);
-    };
-    while let Ok((request, _)) = link::recv::<Request>(&socket) {
-        let mut table = table.lock().unwrap();
-        match request {
-            Request::Hello { .. } => {
-                say(
-                    Notice::Welcome { version: VERSION, pid: 1, slots: u16::try_from(table.len()).unwrap() },
-                    &[],
-                );
-                for (id, slot) in table.iter() {
-                    say(
-                        Notice::Slot { id: Id::try_from(id.as_str()).unwrap(), state: slot.state },
-                        &slot.fds,
-                    );
-                }
-                say(Notice::ListEnd, &[]);
-            }
-            Request::Create { op, id, .. } => {
-                let slot = pretend();
-                say(Notice::Started { op, id: id.clone(), pid: 4242, at_ns: boot_ns() }, &slot.fds);
-                table.insert(id.as_str().to_owned(), slot);
-            }
-            Request::Signal { op, id, signal } => {
-                let slot = table.get_mut(id.as_str()).unwrap();
-                let exit = ExitStatus { code: 0, signal, at_ns: boot_ns() };
-                slot.state = SlotState::Exited { started_ns: 1, exit };
-                slot.writers.clear();
-                say(Notice::Done { op }, &[]);
-                say(Notice::Exited { id, exit }, &[]);
-            }
-            Request::Release { op, id } => {
-                table.remove(id.as_str());
-                say(Notice::Done { op }, &[]);
-            }
-            other => panic!("{other:?}"),
-        }
-    }
-}
-
 struct Bench {
     dir: tempfile::TempDir,
-    table: Table,
+    table: Shared,
 }
 
 impl Bench {
@@ -130,11 +52,22 @@ impl Bench {
         let arch = if cfg!(target_arch = "aarch64") { "arm64" } else { "amd64" };
         let image = berth_images::build::ImageBuilder::new(arch).layer(layer).name("app:1");
         image.write_oci_archive(&at("images/app.tar")).unwrap();
-        Some(Self { dir, table: Table::default() })
+        Some(Self { dir, table: Shared::default() })
     }
 
     fn at(&self, path: &str) -> PathBuf {
         self.dir.path().join(path)
+    }
+
+    fn nothing_left(&self) {
+        assert!(self.table.lock().unwrap().slots.is_empty(), "the keeper has let go of all");
+        for dir in
+            ["run/pods", "run/containers", "state/pods", "state/containers", "log/pods", "log/containers"]
+        {
+            let left: Vec<_> =
+                fs::read_dir(self.at(dir)).into_iter().flatten().flatten().map(|e| e.path()).collect();
+            assert!(left.is_empty(), "{left:?}");
+        }
     }
 
     /// Runs an agent while `body` does something, on a thread of its own; then the agent is as good as killed.
@@ -142,7 +75,7 @@ impl Bench {
         let (agent, keeper) = link::pair().unwrap();
         fcntl(agent.as_raw_fd(), FcntlArg::F_SETFL(OFlag::O_NONBLOCK)).unwrap();
         let table = Arc::clone(&self.table);
-        let keeping = std::thread::spawn(move || keep(keeper, &table));
+        let keeping = std::thread::spawn(move || keep(&keeper, &table));
         let env = boot::prepare(Some(&self.at("config.yaml"))).unwrap();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let dir = self.dir.path().to_owned();
@@ -212,13 +145,10 @@ fn a_pod_lives_through_agents() {
         fs::write(dir.join("manifests/web.yaml"), manifest("app:1")).unwrap();
         until(&dir, running)
     });
-    assert_eq!(bench.table.lock().unwrap().len(), 1);
-    bench
-        .table
-        .lock()
-        .unwrap()
-        .values_mut()
-        .for_each(|slot| slot.writers[1].write_all(b"meanwhile\n").unwrap());
+    assert_eq!(bench.table.lock().unwrap().slots.len(), 1);
+    for slot in bench.table.lock().unwrap().slots.values_mut() {
+        slot.writers[1].write_all(b"meanwhile\n").unwrap();
+    }
     let second = bench.with_agent(|dir| until(&dir, running));
     assert_eq!(first, second, "adopted");
     bench.with_agent(|dir| {
@@ -232,12 +162,7 @@ fn a_pod_lives_through_agents() {
         fs::remove_file(dir.join("manifests/web.yaml")).unwrap();
         until(&dir, |list| list["items"].as_array().unwrap().is_empty().then_some(()));
     });
-    assert!(bench.table.lock().unwrap().is_empty(), "the keeper has let go of it");
-    for dir in ["run/pods", "run/containers", "state/pods", "state/containers", "log/pods"] {
-        let left: Vec<_> =
-            fs::read_dir(bench.at(dir)).into_iter().flatten().flatten().map(|e| e.path()).collect();
-        assert!(left.is_empty(), "{left:?}");
-    }
+    bench.nothing_left();
 }
 
 #[test]
@@ -258,4 +183,123 @@ fn a_pod_waits_for_its_image_and_starts_when_it_comes() {
         fs::remove_file(dir.join("manifests/web.yaml")).unwrap();
         until(&dir, |list| list["items"].as_array().unwrap().is_empty().then_some(()));
     });
+}
+
+fn gone(list: &Value) -> Option<()> {
+    list["items"].as_array().unwrap().is_empty().then_some(())
+}
+
+#[test]
+fn a_refused_start_is_told_and_tried_again() {
+    let Some(bench) = Bench::new() else { return };
+    bench.table.lock().unwrap().moods.push_back(Mood::Refuse);
+    bench.with_agent(|dir| {
+        fs::write(dir.join("manifests/web.yaml"), manifest("app:1")).unwrap();
+        until(&dir, |list| list.to_string().contains("exec: no such file").then_some(()));
+        fs::remove_file(dir.join("manifests/web.yaml")).unwrap();
+        until(&dir, gone);
+    });
+    bench.nothing_left();
+}
+
+#[test]
+fn a_start_that_only_the_next_agent_hears_of_counts_once() {
+    let Some(bench) = Bench::new() else { return };
+    bench.table.lock().unwrap().moods.push_back(Mood::TellTheNext);
+    let table = Arc::clone(&bench.table);
+    bench.with_agent(move |dir| {
+        fs::write(dir.join("manifests/web.yaml"), manifest("app:1")).unwrap();
+        while table.lock().unwrap().creates == 0 {
+            std::thread::yield_now();
+        }
+    });
+    bench.with_agent(|dir| {
+        until(&dir, running);
+        let began = Instant::now();
+        while logs(&dir).lines().count() < 1 {
+            assert!(began.elapsed() < PATIENCE);
+            std::thread::yield_now();
+        }
+        fs::remove_file(dir.join("manifests/web.yaml")).unwrap();
+        until(&dir, gone);
+    });
+    assert_eq!(bench.table.lock().unwrap().creates, 1);
+    bench.nothing_left();
+}
+
+#[test]
+fn a_command_runs_and_its_file_goes() {
+    let Some(bench) = Bench::new() else { return };
+    bench.with_agent(|dir| {
+        fs::write(dir.join("manifests/web.yaml"), manifest("app:1")).unwrap();
+        until(&dir, running);
+        let socket = UnixStream::connect(dir.join("run/berth.sock")).unwrap();
+        let (read, write) = io::pipe().unwrap();
+        let line = json!({"verb": "exec", "namespace": "default", "pod": "web", "container": null,
+            "command": ["true"], "tty": false});
+        let line = format!("{line}\n");
+        let fds = [write.as_raw_fd(); 3];
+        let control = [nix::sys::socket::ControlMessage::ScmRights(&fds)];
+        let flags = nix::sys::socket::MsgFlags::empty();
+        nix::sys::socket::sendmsg::<()>(
+            socket.as_raw_fd(),
+            &[IoSlice::new(line.as_bytes())],
+            &control,
+            flags,
+            None,
+        )
+        .unwrap();
+        drop(write);
+        let replies: Vec<String> = BufReader::new(socket).lines().map(Result::unwrap).collect();
+        assert_eq!(replies, [r#"{"data":{"started":true}}"#, r#"{"data":{"exitCode":137}}"#]);
+        assert_eq!(io::read_to_string(read).unwrap(), "executed\n");
+        fs::remove_file(dir.join("manifests/web.yaml")).unwrap();
+        until(&dir, gone);
+    });
+    bench.nothing_left();
+}
+
+/// Agents that live for a moment only, while manifests come, change and go; then one that has time.
+#[test]
+fn agents_that_die_at_any_moment_leave_no_trace() {
+    let Some(bench) = Bench::new() else { return };
+    let mut random = 0x9e37_79b9_7f4a_7c15_u64;
+    let mut below = move |n: u64| {
+        random ^= random << 13;
+        random ^= random >> 7;
+        random ^= random << 17;
+        random % n
+    };
+    for round in 0..60 {
+        let file = bench.at(&format!("manifests/{}.yaml", below(3)));
+        let name =
+            format!("name: {}", file.file_stem().unwrap().to_str().unwrap().replace(['0', '1', '2'], "pod"));
+        let name = format!("{name}{}", below(3));
+        match below(3) {
+            0 => drop(fs::remove_file(&file)),
+            _ => fs::write(&file, manifest("app:1").replace("name: web", &name) + &format!("# {round}\n"))
+                .unwrap(),
+        }
+        let life = Duration::from_micros(below(25_000));
+        bench.with_agent(move |_| std::thread::sleep(life));
+    }
+    for file in 0..3 {
+        let text = manifest("app:1").replace("name: web", &format!("name: last{file}"));
+        fs::write(bench.at(&format!("manifests/{file}.yaml")), text).unwrap();
+    }
+    bench.with_agent(|dir| {
+        until(&dir, |list| {
+            let items = list["items"].as_array().unwrap();
+            let runs = |item: &&Value| item["status"]["containerStatuses"][0]["state"]["running"].is_object();
+            (items.len() == 3 && items.iter().filter(runs).count() == 3).then_some(())
+        });
+    });
+    assert_eq!(bench.table.lock().unwrap().slots.len(), 3, "one container for each");
+    bench.with_agent(|dir| {
+        for file in 0..3 {
+            fs::remove_file(dir.join(format!("manifests/{file}.yaml"))).unwrap();
+        }
+        until(&dir, gone);
+    });
+    bench.nothing_left();
 }
