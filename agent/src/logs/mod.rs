@@ -64,22 +64,23 @@ impl Logs {
     }
 
     /// Begins to follow a container's output, going on exactly where another agent was stopped. Must be
-    /// called within the runtime.
+    /// called within the runtime. While the file cannot be opened, the output stays in its pipes.
     ///
     /// # Errors
-    /// When the descriptors are not those of a container, or file or journal cannot be opened: the
-    /// container's output stays in its pipes then.
+    /// When the descriptors are not those of a container.
     pub(crate) fn attach(&mut self, id: &ContainerId, place: &Place, fds: Vec<OwnedFd>) -> io::Result<()> {
         if self.pumps.contains_key(id) {
             return Ok(());
         }
+        let streams = Arc::new(streams(fds)?);
         if let Some(dir) = place.log.parent() {
             rotation::prune_attempts(dir, place.attempt, &place.links);
         }
-        let pump = Pump::open(streams(fds)?, &place.log, &place.journal, self.limits.clone(), Calm)?;
         let (finish, finished) = oneshot::channel();
         self.pumps.insert(id.clone(), finish);
-        tokio::spawn(task::run(pump, Arc::clone(&self.scratch), finished));
+        let (place, limits) = (place.clone(), self.limits.clone());
+        let open = move || Pump::open(Arc::clone(&streams), &place.log, &place.journal, limits.clone(), Calm);
+        tokio::spawn(task::run(open, Arc::clone(&self.scratch), finished));
         Ok(())
     }
 

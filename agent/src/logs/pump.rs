@@ -119,7 +119,7 @@ impl Chaos for Calm {}
 /// The pump of one container.
 #[derive(Debug)]
 pub(super) struct Pump<C: Chaos = Calm> {
-    streams: [Stream; 2],
+    streams: Arc<[Stream; 2]>,
     log: LogFile,
     journal: Journal,
     limits: Limits,
@@ -134,7 +134,7 @@ impl<C: Chaos> Pump<C> {
     /// # Errors
     /// Of the system calls.
     pub(super) fn open(
-        streams: [Stream; 2],
+        streams: Arc<[Stream; 2]>,
         log: &Path,
         journal: &Path,
         limits: Limits,

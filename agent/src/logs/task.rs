@@ -29,41 +29,74 @@ const LAST_TURNS_MAX: usize = 64;
 
 const KINDS: [StreamKind; 2] = [StreamKind::Stdout, StreamKind::Stderr];
 
+type Finish = oneshot::Receiver<oneshot::Sender<()>>;
+
 /// Runs until `finish` says that the container is dead; empties the pipes then, and answers.
 pub(super) async fn run(
-    mut pump: Pump,
+    open: impl Fn() -> io::Result<Pump>,
     scratch: Arc<Mutex<Scratch>>,
-    mut finish: oneshot::Receiver<oneshot::Sender<()>>,
+    mut finish: Finish,
 ) {
-    let done = match follow(&mut pump, &scratch, &mut finish).await {
-        Ok(done) => done,
-        Err(e) => {
-            tracing::error!(error = %e, "a container's output cannot be followed");
-            finish.await.ok()
+    let (pump, mut done) = opened(&open, &mut finish).await;
+    if let Some(mut pump) = pump {
+        if done.is_none() {
+            done = match follow(&mut pump, &scratch, &mut finish).await {
+                Ok(done) => done,
+                Err(error) => {
+                    tracing::error!(%error, "a container's output cannot be followed");
+                    finish.await.ok()
+                }
+            };
         }
-    };
+        empty(&mut pump, &scratch);
+    }
+    if let Some(done) = done {
+        let _ = done.send(());
+    }
+}
+
+/// Opens the log, again and again while that fails (a full disk, say). Without a pump if the container ends
+/// first and its log still cannot be opened.
+async fn opened(
+    open: &impl Fn() -> io::Result<Pump>,
+    finish: &mut Finish,
+) -> (Option<Pump>, Option<oneshot::Sender<()>>) {
+    let mut told = false;
+    loop {
+        let error = match open() {
+            Ok(pump) => return (Some(pump), None),
+            Err(error) => error,
+        };
+        if !std::mem::replace(&mut told, true) {
+            tracing::error!(%error, "a log cannot be opened; the output waits in its pipe");
+        }
+        tokio::select! {
+            order = &mut *finish => return (open().ok(), order.ok()),
+            () = sleep(Duration::from_millis(ERROR_PAUSE_MS)) => {}
+        }
+    }
+}
+
+/// Takes all that is there.
+fn empty(pump: &mut Pump, scratch: &Mutex<Scratch>) {
     for kind in KINDS {
         for _ in 0..LAST_TURNS_MAX {
-            match turn(&mut pump, kind, true, &scratch) {
+            match turn(pump, kind, true, scratch) {
                 Ok(Turn::Moved(_)) => {}
                 Ok(Turn::Idle | Turn::Ended) => break,
-                Err(e) => {
-                    tracing::error!(error = %e, "the last output of a container is lost");
+                Err(error) => {
+                    tracing::error!(%error, "the last output of a container is lost");
                     break;
                 }
             }
         }
-    }
-    drop(pump);
-    if let Some(done) = done {
-        let _ = done.send(());
     }
 }
 
 async fn follow(
     pump: &mut Pump,
     scratch: &Mutex<Scratch>,
-    finish: &mut oneshot::Receiver<oneshot::Sender<()>>,
+    finish: &mut Finish,
 ) -> io::Result<Option<oneshot::Sender<()>>> {
     let mut pipes = [None, None];
     for (pipe, kind) in pipes.iter_mut().zip(KINDS) {

@@ -11,6 +11,7 @@ use std::{
     io::{self, Write},
     os::fd::OwnedFd,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 /// A small generator: the tests must say the same thing each time.
@@ -65,8 +66,8 @@ impl Pipes {
     }
 
     /// Descriptors as a new agent gets them.
-    fn streams(&self) -> [Stream; 2] {
-        super::streams(self.ends.iter().map(|fd| fd.try_clone().unwrap()).collect()).unwrap()
+    fn streams(&self) -> Arc<[Stream; 2]> {
+        Arc::new(super::streams(self.ends.iter().map(|fd| fd.try_clone().unwrap()).collect()).unwrap())
     }
 }
 
@@ -226,4 +227,30 @@ async fn a_finished_container_has_all_its_output_in_the_file() {
     assert!(logs.finish(&id).is_none());
     let text = read_back(log.parent().unwrap());
     assert_eq!((&*text["stdout"], &*text["stderr"]), (&b"fine\n"[..], &b"oops\n"[..]));
+}
+
+#[tokio::test]
+async fn a_log_that_cannot_be_opened_yet_loses_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = crate::config::Config { log_directory: dir.path().into(), ..Default::default() };
+    let mut logs = super::Logs::new(&config).unwrap();
+    let mut pipes = Pipes::new();
+    let id = berth_core::ids::ContainerId("c1".into());
+    // A file where a directory must be made.
+    let blocked = dir.path().join("pods");
+    fs::write(&blocked, "").unwrap();
+    let place = super::Place {
+        log: blocked.join("c/0.log"),
+        links: dir.path().join("links"),
+        journal: dir.path().join("j"),
+        attempt: 0,
+    };
+    let fds = pipes.ends.iter().map(|fd| fd.try_clone().unwrap()).collect();
+    logs.attach(&id, &place, fds).unwrap();
+    pipes.writers[0].as_mut().unwrap().write_all(b"kept\n").unwrap();
+    tokio::task::yield_now().await;
+    fs::remove_file(&blocked).unwrap();
+    pipes.writers = [None, None];
+    logs.finish(&id).unwrap().await.unwrap();
+    assert_eq!(read_back(&blocked.join("c"))["stdout"], b"kept\n");
 }
