@@ -9,7 +9,9 @@ pub mod codec;
 mod config;
 pub mod link;
 pub mod protocol;
+pub mod supervise;
 mod sys;
+pub mod tables;
 
 pub use config::{KeeperConfig, LOG_PIPE_BYTES_DEFAULT, STAGE_PIPE_BYTES_DEFAULT};
 use std::ffi::OsString;

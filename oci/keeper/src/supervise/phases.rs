@@ -1,0 +1,271 @@
+//! The keeper's own life: serving, stopping agent and zygote, holding what is left without them, and
+//! becoming another program.
+//!
+//! Whoever stops the service wants agent and zygote gone and the containers left alone. Somebody must
+//! then remain their parent, or their exits and the bytes in their pipes are lost: the keeper *holds*.
+//! The next start attaches, and the holder becomes the program that was started.
+
+use super::{CHECK_NS, Effect, FrontNews, Greeting, Phase, SIGKILL, SIGTERM, STOP_NS, Supervisor, Who};
+use crate::{
+    protocol::{FailClass, Id, Path},
+    tables::Life,
+};
+
+/// What the keeper is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Mode {
+    /// Agent and zygote are kept alive.
+    Serving,
+    /// They are being stopped; the zygote last, when nobody waits for a worker any more.
+    Stopping {
+        /// When to kill what is left of them.
+        kill_at_ns: Option<u64>,
+        /// The zygote has its SIGTERM.
+        zygote_told: bool,
+        /// A front has attached in the meantime: go on as soon as all is stopped.
+        resume: bool,
+    },
+    /// They are stopped; exits are still kept, pipes held.
+    Held,
+}
+
+impl Mode {
+    pub(super) fn kill_at_ns(self) -> Option<u64> {
+        match self {
+            Self::Stopping { kill_at_ns, .. } => kill_at_ns,
+            Self::Serving | Self::Held => None,
+        }
+    }
+}
+
+/// Why the keeper is to become another program.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Why {
+    /// The agent asked.
+    Upgrade { op: u64 },
+    /// A front attached to a keeper that holds.
+    Resume,
+    /// Nobody wants it any more; the process that asks is being killed. A front that attached since
+    /// wants a new one.
+    Cancelled { resume: bool },
+}
+
+/// A new program is being asked whether it reads our state, or we are about to become it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Check {
+    why: Why,
+    pid: Option<i32>,
+    kill_at_ns: Option<u64>,
+}
+
+impl Check {
+    pub(super) fn kill_at_ns(&self) -> Option<u64> {
+        self.kill_at_ns
+    }
+}
+
+impl Supervisor {
+    /// Stop agent and zygote, hold the containers; with none left, end. Idempotent.
+    pub fn hold(&mut self, now_ns: u64) {
+        self.cancel_check();
+        match &mut self.mode {
+            Mode::Serving => {}
+            Mode::Stopping { resume, .. } => {
+                *resume = false;
+                return;
+            }
+            Mode::Held => return self.rest(),
+        }
+        let kill_at_ns = Some(now_ns.saturating_add(STOP_NS));
+        self.mode = Mode::Stopping { kill_at_ns, zygote_told: false, resume: false };
+        for child in [&mut self.agent, &mut self.zygote] {
+            if child.pid().is_none() {
+                child.phase = Phase::Absent;
+            }
+        }
+        if let Some(pid) = self.agent.pid() {
+            self.push(Effect::Signal { pid, signal: SIGTERM });
+        }
+        self.drop_unsent();
+        self.settle(now_ns);
+    }
+
+    /// Nobody will take up what the zygote does not have yet.
+    fn drop_unsent(&mut self) {
+        const WHY: &str = "the service is being stopped";
+        while let Some(place) = self.containers.position(|e| e.is_creating() && !e.sent) {
+            self.fail_container(place, FailClass::Lost, WHY);
+        }
+        while let Some(place) = self.sessions.position(|e| e.is_creating() && !e.sent) {
+            self.fail_session(place, FailClass::Lost, WHY);
+        }
+    }
+
+    /// A front has attached and brought a program: serve, as that program if we hold.
+    pub fn attach(&mut self, now_ns: u64, program: Path) {
+        match &mut self.mode {
+            Mode::Serving => {
+                if self.greeting == Greeting::Greeted {
+                    self.push(Effect::Front(FrontNews::Ready));
+                }
+            }
+            Mode::Stopping { resume, .. } => {
+                *resume = true;
+                self.program = program;
+            }
+            Mode::Held => {
+                self.program = program;
+                self.begin_check(now_ns, Why::Resume);
+            }
+        }
+    }
+
+    pub(super) fn begin_upgrade(&mut self, now_ns: u64, op: u64, program: Path) {
+        self.program = program;
+        self.begin_check(now_ns, Why::Upgrade { op });
+    }
+
+    fn begin_check(&mut self, now_ns: u64, why: Why) {
+        if let Some(check) = &mut self.check {
+            check.why = Why::Cancelled { resume: why == Why::Resume };
+            return;
+        }
+        self.check = Some(Check { why, pid: None, kill_at_ns: Some(now_ns.saturating_add(CHECK_NS)) });
+        self.push(Effect::CheckProgram);
+    }
+
+    /// The shell has started the program that is to be asked.
+    pub fn check_spawned(&mut self, pid: i32) {
+        if let Some(check) = &mut self.check {
+            check.pid = Some(pid);
+        }
+    }
+
+    /// The shell could not start it.
+    pub fn check_failed(&mut self, now_ns: u64) {
+        self.check_ended(now_ns, false);
+    }
+
+    pub(super) fn check_pid(&self) -> Option<i32> {
+        self.check.as_ref().and_then(|check| check.pid)
+    }
+
+    fn cancel_check(&mut self) {
+        let Some(check) = &mut self.check else { return };
+        check.why = Why::Cancelled { resume: false };
+        if let Some(pid) = check.pid {
+            self.push(Effect::Signal { pid, signal: SIGKILL });
+        }
+    }
+
+    pub(super) fn check_ended(&mut self, now_ns: u64, good: bool) {
+        let Some(check) = self.check else { return };
+        match check.why {
+            Why::Cancelled { resume } => {
+                self.check = None;
+                if resume {
+                    self.begin_check(now_ns, Why::Resume);
+                }
+            }
+            Why::Upgrade { op } if !good => {
+                self.refuse(op, FailClass::Runtime, "the program does not read this keeper's state");
+            }
+            Why::Upgrade { op } if !self.is_quiet() => {
+                self.refuse(op, FailClass::Busy, "a create or exec is on, or not yet told; try again");
+            }
+            Why::Resume if !good => {
+                self.check = None;
+                self.push(Effect::Front(FrontNews::Refused));
+            }
+            Why::Upgrade { .. } | Why::Resume => {
+                self.check = Some(Check { why: check.why, pid: None, kill_at_ns: None });
+                self.push(Effect::ReplaceSelf);
+            }
+        }
+    }
+
+    /// The shell could not become the new program; everything is as before.
+    pub fn replace_failed(&mut self) {
+        match self.check.map(|check| check.why) {
+            Some(Why::Upgrade { op }) => self.refuse(op, FailClass::Internal, "the program cannot be run"),
+            Some(Why::Resume) => self.push(Effect::Front(FrontNews::Refused)),
+            Some(Why::Cancelled { .. }) | None => {}
+        }
+        self.check = None;
+    }
+
+    fn refuse(&mut self, op: u64, class: FailClass, why: &'static str) {
+        self.check = None;
+        if self.greeting != Greeting::None {
+            self.reply(op, &Id::new(), Some((class, why)));
+        }
+    }
+
+    /// Nothing is under way that a new program could not know of.
+    pub(super) fn is_quiet(&self) -> bool {
+        let unsettled =
+            |answer: bool, life: &Life| answer || matches!(life, Life::Creating | Life::Failed { .. });
+        matches!(self.greeting, Greeting::None | Greeting::Greeted)
+            && self.replies.is_empty()
+            && !self.containers.used().any(|(_, e)| unsettled(e.owed.answer, e.life()))
+            && !self.sessions.used().any(|(_, e)| unsettled(e.owed.answer, e.life()))
+    }
+
+    pub(super) fn kill_stragglers(&mut self, now_ns: u64) {
+        if let Some(check) = &mut self.check
+            && check.kill_at_ns.is_some_and(|at| at <= now_ns)
+        {
+            check.kill_at_ns = None;
+            if let Some(pid) = check.pid {
+                self.push(Effect::Signal { pid, signal: SIGKILL });
+            }
+        }
+        if let Mode::Stopping { kill_at_ns, .. } = &mut self.mode
+            && kill_at_ns.is_some_and(|at| at <= now_ns)
+        {
+            *kill_at_ns = None;
+            for pid in [self.agent.pid(), self.zygote.pid()].into_iter().flatten() {
+                self.push(Effect::Signal { pid, signal: SIGKILL });
+            }
+        }
+    }
+
+    /// After each happening: a stop goes on when what it waits for has come about.
+    pub(super) fn settle(&mut self, now_ns: u64) {
+        let Mode::Stopping { kill_at_ns, zygote_told, resume } = self.mode else { return };
+        match (self.agent.pid(), self.zygote.pid()) {
+            (None, None) => {
+                self.mode = Mode::Held;
+                if resume {
+                    self.begin_check(now_ns, Why::Resume);
+                } else {
+                    self.rest();
+                }
+            }
+            (_, Some(pid)) if !zygote_told && !self.in_flight() => {
+                self.mode = Mode::Stopping { kill_at_ns, zygote_told: true, resume };
+                self.push(Effect::Signal { pid, signal: SIGTERM });
+            }
+            _ => {}
+        }
+    }
+
+    /// Held: say so, and end if there is nothing to hold.
+    fn rest(&mut self) {
+        self.push(Effect::Front(FrontNews::Held));
+        if self.containers.is_empty() {
+            self.push(Effect::Quit);
+        }
+    }
+
+    /// After a restore: the zygote is the old program's and has no work, so it is replaced at once.
+    pub(super) fn renew(&mut self) {
+        if self.greeting == Greeting::Greeted {
+            self.greeting = Greeting::Renewed;
+        }
+        if let Some(pid) = self.child(Who::Zygote).pid() {
+            self.push(Effect::Disconnect(Who::Zygote));
+            self.push(Effect::Signal { pid, signal: SIGKILL });
+        }
+    }
+}
