@@ -97,7 +97,7 @@ fn admit_queued(world: &mut World, planner: &mut Planner) {
             // It waits for its predecessor, and is seen to.
             None => pod.refusal = None,
             Some(Some(refusal)) => {
-                if pod.refusal.as_ref().is_none_or(|told| told.reason != refusal.reason) {
+                if pod.refusal.is_none() {
                     planner.warn(&pod.desired, refusal.reason, refusal.message.clone());
                 }
                 pod.refusal = Some(refusal);

@@ -1,0 +1,120 @@
+//! Peace: has the machine come to what the manifests say? Judged by what the view shows and by what the
+//! machine really has.
+
+use super::{Sim, oracle::Rule};
+use berth_core::{
+    event::DesiredSet,
+    time::NS_PER_S,
+    view::{self, NodeView},
+};
+use serde_json::Value;
+
+/// Peace must be reached within this, seconds: an answer lost before may cost its whole deadline (an
+/// image's: 900), a crash its back-off (300), more than once.
+const PEACE_MAX_S: u64 = 3600;
+/// Nothing may be left after this, seconds.
+const END_MAX_S: u64 = 1800;
+
+impl Sim {
+    /// Whether all desired pods are as they should be; a broken rule if it takes too long.
+    pub(crate) fn converged(&mut self, since: u64) -> bool {
+        let set = self.manifests.read(&mut Default::default());
+        let Err(missing) = self.differs(&set) else {
+            self.check_idle();
+            return true;
+        };
+        if self.now - since > PEACE_MAX_S * NS_PER_S {
+            self.oracle.broken(Rule::Liveness, format!("no peace after {PEACE_MAX_S} s: {missing}"));
+        }
+        false
+    }
+
+    /// A world in which every container runs waits for nothing.
+    fn check_idle(&mut self) {
+        let Some(agent) = &self.agent else { return };
+        let all = |uid| agent.world.runs(uid).iter().all(|run| run.pid.is_some());
+        if agent.inbox.is_empty() && agent.world.pods().all(|pod| all(&pod.uid)) && agent.wake.is_some() {
+            let message = format!("everything runs, and yet the core wants to wake at {:?}", agent.wake);
+            self.oracle.broken(Rule::Idle, message);
+        }
+    }
+
+    fn differs(&self, set: &DesiredSet) -> Result<(), String> {
+        let agent = self.agent.as_ref().ok_or("no agent")?;
+        if !agent.inbox.is_empty() || !agent.world.is_quiet() {
+            return Err("news or answers are on their way".to_owned());
+        }
+        let list = view::pod_list(&agent.world, self.clocks(), &NodeView::default());
+        let items = list["items"].as_array().ok_or("no items")?;
+        if items.len() != set.pods.len() {
+            return Err(format!("{} pods are desired, {} are shown", set.pods.len(), items.len()));
+        }
+        for pod in &set.pods {
+            let shown = items.iter().find(|item| item["metadata"]["uid"] == *pod.uid.0);
+            let shown = shown.ok_or_else(|| format!("{} is not shown", pod.key))?;
+            self.pod_differs(shown).map_err(|why| format!("{}: {why}: {}", pod.key, shown["status"]))?;
+        }
+        let strays = self.machine.sandboxes.keys().chain(self.machine.disk.keys());
+        match strays.into_iter().find(|uid| set.pods.iter().all(|pod| pod.uid != **uid)) {
+            Some(uid) => Err(format!("something of {uid} is left")),
+            None => Ok(()),
+        }
+    }
+
+    fn pod_differs(&self, shown: &Value) -> Result<(), &'static str> {
+        if shown["metadata"]["deletionTimestamp"].is_string() {
+            return Err("terminating");
+        }
+        let reason = shown["status"]["reason"].as_str().unwrap_or_default();
+        if reason.starts_with("OutOf") {
+            return Ok(());
+        }
+        let uid = shown["metadata"]["uid"].as_str().unwrap_or_default();
+        let policy = shown["spec"]["restartPolicy"].as_str().unwrap_or_default();
+        for container in shown["status"]["containerStatuses"].as_array().into_iter().flatten() {
+            self.container_differs(uid, policy, container)?;
+        }
+        Ok(())
+    }
+
+    fn container_differs(&self, uid: &str, policy: &str, shown: &Value) -> Result<(), &'static str> {
+        let name = shown["name"].as_str().unwrap_or_default();
+        let mut live = self.machine.processes.values().filter(|p| &*p.uid.0 == uid && p.name == name);
+        let (process, state) = (live.next(), &shown["state"]);
+        if state["running"].is_object() {
+            let process = process.ok_or("shown as running, and no process is there")?;
+            let right = shown["restartCount"] == process.attempt;
+            return if right { Ok(()) } else { Err("its restart count is not that of its process") };
+        }
+        if process.is_some() {
+            return Err("a process runs that is not shown");
+        }
+        if state["waiting"]["reason"] == "CrashLoopBackOff" {
+            return Ok(());
+        }
+        let code = state["terminated"]["exitCode"].as_i64().ok_or("it neither runs nor has ended")?;
+        match policy {
+            "Never" => Ok(()),
+            "OnFailure" if code == 0 => Ok(()),
+            _ => Err("it has ended and should run"),
+        }
+    }
+
+    /// Whether nothing is left; a broken rule if it takes too long.
+    pub(crate) fn nothing_left(&mut self, since: u64) -> bool {
+        let machine = &self.machine;
+        let left = [
+            ("pods", self.agent.as_ref().map_or(1, |agent| agent.world.pods().count())),
+            ("sandboxes", machine.sandboxes.len()),
+            ("containers", machine.containers.len()),
+            ("processes", machine.processes.len()),
+            ("slots", machine.slots()),
+            ("checkpoints", machine.disk.len()),
+        ];
+        let left: Vec<_> = left.into_iter().filter(|(_, count)| *count > 0).collect();
+        if self.now - since > END_MAX_S * NS_PER_S {
+            self.oracle.broken(Rule::Leftover, format!("{END_MAX_S} s after all manifests went: {left:?}"));
+        }
+        left.is_empty()
+    }
+}

@@ -1,0 +1,330 @@
+//! The machine under the agent: run-time records on tmpfs, checkpoints on disk, the keeper, the zygote's
+//! workers, processes. It does what it is told, slowly, and sometimes not; it decides nothing.
+
+use super::{
+    Sim,
+    keeper::{Input, Keeper, Output, StandIn, name},
+    manifests::IMAGES,
+    oracle::Rule,
+    queue::Happening,
+    rng::Rng,
+};
+use berth_core::{
+    event::{Checkpoint, ContainerRecord, SandboxRecord},
+    ids::{ContainerId, PodKey, PodUid},
+    time::{Mono, NS_PER_MS, NS_PER_S, Now, Wall},
+};
+use berth_keeper::protocol::{CONTAINERS_MAX, Request};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// How likely things go wrong, each in one case of a thousand.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Dials {
+    pub(crate) answer_lost: u64,
+    pub(crate) answer_late: u64,
+    pub(crate) answer_twice: u64,
+    pub(crate) worker_lost: u64,
+    pub(crate) image_fails: u64,
+    pub(crate) sandbox_fails: u64,
+    pub(crate) remove_fails: u64,
+    pub(crate) unkillable: u64,
+    pub(crate) older_checkpoint: u64,
+}
+
+impl Dials {
+    /// Each seed has its own weather; many kinds of fault are absent in it.
+    pub(crate) fn draw(rng: &mut Rng) -> Self {
+        let mut dial = |high| if rng.chance(500) { 0 } else { rng.scale(high) };
+        Self {
+            answer_lost: dial(60),
+            answer_late: dial(60),
+            answer_twice: dial(200),
+            worker_lost: dial(300),
+            image_fails: dial(300),
+            sandbox_fails: dial(300),
+            remove_fails: dial(300),
+            unkillable: dial(200),
+            older_checkpoint: dial(300),
+        }
+    }
+}
+
+/// A process of a container.
+#[derive(Debug, Clone)]
+pub(crate) struct Process {
+    pub(crate) id: ContainerId,
+    pub(crate) uid: PodUid,
+    pub(crate) key: PodKey,
+    pub(crate) name: String,
+    pub(crate) attempt: u32,
+    image: String,
+    dying: bool,
+}
+
+/// A pod's checkpoint file and the one before it.
+#[derive(Debug, Clone)]
+pub(crate) struct Disk {
+    pub(crate) current: Checkpoint,
+    pub(crate) previous: Option<Checkpoint>,
+}
+
+/// Everything below the agent.
+#[derive(Debug)]
+pub(crate) struct Machine {
+    pub(crate) dials: Dials,
+    pub(crate) boot: u32,
+    booted_at: u64,
+    pub(crate) wall_offset: u64,
+    pub(crate) keeper: KeeperBox,
+    pub(crate) keeper_capacity: usize,
+    pub(crate) sandboxes: BTreeMap<PodUid, SandboxRecord>,
+    pub(crate) containers: BTreeMap<ContainerId, ContainerRecord>,
+    pub(crate) processes: BTreeMap<i32, Process>,
+    works: BTreeMap<u64, ContainerId>,
+    pub(crate) disk: BTreeMap<PodUid, Disk>,
+    pub(crate) disk_full: bool,
+    pub(crate) missing: BTreeSet<&'static str>,
+    last_pid: i32,
+}
+
+/// A keeper that can be printed.
+pub(crate) struct KeeperBox(pub(crate) Box<dyn Keeper>);
+
+impl std::fmt::Debug for KeeperBox {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("keeper")
+    }
+}
+
+/// Prefix of the ids of slots that are taken by nobody's containers.
+pub(crate) const FOREIGN: &str = "foreign-";
+
+/// A keeper with so many free slots.
+fn keeper(free: usize) -> KeeperBox {
+    let mut keeper = StandIn::new(CONTAINERS_MAX);
+    for n in free..CONTAINERS_MAX {
+        let request = Request::Create {
+            op: u64::MAX,
+            id: name(&format!("{FOREIGN}{n}")),
+            bundle: Default::default(),
+            cgroup: Default::default(),
+            deadline_ms: 0,
+            log_uid: 0,
+            log_gid: 0,
+        };
+        for output in keeper.handle(0, Input::Request(Box::new(request))) {
+            if let Output::Work { ticket, .. } = output {
+                keeper.handle(0, Input::Started { ticket, pid: foreign_pid(n) });
+            }
+        }
+    }
+    KeeperBox(Box::new(keeper))
+}
+
+fn foreign_pid(n: usize) -> i32 {
+    1_000_000 + n as i32
+}
+
+/// What a container of an image does when nobody disturbs it: after how long, and with which code it ends.
+fn fate(image: &str, rng: &mut Rng) -> Option<(u64, i32)> {
+    match image {
+        "crash" => Some((rng.range(1, 50) * NS_PER_MS, 3)),
+        "ok" => Some((rng.range(1, 20_000) * NS_PER_MS, 0)),
+        "fail" => Some((rng.range(1, 20_000) * NS_PER_MS, 1)),
+        "flaky" => Some((rng.scale(900) * NS_PER_S, i32::from(rng.chance(500)))),
+        "long" => Some((rng.range(580, 640) * NS_PER_S, 1)),
+        _ => None,
+    }
+}
+
+impl Machine {
+    pub(crate) fn new(rng: &mut Rng) -> Self {
+        let keeper_capacity = if rng.chance(100) { rng.range(1, 4) as usize } else { CONTAINERS_MAX };
+        let missing = IMAGES.into_iter().filter(|_| rng.chance(100)).collect();
+        Self {
+            dials: Dials::draw(rng),
+            boot: 1,
+            booted_at: 0,
+            wall_offset: rng.range(0, 2_000_000_000) * NS_PER_S,
+            keeper: keeper(keeper_capacity),
+            keeper_capacity,
+            sandboxes: BTreeMap::new(),
+            containers: BTreeMap::new(),
+            processes: BTreeMap::new(),
+            works: BTreeMap::new(),
+            disk: BTreeMap::new(),
+            disk_full: false,
+            missing,
+            last_pid: 100,
+        }
+    }
+
+    /// The slots that hold this machine's containers.
+    pub(crate) fn slots(&self) -> usize {
+        self.keeper.0.slots().iter().filter(|(id, _)| !id.starts_with(FOREIGN)).count()
+    }
+
+    /// The slots that were taken become free.
+    pub(crate) fn free_slots(&mut self) {
+        for n in self.keeper_capacity..CONTAINERS_MAX {
+            self.keeper.0.handle(1, Input::Reaped { pid: foreign_pid(n), code: 0, signal: 0 });
+            let request = Request::Release { op: u64::MAX, id: name(&format!("{FOREIGN}{n}")) };
+            self.keeper.0.handle(1, Input::Request(Box::new(request)));
+        }
+        self.keeper_capacity = CONTAINERS_MAX;
+    }
+
+    pub(crate) fn boot_id(&self) -> String {
+        format!("boot-{}", self.boot)
+    }
+
+    pub(crate) fn alive(&self, id: &ContainerId) -> bool {
+        self.processes.values().any(|process| process.id == *id)
+    }
+}
+
+impl Sim {
+    /// Both clocks of the machine. The boot clock begins with every boot, a second late.
+    pub(crate) fn clocks(&self) -> Now {
+        self.clocks_at(self.now)
+    }
+
+    pub(crate) fn clocks_at(&self, at: u64) -> Now {
+        let mono = Mono(at - self.machine.booted_at + NS_PER_S);
+        Now { mono, wall: Wall(at + self.machine.wall_offset) }
+    }
+
+    /// The simulation's own time of a moment of the present boot.
+    pub(crate) fn sim_time(&self, mono: Mono) -> u64 {
+        (mono.0 + self.machine.booted_at).saturating_sub(NS_PER_S)
+    }
+
+    /// Hands something to the keeper and does what it says.
+    pub(crate) fn keeper(&mut self, input: Input) {
+        let now_ns = self.clocks().mono.0;
+        for output in self.machine.keeper.0.handle(now_ns, input) {
+            match output {
+                Output::Notice(notice) => {
+                    if let Some(life) = self.agent.as_ref().map(|agent| agent.life) {
+                        let delay = self.rng.range(1, 500_000);
+                        self.queue.push(self.now + delay, Happening::Notice(life, notice));
+                    }
+                }
+                Output::Work { ticket, id } => {
+                    self.machine.works.insert(ticket, ContainerId(id.as_str().into()));
+                    let delay =
+                        if self.rng.chance(20) { self.rng.scale(50_000) } else { self.rng.range(1, 20) };
+                    self.queue.push(self.now + delay * NS_PER_MS, Happening::Worker(ticket));
+                }
+                Output::KillCgroup { id } => self.kill(&ContainerId(id.as_str().into())),
+                Output::Signal { pid, signal } => self.signal(pid, signal),
+            }
+        }
+    }
+
+    /// A worker comes to its end, well or not.
+    pub(crate) fn worker_ends(&mut self, ticket: u64) {
+        let Some(id) = self.machine.works.remove(&ticket) else { return };
+        let lost = self.rng.chance(self.machine.dials.worker_lost);
+        let Some(record) = self.machine.containers.get(&id).cloned() else {
+            return self.keeper(Input::Refused { ticket });
+        };
+        if record.image.reference == "nostart" {
+            return self.keeper(Input::Refused { ticket });
+        }
+        // A lost worker may have come as far as a running process.
+        let begun = !lost || self.rng.chance(500);
+        let pid = if begun { self.begin(&record) } else { 0 };
+        self.keeper(if lost { Input::Lost { ticket } } else { Input::Started { ticket, pid } });
+    }
+
+    fn begin(&mut self, record: &ContainerRecord) -> i32 {
+        self.machine.last_pid += 1;
+        let pid = self.machine.last_pid;
+        let sandbox = self.machine.sandboxes.get(&record.pod);
+        let key = sandbox.map(|sandbox| sandbox.desired.key.clone());
+        let Some(key) = key else {
+            self.oracle
+                .broken(Rule::Order, format!("{} of {} starts without a sandbox", record.id, record.pod));
+            return pid;
+        };
+        let (id, uid, name) = (record.id.clone(), record.pod.clone(), record.name.clone());
+        let image = record.image.reference.clone();
+        let process = Process { id, uid, key, name, attempt: record.attempt, image, dying: false };
+        self.say(|| format!("process {pid}: {}/{} attempt {}", process.key, process.name, process.attempt));
+        self.oracle.begins(&process, &self.machine);
+        if let Some((after, code)) = fate(&process.image, &mut self.rng) {
+            self.queue.push(self.now + after, Happening::End { pid, code, signal: 0 });
+        }
+        self.machine.processes.insert(pid, process);
+        pid
+    }
+
+    /// The zygote dies with all its workers; the keeper starts another.
+    pub(crate) fn zygote_dies(&mut self) {
+        let works = std::mem::take(&mut self.machine.works);
+        for id in works.into_values() {
+            if self.rng.chance(300)
+                && let Some(record) = self.machine.containers.get(&id).cloned()
+            {
+                self.begin(&record);
+            }
+        }
+        self.keeper(Input::ZygoteGone);
+    }
+
+    fn signal(&mut self, pid: i32, signal: i32) {
+        let Some(process) = self.machine.processes.get_mut(&pid) else { return };
+        if process.image == "stubborn" || process.dying {
+            return;
+        }
+        process.dying = true;
+        let after = self.rng.scale(4000) * NS_PER_MS;
+        let code = if self.rng.chance(500) { 0 } else { 128 + signal };
+        let signal = if code == 0 { 0 } else { signal };
+        self.queue.push(self.now + after, Happening::End { pid, code, signal });
+    }
+
+    /// `cgroup.kill`: all of the container's processes end soon.
+    pub(crate) fn kill(&mut self, id: &ContainerId) {
+        let pids: Vec<i32> =
+            self.machine.processes.iter().filter(|(_, p)| p.id == *id).map(|(pid, _)| *pid).collect();
+        for pid in pids {
+            let stuck = self.rng.chance(self.machine.dials.unkillable);
+            let after = if stuck { self.rng.range(1, 20_000) } else { self.rng.range(0, 5) };
+            self.queue.push(self.now + after * NS_PER_MS, Happening::End { pid, code: 137, signal: 9 });
+        }
+    }
+
+    pub(crate) fn process_ends(&mut self, pid: i32, code: i32, signal: i32) {
+        let Some(process) = self.machine.processes.remove(&pid) else { return };
+        self.say(|| format!("process {pid} of {} ends: {code}", process.id));
+        self.keeper(Input::Reaped { pid, code, signal });
+    }
+
+    /// Power is cut and comes back: what was on tmpfs and in memory is gone, the disk stays, perhaps with
+    /// a pod's older checkpoint where the newer is unreadable.
+    pub(crate) fn power_cut(&mut self) {
+        self.say(|| "power cut".to_owned());
+        self.agent_dies();
+        self.queue.power_cut();
+        let machine = &mut self.machine;
+        machine.boot += 1;
+        machine.booted_at = self.now;
+        machine.sandboxes.clear();
+        machine.containers.clear();
+        machine.processes.clear();
+        machine.works.clear();
+        machine.keeper = keeper(machine.keeper_capacity);
+        for disk in machine.disk.values_mut() {
+            if self.rng.chance(machine.dials.older_checkpoint)
+                && let Some(previous) = disk.previous.take()
+            {
+                disk.current = previous;
+            }
+        }
+        self.oracle.power_cut();
+        let delay = self.rng.range(1, 30);
+        self.queue.push(self.now + delay * NS_PER_S, Happening::AgentUp);
+    }
+}

@@ -1,0 +1,168 @@
+//! The manifest directory: files that come, change, break, move and go.
+//!
+//! Each pod name has a few variants drawn from the seed, so that the same revision comes back now and
+//! then. One of the pods gives its own uid, so that its content changes under one uid.
+
+use super::rng::Rng;
+use berth_core::{
+    event::DesiredSet,
+    ids::{PodKey, PodUid},
+    manifest::{
+        DesiredPod, Problem,
+        types::{Container, Pod, PullPolicy, RestartPolicy},
+    },
+};
+use std::{collections::BTreeMap, sync::Arc};
+
+/// Files that there can be.
+const FILES: usize = 5;
+/// Variants of each pod.
+const VARIANTS: usize = 3;
+/// What a container does; its image is named after it, see `machine`.
+pub(crate) const IMAGES: [&str; 10] =
+    ["serve", "serve", "serve", "stubborn", "crash", "ok", "fail", "flaky", "long", "nostart"];
+/// The pod that gives its own uid.
+const FIXED: usize = FILES - 1;
+
+/// One file.
+#[derive(Debug, Clone)]
+struct File {
+    /// The variant that it has, per pod.
+    pods: Vec<(usize, usize)>,
+    broken: bool,
+}
+
+/// The directory and all that may come to be in it.
+#[derive(Debug)]
+pub(crate) struct Manifests {
+    variants: Vec<Vec<Arc<Pod>>>,
+    files: BTreeMap<String, File>,
+}
+
+/// What an agent process remembers of the files that it could read.
+pub(crate) type LastGood = BTreeMap<String, Vec<DesiredPod>>;
+
+impl Manifests {
+    pub(crate) fn new(rng: &mut Rng) -> Self {
+        let variants =
+            (0..FILES).map(|i| (0..VARIANTS).map(|v| Arc::new(variant(rng, i, v))).collect()).collect();
+        let mut manifests = Self { variants, files: BTreeMap::new() };
+        for _ in 0..rng.range(1, 4) {
+            manifests.write(rng);
+        }
+        manifests
+    }
+
+    /// Does one random thing to the directory; says what.
+    pub(crate) fn change(&mut self, rng: &mut Rng) -> String {
+        let names: Vec<String> = self.files.keys().cloned().collect();
+        match rng.range(0, 9) {
+            _ if names.is_empty() => self.write(rng),
+            0..=4 => self.write(rng),
+            5 | 6 => {
+                let name = rng.pick(&names).clone();
+                self.files.remove(&name);
+                format!("{name} removed")
+            }
+            7 => {
+                let name = rng.pick(&names).clone();
+                let to = format!("r{}.yaml", rng.range(0, 2));
+                if let Some(file) = self.files.remove(&name) {
+                    self.files.insert(to.clone(), file);
+                }
+                format!("{name} renamed to {to}")
+            }
+            _ => {
+                let name = rng.pick(&names).clone();
+                let file = self.files.entry(name.clone()).or_insert(File { pods: Vec::new(), broken: false });
+                file.broken = !file.broken;
+                format!("{name} {}", if file.broken { "broken" } else { "mended" })
+            }
+        }
+    }
+
+    fn write(&mut self, rng: &mut Rng) -> String {
+        let first = rng.range(0, FILES as u64 - 1) as usize;
+        let mut pods = vec![(first, rng.range(0, VARIANTS as u64 - 1) as usize)];
+        if rng.chance(250) {
+            pods.push(((first + 1) % FILES, rng.range(0, VARIANTS as u64 - 1) as usize));
+        }
+        let name = format!("f{first}.yaml");
+        let what = format!("{name} written: {pods:?}");
+        self.files.insert(name, File { pods, broken: false });
+        what
+    }
+
+    pub(crate) fn mend(&mut self) {
+        for file in self.files.values_mut() {
+            file.broken = false;
+        }
+    }
+
+    pub(crate) fn remove_all(&mut self) {
+        self.files.clear();
+    }
+
+    /// What a source tells that reads the directory now: of two pods with one key or uid the first by file
+    /// name; of a broken file what it was at its last good reading.
+    pub(crate) fn read(&self, last_good: &mut LastGood) -> DesiredSet {
+        last_good.retain(|name, _| self.files.contains_key(name));
+        let mut set = DesiredSet::default();
+        for (name, file) in &self.files {
+            let pods = if file.broken {
+                set.problems.push(problem(name));
+                last_good.get(name).cloned().unwrap_or_default()
+            } else {
+                let pods: Vec<_> = file.pods.iter().map(|(i, v)| self.desired(*i, *v, name)).collect();
+                last_good.insert(name.clone(), pods.clone());
+                pods
+            };
+            for pod in pods {
+                if set.pods.iter().all(|have| have.key != pod.key && have.uid != pod.uid) {
+                    set.pods.push(pod);
+                }
+            }
+        }
+        set
+    }
+
+    fn desired(&self, i: usize, v: usize, file: &str) -> DesiredPod {
+        let pod = self.variants[i][v].clone();
+        let key = PodKey { namespace: "default".into(), name: pod.metadata.name.as_str().into() };
+        DesiredPod { key, uid: PodUid(pod.metadata.uid.as_str().into()), pod, origin: file.into() }
+    }
+}
+
+fn problem(file: &str) -> Problem {
+    Problem {
+        file: file.into(),
+        line: 3,
+        column: 1,
+        path: String::new(),
+        message: "not YAML".into(),
+        pod: None,
+    }
+}
+
+fn variant(rng: &mut Rng, i: usize, v: usize) -> Pod {
+    let mut pod = Pod::default();
+    pod.metadata.name = format!("p{i}-node");
+    pod.metadata.namespace = "default".into();
+    pod.metadata.uid = if i == FIXED { "fixed".into() } else { format!("{:016x}{i:08x}{v:08x}", rng.next()) };
+    pod.spec.restart_policy = *rng.pick(&[
+        RestartPolicy::Always,
+        RestartPolicy::Always,
+        RestartPolicy::OnFailure,
+        RestartPolicy::Never,
+    ]);
+    pod.spec.termination_grace_period_seconds = Some(*rng.pick(&[0, 1, 5, 30]));
+    for c in 0..rng.range(1, 3) {
+        pod.spec.containers.push(Container {
+            name: format!("c{c}"),
+            image: (*rng.pick(&IMAGES)).to_owned(),
+            image_pull_policy: Some(PullPolicy::IfNotPresent),
+            ..Container::default()
+        });
+    }
+    pod
+}

@@ -1,0 +1,74 @@
+//! The book of one container: how often it has run, when it ended, how long its next start must wait.
+
+use berth_core::{
+    event::ContainerMemory,
+    ids::ContainerId,
+    time::{Mono, NS_PER_S},
+};
+
+/// The waits between restarts, seconds; the last one for ever.
+const WAITS_S: [u64; 7] = [0, 10, 20, 40, 80, 160, 300];
+/// A run longer than this begins the row anew, seconds.
+const LONG_RUN_S: u64 = 600;
+
+/// What the core knows, or can know from its disk and the keeper.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Ledger {
+    /// Attempts that the core knows to have run: the next one is at least this.
+    pub(crate) known: u32,
+    ends: Option<usize>,
+    last: Option<ContainerId>,
+    ended_at: Option<Mono>,
+    open: bool,
+}
+
+impl Ledger {
+    pub(crate) fn from_disk(memory: &ContainerMemory, same_boot: bool) -> Self {
+        let last = memory.last.as_ref();
+        Self {
+            known: memory.next_attempt,
+            ends: last.map(|_| memory.backoff_step as usize),
+            last: last.map(|last| last.id.clone()),
+            ended_at: last.map(|last| last.exit.at.mono).filter(|at| same_boot && *at != Mono(0)),
+            open: memory.running.is_some(),
+        }
+    }
+
+    /// The core has come to know that this attempt runs.
+    pub(crate) fn started(&mut self, attempt: u32) {
+        self.known = self.known.max(attempt + 1);
+        self.open = true;
+    }
+
+    /// The core has come to know of this end.
+    pub(crate) fn ended(&mut self, id: &ContainerId, attempt: u32, started: Mono, at: Mono) {
+        self.known = self.known.max(attempt + 1);
+        self.open = false;
+        if self.last.as_ref() == Some(id) {
+            return;
+        }
+        let long = at.since(started) > LONG_RUN_S * NS_PER_S;
+        self.ends = match self.ends {
+            Some(ends) if !long => Some(ends + 1),
+            _ => Some(0),
+        };
+        self.last = Some(id.clone());
+        self.ended_at = Some(at);
+    }
+
+    /// Nothing is there of a run that had begun: it ended unseen, which is no reason to wait.
+    pub(crate) fn settle(&mut self) {
+        if std::mem::take(&mut self.open) {
+            self.ends = Some(self.ends.unwrap_or(0));
+            self.ended_at = None;
+        }
+    }
+
+    /// Not to be started again before.
+    pub(crate) fn not_before(&self) -> Mono {
+        match (self.ended_at, self.ends) {
+            (Some(at), Some(ends)) => at.plus_s(WAITS_S[ends.min(WAITS_S.len() - 1)]),
+            _ => Mono(0),
+        }
+    }
+}

@@ -1,0 +1,406 @@
+//! What must hold always, checked against what the core was told, what it plans, and what the machine
+//! really has. The oracle has its own books and none of the core's code.
+
+mod ledger;
+mod plans;
+
+use super::machine::{Machine, Process};
+use berth_core::{
+    action::Plan,
+    event::{DesiredSet, Event, Inventory, Outcome, RecordState, SandboxRecord},
+    ids::{ActionId, ContainerId, PodUid},
+    manifest::DesiredPod,
+    time::{Mono, Now},
+    world::World,
+};
+use ledger::Ledger;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+/// What can be broken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Rule {
+    /// One live container per pod and name.
+    OneContainer,
+    /// One revision of a key.
+    OneRevision,
+    /// Nothing is begun for what is not desired.
+    Desired,
+    /// No exit is lost: recorded before it is acknowledged.
+    ExitLost,
+    /// No run is counted twice or not at all.
+    Count,
+    /// No restart, pull or retry before its time.
+    Backoff,
+    /// No kill before the grace is over.
+    Grace,
+    /// Without news there is nothing to plan.
+    Idle,
+    /// A removed pod leaves nothing.
+    Leftover,
+    /// At most one action in flight per object.
+    OneAction,
+    /// Things are done in their order.
+    Order,
+    /// Limits hold.
+    Limit,
+    /// What is desired comes to be.
+    Liveness,
+}
+
+/// An action in flight, as the oracle sees it.
+#[derive(Debug, Clone)]
+struct InFlight {
+    uid: PodUid,
+    object: String,
+    deadline: Mono,
+    what: Doing,
+}
+
+/// What of it matters later.
+#[derive(Debug, Clone)]
+enum Doing {
+    Start { name: String, id: ContainerId, asked: Mono },
+    Remove(ContainerId),
+    Pull(String),
+    Save,
+    Drop,
+    Other,
+}
+
+/// One run of a container.
+#[derive(Debug, Clone, Default)]
+struct Run {
+    uid: Option<PodUid>,
+    name: String,
+    attempt: u32,
+    /// The core knows that it runs.
+    told_start: Option<Mono>,
+    /// The core knows that it ended.
+    told_exit: bool,
+    /// When the core asked it to stop.
+    signalled: Option<Mono>,
+    /// The core has killed it, or was told that there is nothing to kill.
+    dead: bool,
+    /// The core was told that nothing is left of it.
+    removed: bool,
+    /// Found by an agent as being created.
+    creating_until: Option<Mono>,
+}
+
+/// The books.
+#[derive(Debug, Default)]
+pub(crate) struct Oracle {
+    verdict: Option<(Rule, String)>,
+    desired: Option<Arc<DesiredSet>>,
+    /// By uid: what was begun, as it was begun.
+    begun: BTreeMap<PodUid, DesiredPod>,
+    terminating: BTreeSet<PodUid>,
+    in_flight: BTreeMap<ActionId, InFlight>,
+    runs: BTreeMap<ContainerId, Run>,
+    ledgers: BTreeMap<(PodUid, String), Ledger>,
+    pulls: BTreeMap<(PodUid, String), (u32, Mono)>,
+    failed_saves: BTreeMap<PodUid, u32>,
+    failed_drops: BTreeMap<PodUid, u32>,
+    /// Attempts that came as far as a process (or a refusal to be one), since the pod was last removed.
+    reached: BTreeMap<(PodUid, String), u32>,
+}
+
+/// Failures in a row after which the core may go on without the disk.
+const DISK_TRIES: u32 = 3;
+
+impl Oracle {
+    /// The first broken rule counts.
+    pub(crate) fn broken(&mut self, rule: Rule, message: String) {
+        self.verdict.get_or_insert((rule, message));
+    }
+
+    pub(crate) fn verdict(&mut self) -> Option<(Rule, String)> {
+        self.verdict.take()
+    }
+
+    /// The machine: a process is about to begin.
+    pub(crate) fn begins(&mut self, process: &Process, machine: &Machine) {
+        for other in machine.processes.values() {
+            if other.key == process.key && other.uid != process.uid {
+                let message = format!("{}: {} begins while {} lives", other.key, process.uid, other.uid);
+                self.broken(Rule::OneRevision, message);
+            } else if other.uid == process.uid && other.name == process.name {
+                let message =
+                    format!("{}/{}: {} begins while {} lives", other.key, other.name, process.id, other.id);
+                self.broken(Rule::OneContainer, message);
+            }
+        }
+        self.reach(&process.uid, &process.name, process.attempt);
+    }
+
+    fn reach(&mut self, uid: &PodUid, name: &str, attempt: u32) {
+        let reached = self.reached.entry((uid.clone(), name.to_owned())).or_default();
+        *reached = (*reached).max(attempt + 1);
+    }
+
+    /// The machine: a sandbox is about to be made.
+    pub(crate) fn sandbox_begins(&mut self, record: &SandboxRecord, machine: &Machine) {
+        let (key, uid) = (&record.desired.key, &record.desired.uid);
+        if let Some(other) =
+            machine.sandboxes.values().find(|o| o.desired.key == *key && o.desired.uid != *uid)
+        {
+            let message = format!("{key}: sandbox of {uid} begins beside that of {}", other.desired.uid);
+            self.broken(Rule::OneRevision, message);
+        }
+    }
+
+    pub(crate) fn power_cut(&mut self) {
+        self.runs.clear();
+        self.begun.clear();
+    }
+
+    /// A new agent: it knows what the disk and the machine say and nothing else.
+    pub(crate) fn agent_up(&mut self, inventory: &Inventory, now: Mono, machine: &Machine) {
+        self.desired = None;
+        self.terminating.clear();
+        self.in_flight.clear();
+        self.pulls.clear();
+        self.failed_saves.clear();
+        self.failed_drops.clear();
+        self.ledgers.clear();
+        self.begun = inventory.sandboxes.iter().map(|s| (s.desired.uid.clone(), s.desired.clone())).collect();
+        for checkpoint in &inventory.checkpoints {
+            for (name, memory) in &checkpoint.containers {
+                let ledger = Ledger::from_disk(memory, checkpoint.boot_id == machine.boot_id());
+                self.ledgers.insert((checkpoint.uid.clone(), name.clone()), ledger);
+            }
+        }
+        let mut seen = BTreeSet::new();
+        for record in &inventory.containers {
+            let run = self.runs.entry(record.id.clone()).or_default();
+            let creating_until = (record.state == RecordState::Creating).then(|| now.plus_s(60));
+            *run = Run {
+                uid: Some(record.pod.clone()),
+                name: record.name.clone(),
+                attempt: record.attempt,
+                creating_until,
+                ..Run::default()
+            };
+            let place = (record.pod.clone(), record.name.clone());
+            let ledger = self.ledgers.entry(place.clone()).or_default();
+            match record.state {
+                RecordState::Running { at, .. } => {
+                    run.told_start = Some(at.mono);
+                    ledger.started(record.attempt);
+                    seen.insert(place);
+                }
+                RecordState::Exited { started, exit } => {
+                    run.told_exit = true;
+                    ledger.ended(&record.id, record.attempt, started.mono, exit.at.mono);
+                    seen.insert(place);
+                }
+                RecordState::Creating => {
+                    seen.insert(place);
+                }
+                RecordState::Unknown => run.dead = true,
+            }
+        }
+        for (_, ledger) in self.ledgers.iter_mut().filter(|(place, _)| !seen.contains(place)) {
+            ledger.settle();
+        }
+    }
+
+    /// The core is about to hear this.
+    pub(crate) fn hears(&mut self, events: &[Event], now: Now, machine: &Machine) {
+        for event in events {
+            match event {
+                Event::Desired(set) => self.hears_desired(set),
+                Event::Done { action, outcome } => self.hears_answer(*action, outcome, now.mono, machine),
+                Event::Exited { id, exit } => self.hears_exit(id, exit.at.mono, now.mono),
+                Event::Started { id, at, .. } => {
+                    let run = self.runs.entry(id.clone()).or_default();
+                    if run.creating_until.is_some_and(|until| now.mono < until) && !run.told_exit {
+                        run.told_start = Some(at.mono);
+                        let place = run.uid.clone().map(|uid| (uid, run.name.clone()));
+                        let attempt = run.attempt;
+                        place.map(|place| self.ledgers.entry(place).or_default().started(attempt));
+                    }
+                }
+                Event::StartFailed { id, failure } => self.hears_refusal(id, failure.reason, now.mono),
+                Event::ImagesChanged => self.pulls.values_mut().for_each(|pull| pull.1 = Mono(0)),
+                Event::Inventory(_) => {}
+            }
+        }
+        let over: Vec<ActionId> =
+            self.in_flight.iter().filter(|(_, f)| f.deadline <= now.mono).map(|(id, _)| *id).collect();
+        for id in over {
+            if let Some(flight) = self.in_flight.remove(&id) {
+                self.failed(&flight, now.mono);
+            }
+        }
+        self.mark_terminating();
+    }
+
+    fn hears_desired(&mut self, set: &Arc<DesiredSet>) {
+        self.desired = Some(set.clone());
+        for new in &set.pods {
+            // The same revision in another file now.
+            if let Some(pod) = self.begun.get_mut(&new.uid)
+                && pod.pod == new.pod
+                && !self.terminating.contains(&new.uid)
+            {
+                pod.origin = new.origin.clone();
+            }
+        }
+    }
+
+    fn hears_refusal(&mut self, id: &ContainerId, reason: berth_core::event::FailReason, now: Mono) {
+        let Some(run) = self.runs.get_mut(id).filter(|run| run.creating_until.is_some_and(|u| now < u))
+        else {
+            return;
+        };
+        let (uid, name, attempt) = (run.uid.clone(), run.name.clone(), run.attempt);
+        run.dead = true;
+        if let (Some(uid), berth_core::event::FailReason::RunContainerError) = (uid, reason)
+            && !run.told_exit
+            && !run.removed
+        {
+            run.told_exit = true;
+            self.reach(&uid, &name, attempt);
+            self.ledgers.entry((uid, name)).or_default().ended(id, attempt, now, now);
+        }
+    }
+
+    fn hears_exit(&mut self, id: &ContainerId, at: Mono, now: Mono) {
+        let Some(run) = self.runs.get_mut(id) else { return };
+        let first = !std::mem::replace(&mut run.told_exit, true);
+        let Some(uid) = run.uid.clone().filter(|_| first && !run.removed) else { return };
+        let started = run.told_start.unwrap_or(at);
+        let place = (uid, run.name.clone());
+        let attempt = run.attempt;
+        self.ledgers.entry(place).or_default().ended(id, attempt, started, at.min(now));
+    }
+
+    fn hears_answer(&mut self, action: ActionId, outcome: &Outcome, now: Mono, machine: &Machine) {
+        let Some(flight) = self.in_flight.remove(&action) else { return };
+        match (&flight.what, outcome) {
+            (Doing::Start { name, id, asked }, outcome) => {
+                let run = self.runs.entry(id.clone()).or_default();
+                let place = (flight.uid.clone(), name.clone());
+                let attempt = run.attempt;
+                match outcome {
+                    Outcome::Started { at, .. } => {
+                        run.told_start = Some(at.mono);
+                        self.ledgers.entry(place).or_default().started(attempt);
+                    }
+                    Outcome::Failed(f) if f.reason == berth_core::event::FailReason::RunContainerError => {
+                        run.dead = true;
+                        if !run.told_exit {
+                            run.told_exit = true;
+                            self.reach(&place.0, &place.1, attempt);
+                            self.ledgers.entry(place).or_default().ended(id, attempt, *asked, now);
+                        }
+                    }
+                    _ => run.dead = true,
+                }
+            }
+            (_, Outcome::Failed(_)) => self.failed(&flight, now),
+            (Doing::Remove(id), _) => {
+                self.runs.entry(id.clone()).or_default().removed = true;
+            }
+            (Doing::Pull(image), _) => {
+                self.pulls.remove(&(flight.uid.clone(), image.clone()));
+            }
+            (Doing::Save, _) => {
+                self.failed_saves.remove(&flight.uid);
+            }
+            (Doing::Drop, _) => self.removed(&flight.uid, machine, true),
+            (Doing::Other, _) => {}
+        }
+    }
+
+    /// An action of this kind failed, or was not answered in time.
+    fn failed(&mut self, flight: &InFlight, now: Mono) {
+        match &flight.what {
+            Doing::Pull(image) => {
+                let pull = self.pulls.entry((flight.uid.clone(), image.clone())).or_default();
+                *pull = (pull.0 + 1, now);
+            }
+            Doing::Save => *self.failed_saves.entry(flight.uid.clone()).or_default() += 1,
+            Doing::Drop => {
+                let drops = self.failed_drops.entry(flight.uid.clone()).or_default();
+                *drops += 1;
+                if *drops == DISK_TRIES {
+                    self.forget(&flight.uid.clone());
+                }
+            }
+            Doing::Start { .. } | Doing::Remove(_) | Doing::Other => {}
+        }
+    }
+
+    /// The last thing of a pod is said to be gone: nothing of it may be there.
+    fn removed(&mut self, uid: &PodUid, machine: &Machine, checkpoint: bool) {
+        let left = [
+            ("sandbox", machine.sandboxes.contains_key(uid)),
+            ("container", machine.containers.values().any(|record| record.pod == *uid)),
+            ("process", machine.processes.values().any(|process| process.uid == *uid)),
+            ("checkpoint", checkpoint && machine.disk.contains_key(uid)),
+        ];
+        for (what, _) in left.into_iter().filter(|(_, there)| *there) {
+            self.broken(Rule::Leftover, format!("pod {uid} is gone and left a {what}"));
+        }
+        self.forget(uid);
+    }
+
+    fn forget(&mut self, uid: &PodUid) {
+        self.terminating.remove(uid);
+        self.begun.remove(uid);
+        self.failed_saves.remove(uid);
+        self.failed_drops.remove(uid);
+        self.ledgers.retain(|(pod, _), _| pod != uid);
+        self.reached.retain(|(pod, _), _| pod != uid);
+        self.pulls.retain(|(pod, _), _| pod != uid);
+    }
+
+    /// What was begun and is not wanted any more has to go, and never comes back as it was.
+    fn mark_terminating(&mut self) {
+        for (uid, pod) in &self.begun {
+            if self.desired.is_some() && !self.wanted(uid, pod) {
+                self.terminating.insert(uid.clone());
+            }
+        }
+    }
+
+    /// It is in the desired set with this content; or its file is broken, and no other file has its key.
+    fn wanted(&self, uid: &PodUid, pod: &DesiredPod) -> bool {
+        let Some(set) = &self.desired else { return false };
+        let same = |new: &&DesiredPod| new.uid == *uid && new.pod == pod.pod;
+        if set.pods.iter().any(|new| same(&new)) {
+            return true;
+        }
+        set.problems.iter().any(|problem| problem.file == pod.origin)
+            && set.pods.iter().all(|new| new.key != pod.key)
+    }
+
+    /// The core has spoken.
+    pub(crate) fn checks(&mut self, plan: &Plan, again: &Plan, world: &World, now: Now, machine: &Machine) {
+        if !again.actions.is_empty() || !again.events.is_empty() {
+            self.broken(Rule::Idle, format!("without news it plans {again:?}"));
+        }
+        if plan.wake.is_some_and(|wake| wake <= now.mono) {
+            self.broken(
+                Rule::Idle,
+                format!("it wants to wake at {:?}, and now is {:?}", plan.wake, now.mono),
+            );
+        }
+        if self.desired.is_none() && !plan.actions.is_empty() {
+            self.broken(Rule::Desired, "it acts before the sources have spoken".to_owned());
+        }
+        for action in &plan.actions {
+            self.check_action(action, now.mono, machine);
+        }
+        let known: BTreeSet<&PodUid> = world.pods().map(|pod| &pod.uid).collect();
+        let lost: Vec<PodUid> = self.begun.keys().filter(|uid| !known.contains(uid)).cloned().collect();
+        for uid in lost {
+            self.removed(&uid, machine, false);
+        }
+    }
+}

@@ -1,0 +1,132 @@
+//! A core broken on purpose, to prove that the oracle bites: its plan or its news are falsified between
+//! core and hands.
+
+use berth_core::{
+    action::{Action, ActionKind, Plan},
+    event::{DesiredSet, Event, Outcome},
+    ids::ContainerId,
+    world::WorldConfig,
+};
+
+/// What is broken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Sabotage {
+    /// Nothing.
+    #[default]
+    None,
+    /// Kills instead of asking to stop.
+    KillAtOnce,
+    /// Says that checkpoints are saved without saving them.
+    ForgetExits,
+    /// Starts each container twice.
+    StartTwice,
+    /// Restarts without back-off.
+    NoBackoff,
+    /// Says that sandboxes are removed without removing them.
+    LeaveSandboxes,
+    /// Does not remove the checkpoints of removed pods.
+    LeaveCheckpoints,
+    /// Does not hear that pods are desired no more.
+    NeverRemove,
+    /// Plans the first action of each plan again, under another number.
+    PlanTwice,
+    /// Starts with a restart count one too high.
+    CountTwice,
+    /// Starts again, some time later, what it has started once.
+    ReplayOldStart,
+    /// Forgets when to wake.
+    NeverWake,
+}
+
+/// What a sabotage remembers.
+#[derive(Debug)]
+pub(crate) struct State {
+    kind: Sabotage,
+    first_start: Option<Action>,
+    plans: u32,
+    all: DesiredSet,
+}
+
+impl State {
+    pub(crate) fn new(kind: Sabotage) -> Self {
+        Self { kind, first_start: None, plans: 0, all: DesiredSet::default() }
+    }
+
+    pub(crate) fn config(&self, config: &mut WorldConfig) {
+        if self.kind == Sabotage::NoBackoff {
+            config.crash_backoff_max_s = 0;
+        }
+    }
+
+    pub(crate) fn news(&mut self, events: &mut [Event]) {
+        if self.kind != Sabotage::NeverRemove {
+            return;
+        }
+        for event in events {
+            let Event::Desired(set) = event else { continue };
+            for pod in &set.pods {
+                if self.all.pods.iter().all(|have| have.key != pod.key) {
+                    self.all.pods.push(pod.clone());
+                }
+            }
+            *event = Event::Desired(self.all.clone().into());
+        }
+    }
+
+    pub(crate) fn plan(&mut self, plan: &mut Plan) {
+        self.plans += 1;
+        match self.kind {
+            Sabotage::KillAtOnce => {
+                for action in &mut plan.actions {
+                    if let ActionKind::Signal { id, .. } = &action.kind {
+                        action.kind = ActionKind::Kill { id: id.clone() };
+                    }
+                }
+            }
+            Sabotage::StartTwice => {
+                let twins: Vec<Action> = plan.actions.iter().filter_map(twin).collect();
+                plan.actions.extend(twins);
+            }
+            Sabotage::PlanTwice => {
+                let again = plan.actions.first().cloned();
+                plan.actions.extend(again);
+            }
+            Sabotage::CountTwice => {
+                for action in &mut plan.actions {
+                    if let ActionKind::StartContainer { attempt, .. } = &mut action.kind {
+                        *attempt += 1;
+                    }
+                }
+            }
+            Sabotage::ReplayOldStart => {
+                let starts = |action: &&Action| matches!(action.kind, ActionKind::StartContainer { .. });
+                let start = plan.actions.iter().find(starts).cloned();
+                self.first_start = self.first_start.take().or(start);
+                if self.plans % 20 == 0 {
+                    plan.actions.extend(self.first_start.clone());
+                }
+            }
+            Sabotage::NeverWake => plan.wake = None,
+            _ => {}
+        }
+    }
+
+    /// The answer to an action that is not carried out.
+    pub(crate) fn instead(&self, action: &Action) -> Option<Outcome> {
+        match (self.kind, &action.kind) {
+            (Sabotage::ForgetExits, ActionKind::SaveCheckpoint { .. })
+            | (Sabotage::LeaveSandboxes, ActionKind::RemoveSandbox { .. })
+            | (Sabotage::LeaveCheckpoints, ActionKind::DropCheckpoint) => Some(Outcome::Ok),
+            _ => None,
+        }
+    }
+}
+
+/// The same start under another container id and number.
+fn twin(action: &Action) -> Option<Action> {
+    let mut twin = action.clone();
+    let ActionKind::StartContainer { id, .. } = &mut twin.kind else { return None };
+    *id = ContainerId(format!("{id}-twin").into());
+    twin.id.0 += 1_000_000;
+    Some(twin)
+}

@@ -1,0 +1,420 @@
+//! The agent's hands: carries out a plan operation by operation, tells the core what came of it. It may
+//! die between any two steps of any operation.
+
+use super::{
+    Sim,
+    keeper::{Input, name},
+    manifests::LastGood,
+    queue::{Happening, Life},
+};
+use berth_core::{
+    action::{Action, ActionKind, ImageFacts},
+    event::{
+        ContainerRecord, Event, Exit, FailReason, Failure, Inventory, Outcome, RecordState, SandboxRecord,
+    },
+    ids::ContainerId,
+    time::{Mono, NS_PER_MS, NS_PER_S, Now},
+    world::{World, WorldConfig, step},
+};
+use berth_keeper::protocol::{ExitStatus, FailClass, NOBODY, Notice, Request, SlotState};
+use std::collections::BTreeMap;
+
+/// Number of an operation of one agent process; the keeper's `op`.
+pub(crate) type OpId = u64;
+
+/// An action being carried out.
+#[derive(Debug)]
+pub(crate) struct Op {
+    pub(crate) action: Action,
+    phase: u32,
+}
+
+/// One agent process.
+#[derive(Debug)]
+pub(crate) struct Agent {
+    pub(crate) life: Life,
+    pub(crate) world: World,
+    pub(crate) inbox: Vec<Event>,
+    ops: BTreeMap<OpId, Op>,
+    last_op: OpId,
+    last_good: LastGood,
+    turn_at: Option<u64>,
+    pub(crate) wake: Option<Mono>,
+}
+
+/// What one more step of an operation leads to.
+enum Next {
+    /// Another step after so many nanoseconds.
+    After(u64),
+    /// Its end.
+    Answer(Outcome),
+    /// The keeper's answer.
+    Keeper(Box<Request>),
+}
+
+impl Sim {
+    pub(crate) fn agent_up(&mut self) {
+        if self.agent.is_some() {
+            return;
+        }
+        self.lives += 1;
+        let mut config = WorldConfig { boot_id: self.machine.boot_id(), ..WorldConfig::default() };
+        config.pods_max = self.pods_max;
+        config.containers_max = self.containers_max;
+        self.sabotage.config(&mut config);
+        let inventory = self.inventory();
+        self.say(|| {
+            format!(
+                "agent up: {} sandboxes, {} containers",
+                inventory.sandboxes.len(),
+                inventory.containers.len()
+            )
+        });
+        self.oracle.agent_up(&inventory, self.clocks().mono, &self.machine);
+        self.agent = Some(Agent {
+            life: self.lives,
+            world: World::new(config),
+            inbox: vec![Event::Inventory(Box::new(inventory))],
+            ops: BTreeMap::new(),
+            last_op: NOBODY,
+            last_good: LastGood::new(),
+            turn_at: None,
+            wake: None,
+        });
+        self.turn_at(self.now);
+        let delay = if self.rng.chance(800) { self.rng.range(0, 20) } else { self.rng.scale(20_000) };
+        self.queue.push(self.now + delay * NS_PER_MS, Happening::ReadSources(self.lives));
+    }
+
+    fn inventory(&self) -> Inventory {
+        let slots: BTreeMap<String, SlotState> = self.machine.keeper.0.slots().into_iter().collect();
+        let at = |ns: u64| self.clocks_at(self.sim_time(Mono(ns)));
+        let state = |record: &ContainerRecord| match slots.get(&*record.id.0) {
+            None => RecordState::Unknown,
+            Some(SlotState::Creating) => RecordState::Creating,
+            Some(SlotState::Running { pid, started_ns }) => {
+                RecordState::Running { pid: *pid as u32, at: at(*started_ns) }
+            }
+            Some(SlotState::Exited { started_ns, exit }) => {
+                RecordState::Exited { started: at(*started_ns), exit: shown(exit, at(exit.at_ns)) }
+            }
+        };
+        let containers = self.machine.containers.values();
+        Inventory {
+            boot_id: self.machine.boot_id(),
+            sandboxes: self.machine.sandboxes.values().cloned().collect(),
+            containers: containers.map(|r| ContainerRecord { state: state(r), ..r.clone() }).collect(),
+            checkpoints: self.machine.disk.values().map(|disk| disk.current.clone()).collect(),
+        }
+    }
+
+    pub(crate) fn agent_dies(&mut self) {
+        if self.agent.take().is_some() {
+            self.say(|| "agent dies".to_owned());
+            self.keeper(Input::AgentGone);
+        }
+    }
+
+    fn alive(&mut self, life: Life) -> Option<&mut Agent> {
+        self.agent.as_mut().filter(|agent| agent.life == life)
+    }
+
+    pub(crate) fn read_sources(&mut self, life: Life) {
+        let Some(agent) = self.agent.as_mut().filter(|agent| agent.life == life) else { return };
+        let set = self.manifests.read(&mut agent.last_good);
+        agent.inbox.push(Event::Desired(set.into()));
+        self.turn_at(self.now);
+    }
+
+    pub(crate) fn tell(&mut self, life: Life, event: Event) {
+        let Some(agent) = self.alive(life) else { return };
+        agent.inbox.push(event);
+        let delay = self.rng.scale(2 * NS_PER_MS);
+        self.turn_at(self.now + delay);
+    }
+
+    /// The core gets a turn no later than `at`.
+    pub(crate) fn turn_at(&mut self, at: u64) {
+        let Some(agent) = self.agent.as_mut() else { return };
+        if agent.turn_at.is_none_or(|planned| at < planned) {
+            agent.turn_at = Some(at);
+            self.queue.push(at, Happening::Turn(agent.life));
+        }
+    }
+
+    /// The core's turn: news in, plan out, the oracle looks on.
+    pub(crate) fn turn(&mut self, life: Life) {
+        let (now, at) = (self.clocks(), self.now);
+        let Some(agent) = self.agent.as_mut().filter(|agent| agent.life == life) else { return };
+        if agent.turn_at != Some(at) {
+            return;
+        }
+        agent.turn_at = None;
+        let mut events = std::mem::take(&mut agent.inbox);
+        self.sabotage.news(&mut events);
+        self.oracle.hears(&events, now, &self.machine);
+        let mut plan = step(&mut agent.world, now, &events);
+        let again = step(&mut agent.world, now, &[]);
+        self.sabotage.plan(&mut plan);
+        self.oracle.checks(&plan, &again, &agent.world, now, &self.machine);
+        agent.wake = plan.wake;
+        self.steps += 1;
+        if self.trace.is_on() {
+            events.iter().for_each(|event| self.trace.say(at, brief(event)));
+            plan.actions.iter().for_each(|action| self.trace.say(at, super::trace::action(action)));
+        }
+        for action in plan.actions {
+            self.begin_op(action);
+        }
+        if let Some(wake) = plan.wake {
+            let at = self.sim_time(wake).max(self.now + 1);
+            self.turn_at(at);
+        }
+    }
+
+    fn begin_op(&mut self, action: Action) {
+        if let Some(outcome) = self.sabotage.instead(&action) {
+            let (life, event) = (self.lives, Event::Done { action: action.id, outcome });
+            return self.queue.push(self.now + NS_PER_MS, Happening::Tell(life, Box::new(event)));
+        }
+        let delay = self.rng.scale(20 * NS_PER_MS);
+        let Some(agent) = self.agent.as_mut() else { return };
+        agent.last_op += 1;
+        agent.ops.insert(agent.last_op, Op { action, phase: 0 });
+        self.queue.push(self.now + delay, Happening::Op(agent.life, agent.last_op));
+    }
+
+    /// An operation goes on by one step. Past its deadline it begins nothing more.
+    pub(crate) fn op(&mut self, life: Life, id: OpId) {
+        let now = self.clocks();
+        let Some(op) = self.alive(life).and_then(|agent| agent.ops.get_mut(&id)) else { return };
+        op.phase += 1;
+        let (phase, action) = (op.phase, op.action.clone());
+        if now.mono >= action.deadline {
+            if let Some(agent) = self.alive(life) {
+                agent.ops.remove(&id);
+            }
+            return;
+        }
+        match self.advance(id, phase, &action) {
+            Next::After(delay) => self.queue.push(self.now + delay, Happening::Op(life, id)),
+            Next::Answer(outcome) => self.answer(life, id, outcome),
+            Next::Keeper(request) => self.keeper(Input::Request(request)),
+        }
+    }
+
+    fn advance(&mut self, op: OpId, phase: u32, action: &Action) -> Next {
+        let pause = self.rng.scale(10 * NS_PER_MS) + 1;
+        match &action.kind {
+            ActionKind::EnsureImage { image, .. } => Next::Answer(self.image(image)),
+            ActionKind::CreateSandbox { desired } => {
+                if phase == 1 {
+                    let record = SandboxRecord { desired: (**desired).clone(), ready: false };
+                    self.oracle.sandbox_begins(&record, &self.machine);
+                    self.machine.sandboxes.entry(desired.uid.clone()).or_insert(record);
+                    return Next::After(pause);
+                }
+                if self.rng.chance(self.machine.dials.sandbox_fails) {
+                    return Next::Answer(failed(FailReason::CreatePodSandboxError));
+                }
+                if let Some(record) = self.machine.sandboxes.get_mut(&desired.uid) {
+                    record.ready = true;
+                }
+                Next::Answer(Outcome::Ok)
+            }
+            ActionKind::StartContainer { .. } => self.start(op, phase, action, pause),
+            ActionKind::Signal { id, signal } => {
+                Next::Keeper(Box::new(Request::Signal { op, id: name(&id.0), signal: *signal }))
+            }
+            ActionKind::Kill { id } => {
+                self.kill(id);
+                Next::Answer(Outcome::Ok)
+            }
+            ActionKind::RemoveContainer { id } => self.remove_container(op, phase, id, pause),
+            ActionKind::RemoveSandbox { desired } => {
+                if self.rng.chance(self.machine.dials.remove_fails) {
+                    return Next::Answer(failed(FailReason::Internal));
+                }
+                if phase == 1 {
+                    self.machine
+                        .sandboxes
+                        .entry(desired.uid.clone())
+                        .and_modify(|record| record.ready = false);
+                    return Next::After(pause);
+                }
+                self.machine.sandboxes.remove(&desired.uid);
+                Next::Answer(Outcome::Ok)
+            }
+            ActionKind::SaveCheckpoint { .. } | ActionKind::DropCheckpoint => self.disk(phase, action, pause),
+        }
+    }
+
+    fn image(&mut self, image: &str) -> Outcome {
+        if self.machine.missing.contains(image) || self.rng.chance(self.machine.dials.image_fails) {
+            return failed(FailReason::ErrImagePull);
+        }
+        let facts =
+            ImageFacts { reference: image.to_owned(), id: format!("sha256:{image}"), ..Default::default() };
+        Outcome::Image(Box::new(facts))
+    }
+
+    fn start(&mut self, op: OpId, phase: u32, action: &Action, pause: u64) -> Next {
+        let ActionKind::StartContainer { container, attempt, id, image, .. } = &action.kind else {
+            return Next::Answer(failed(FailReason::Internal));
+        };
+        if phase == 1 {
+            let record = ContainerRecord {
+                id: id.clone(),
+                pod: action.pod.clone(),
+                name: container.clone(),
+                attempt: *attempt,
+                image: (**image).clone(),
+                state: RecordState::Unknown,
+            };
+            self.machine.containers.insert(id.clone(), record);
+            return Next::After(pause);
+        }
+        Next::Keeper(Box::new(Request::Create {
+            op,
+            id: name(&id.0),
+            bundle: Default::default(),
+            cgroup: Default::default(),
+            deadline_ms: 60_000,
+            log_uid: 0,
+            log_gid: 0,
+        }))
+    }
+
+    fn remove_container(&mut self, op: OpId, phase: u32, id: &ContainerId, pause: u64) -> Next {
+        if self.machine.alive(id) {
+            if phase % 16 == 1 {
+                self.kill(id);
+            }
+            return Next::After(pause.max(5 * NS_PER_MS));
+        }
+        if self.rng.chance(self.machine.dials.remove_fails) {
+            return Next::Answer(failed(FailReason::Internal));
+        }
+        Next::Keeper(Box::new(Request::Release { op, id: name(&id.0) }))
+    }
+
+    /// A file is replaced whole or not at all; the answer comes later than the file.
+    fn disk(&mut self, phase: u32, action: &Action, pause: u64) -> Next {
+        match (&action.kind, phase) {
+            (_, 1) => return Next::After(pause),
+            (ActionKind::SaveCheckpoint { .. }, 2) if self.machine.disk_full => {
+                return Next::Answer(failed(FailReason::Internal));
+            }
+            (ActionKind::SaveCheckpoint { checkpoint }, 2) => {
+                let previous = self.machine.disk.remove(&action.pod).map(|disk| disk.current);
+                let disk = super::machine::Disk { current: (**checkpoint).clone(), previous };
+                self.machine.disk.insert(action.pod.clone(), disk);
+            }
+            (_, 2) => {
+                self.machine.disk.remove(&action.pod);
+            }
+            _ => return Next::Answer(Outcome::Ok),
+        }
+        Next::After(pause)
+    }
+
+    /// The core is told, once in most cases and soon in most.
+    fn answer(&mut self, life: Life, id: OpId, outcome: Outcome) {
+        let Some(op) = self.alive(life).and_then(|agent| agent.ops.remove(&id)) else { return };
+        let dials = self.machine.dials;
+        if self.rng.chance(dials.answer_lost) {
+            return;
+        }
+        let late = self.rng.chance(dials.answer_late);
+        let delay = if late { self.rng.scale(150 * NS_PER_S) } else { self.rng.scale(NS_PER_MS) };
+        let event = Box::new(Event::Done { action: op.action.id, outcome });
+        self.queue.push(self.now + delay, Happening::Tell(life, event.clone()));
+        if self.rng.chance(dials.answer_twice) {
+            let delay = delay + self.rng.scale(100 * NS_PER_S);
+            self.queue.push(self.now + delay, Happening::Tell(life, event));
+        }
+    }
+
+    /// The keeper says something.
+    pub(crate) fn notice(&mut self, life: Life, notice: &Notice) {
+        if self.alive(life).is_none() {
+            return;
+        }
+        match notice {
+            Notice::Started { op, id, pid, at_ns } => {
+                let (pid, at) = (*pid as u32, self.clocks_at(self.sim_time(Mono(*at_ns))));
+                if *op == NOBODY {
+                    let id = ContainerId(id.as_str().into());
+                    return self.tell(life, Event::Started { id, pid, at });
+                }
+                self.answer(life, *op, Outcome::Started { pid, at });
+            }
+            Notice::Failed { op, class: FailClass::Busy, .. } => {
+                self.queue.push(self.now + 5 * NS_PER_MS, Happening::Op(life, *op));
+            }
+            Notice::Failed { op, class: FailClass::NotFound, .. } => self.answer(life, *op, Outcome::Ok),
+            Notice::Failed { op, id, class, .. } => {
+                let outcome = failed(reason(*class));
+                if let (NOBODY, Outcome::Failed(failure)) = (*op, &outcome) {
+                    let (id, failure) = (ContainerId(id.as_str().into()), failure.clone());
+                    return self.tell(life, Event::StartFailed { id, failure });
+                }
+                self.answer(life, *op, outcome);
+            }
+            Notice::Done { op } => self.done(life, *op),
+            Notice::Exited { id, exit } => self.exited(life, id, exit),
+            _ => {}
+        }
+    }
+
+    /// A signal was sent or a slot is free.
+    fn done(&mut self, life: Life, op: OpId) {
+        let action = self.alive(life).and_then(|agent| agent.ops.get(&op)).map(|op| op.action.kind.clone());
+        if let Some(ActionKind::RemoveContainer { id }) = action {
+            self.machine.containers.remove(&id);
+        }
+        self.answer(life, op, Outcome::Ok);
+    }
+
+    fn exited(&mut self, life: Life, id: &str, exit: &ExitStatus) {
+        let exit = shown(exit, self.clocks_at(self.sim_time(Mono(exit.at_ns))));
+        let event = Box::new(Event::Exited { id: ContainerId(id.into()), exit });
+        let late = self.rng.chance(self.machine.dials.answer_late);
+        let delay = if late { self.rng.scale(NS_PER_S) } else { self.rng.scale(NS_PER_MS) };
+        self.queue.push(self.now + delay, Happening::Tell(life, event.clone()));
+        if self.rng.chance(self.machine.dials.answer_twice) {
+            let delay = delay + self.rng.scale(100 * NS_PER_S);
+            self.queue.push(self.now + delay, Happening::Tell(life, event));
+        }
+    }
+}
+
+fn shown(exit: &ExitStatus, at: Now) -> Exit {
+    Exit { code: exit.code, signal: exit.signal, oom: false, at }
+}
+
+fn failed(reason: FailReason) -> Outcome {
+    Outcome::Failed(Failure { reason, message: "simulated".to_owned() })
+}
+
+fn reason(class: FailClass) -> FailReason {
+    match class {
+        FailClass::Runtime => FailReason::RunContainerError,
+        FailClass::Timeout => FailReason::Timeout,
+        FailClass::Lost => FailReason::Lost,
+        FailClass::Internal => FailReason::Internal,
+        _ => FailReason::CreateContainerError,
+    }
+}
+
+fn brief(event: &Event) -> String {
+    match event {
+        Event::Desired(set) => {
+            let pods: Vec<_> = set.pods.iter().map(|pod| format!("{}@{}", pod.key, pod.uid)).collect();
+            format!("news: desired {pods:?}, {} problems", set.problems.len())
+        }
+        Event::Inventory(_) => "news: inventory".to_owned(),
+        Event::Done { action, outcome: Outcome::Image(_) } => format!("news: image for {}", action.0),
+        other => format!("news: {other:?}"),
+    }
+}

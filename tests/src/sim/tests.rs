@@ -1,0 +1,42 @@
+//! That the oracle bites: each way to break the core is caught, by the rule that it breaks.
+
+use super::{Rule, Sabotage, run, run_with};
+
+/// Seeds that a sabotage may get through before it must be caught.
+const SEEDS: u64 = 60;
+
+#[test]
+fn every_sabotage_is_caught() {
+    for (sabotage, rules) in [
+        (Sabotage::KillAtOnce, &[Rule::Grace][..]),
+        (Sabotage::ForgetExits, &[Rule::ExitLost]),
+        (Sabotage::StartTwice, &[Rule::OneContainer, Rule::OneAction]),
+        (Sabotage::NoBackoff, &[Rule::Backoff]),
+        (Sabotage::LeaveSandboxes, &[Rule::Leftover, Rule::Order, Rule::OneRevision]),
+        (Sabotage::LeaveCheckpoints, &[Rule::Leftover]),
+        (Sabotage::NeverRemove, &[Rule::Liveness, Rule::Leftover]),
+        (Sabotage::PlanTwice, &[Rule::OneAction]),
+        (Sabotage::CountTwice, &[Rule::Count]),
+        (Sabotage::ReplayOldStart, &[Rule::Desired, Rule::OneContainer, Rule::Count, Rule::OneAction]),
+        (Sabotage::NeverWake, &[Rule::Liveness, Rule::Leftover]),
+    ] {
+        let caught = (1..=SEEDS).find_map(|seed| run_with(seed, sabotage).err());
+        let caught = caught.unwrap_or_else(|| panic!("{sabotage:?} gets through {SEEDS} seeds"));
+        assert!(rules.contains(&caught.rule), "{sabotage:?} was caught as: {caught}");
+        assert!(!caught.trace.is_empty());
+    }
+}
+
+#[test]
+fn the_core_as_it_is_gets_through() {
+    for seed in 1..=100 {
+        if let Err(broken) = run(seed) {
+            panic!("{broken}");
+        }
+    }
+}
+
+#[test]
+fn a_seed_is_a_run() {
+    assert_eq!(run(7), run(7));
+}
