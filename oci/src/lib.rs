@@ -6,6 +6,7 @@
 //! system calls; nothing here decides when something is done (that is berth-core) or forks in the
 //! agent's process (that is the zygote).
 
+pub mod bundle;
 pub mod cgroup;
 pub mod checkpoint;
 pub mod clock;
@@ -26,5 +27,7 @@ mod teardown;
 mod testing;
 pub mod users;
 pub mod volumes;
+mod worker;
+pub mod zygote;
 
 pub use error::Error;

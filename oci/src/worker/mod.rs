@@ -1,0 +1,94 @@
+//! One libcontainer operation in a process of its own, which ends with it: whatever the operation leaks or
+//! changes in its process dies here. The worker answers the keeper itself and exits with 0; if it cannot
+//! answer, its exit status says so and the zygote answers for it.
+//!
+//! A worker never outlives its deadline (the zygote kills it) and never touches another container.
+
+mod cover;
+mod create;
+mod exec;
+mod executor;
+pub(crate) mod report;
+mod rootfs;
+pub(crate) mod sys;
+pub(crate) mod trouble;
+
+pub(crate) use create::bare_create;
+pub(crate) use executor::Nothing;
+pub(crate) use rootfs::own_mounts;
+
+use berth_keeper::{
+    link::Fds,
+    protocol::{FailClass, Text, Work, WorkReport},
+};
+use nix::unistd::Pid;
+
+/// Why there is no container or session.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Fault {
+    class: FailClass,
+    text: String,
+}
+
+impl Fault {
+    /// The runtime refused.
+    fn runtime(text: impl ToString) -> Self {
+        Self { class: FailClass::Runtime, text: text.to_string() }
+    }
+
+    /// Berth's own fault.
+    fn internal(text: impl ToString) -> Self {
+        Self { class: FailClass::Internal, text: text.to_string() }
+    }
+}
+
+impl From<crate::Error> for Fault {
+    fn from(error: crate::Error) -> Self {
+        Self::runtime(error)
+    }
+}
+
+/// Does the work and answers. Returns the exit status: 0 if the keeper has the answer. `inside` says that
+/// this process was born in the container's cgroup.
+pub(crate) fn run(work: &Work, fds: Fds, inside: bool) -> i32 {
+    let (ticket, result) = match work {
+        Work::Create { ticket, id, bundle, .. } => {
+            (*ticket, create::create(id, bundle.as_str(), fds, inside))
+        }
+        Work::Exec { ticket, session, container, bundle, tty, .. } => {
+            (*ticket, exec::exec(session, container, bundle.as_str(), *tty, fds, inside))
+        }
+    };
+    i32::from(report::send(&answer(ticket, result)).is_err())
+}
+
+fn answer(ticket: u64, result: Result<Pid, Fault>) -> WorkReport {
+    match result {
+        Ok(pid) => WorkReport::Started { ticket, pid: pid.as_raw() },
+        Err(fault) => WorkReport::Failed { ticket, class: fault.class, text: cut(&fault.text) },
+    }
+}
+
+/// As much of a message as fits, on one line.
+pub(crate) fn cut(message: &str) -> Text {
+    let mut text = Text::new();
+    for c in message.trim().chars() {
+        let c = if c.is_control() { ' ' } else { c };
+        if text.push(c).is_err() {
+            break;
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_is_one_line_that_fits() {
+        assert_eq!(cut(" a\nb ").as_str(), "a b");
+        let long = "ü".repeat(1000);
+        assert_eq!(cut(&long).len(), berth_keeper::protocol::TEXT_LEN_MAX);
+    }
+}

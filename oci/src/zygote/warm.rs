@@ -1,0 +1,92 @@
+//! A throwaway create at the zygote's start: the first one of a boot pays for cold caches, and nobody should
+//! wait for that. It runs in a forked worker like any other, on a tmpfs that only it sees, with nothing in
+//! the place of a program.
+
+use super::sys::{self, Fork};
+use crate::{
+    bundle,
+    spec::{self, PodNamespaces, ROOTFS, SpecInput},
+    users::ProcessUser,
+    worker,
+};
+use berth_core::{
+    action::ImageFacts,
+    ids::{ContainerId, PodKey, PodUid},
+    manifest::{
+        DesiredPod,
+        types::{Container, Pod},
+    },
+};
+use nix::{
+    mount::{MsFlags, mount},
+    sys::{
+        signal::{Signal, kill},
+        wait::waitpid,
+    },
+};
+use std::{fs, path::Path, sync::Arc};
+
+/// Seconds that it may take; a cold eMMC is slow.
+const WARM_UP_S_MAX: u32 = 10;
+/// Every system has it, and what is on it is not needed here.
+const PLACE: &str = "/run";
+
+/// Runs it and waits for its end. That it fails (no cgroup2, say) is told by the real ones too.
+pub(super) fn warm_up() {
+    match sys::fork_into(None) {
+        Ok(Fork::Child { .. }) => {
+            worker::sys::unblock_signals();
+            // The default action of SIGALRM ends the process.
+            nix::unistd::alarm::set(WARM_UP_S_MAX);
+            let status = i32::from(create().is_none());
+            worker::sys::exit(status)
+        }
+        Ok(Fork::Parent(pid)) => while matches!(waitpid(pid, None), Err(nix::errno::Errno::EINTR)) {},
+        Err(errno) => eprintln!("zygote: cannot fork: {errno}"),
+    }
+}
+
+fn create() -> Option<()> {
+    worker::own_mounts().ok()?;
+    mount(Some("tmpfs"), PLACE, Some("tmpfs"), MsFlags::empty(), Some("mode=0700,size=4m")).ok()?;
+    let procs = Path::new("/sys/fs/cgroup/cgroup.procs");
+    mount(Some("/dev/null"), procs, None::<&str>, MsFlags::MS_BIND, None::<&str>).ok()?;
+    let bundle = Path::new(PLACE).join("bundle");
+    let shm = bundle.join("shm");
+    fs::create_dir_all(bundle.join(ROOTFS)).ok()?;
+    fs::create_dir(&shm).ok()?;
+    bundle::put(&bundle.join(bundle::CONFIG), &bundle::without_capabilities(&spec(&shm)?)).ok()?;
+    let mut container =
+        worker::bare_create("warm", &bundle, &Path::new(PLACE).join("state"), None, worker::Nothing).ok()?;
+    let started = container.start();
+    if let (Err(_), Some(pid)) = (&started, container.pid()) {
+        let _ = kill(pid, Signal::SIGKILL);
+    }
+    while waitpid(None, None).is_ok() {}
+    started.ok()
+}
+
+/// As a container's of a pod that asks for nothing.
+fn spec(shm: &Path) -> Option<libcontainer::oci_spec::runtime::Spec> {
+    let desired = DesiredPod {
+        key: PodKey { namespace: "warm".into(), name: "warm".into() },
+        uid: PodUid("warm".into()),
+        pod: Arc::new(Pod::default()),
+        origin: "".into(),
+    };
+    spec::build(&SpecInput {
+        desired: &desired,
+        container: &Container { command: vec!["/warm".to_owned()], ..Container::default() },
+        image: &ImageFacts::default(),
+        id: &ContainerId("warm".into()),
+        attempt: 0,
+        hostname: "warm",
+        user: &ProcessUser { home: "/".into(), ..ProcessUser::default() },
+        binds: &[],
+        namespaces: &PodNamespaces::default(),
+        shm,
+        devices: &[],
+        cgroup: Path::new("/"),
+    })
+    .ok()
+}
