@@ -50,7 +50,8 @@ impl Chaos {
     }
 
     pub(crate) fn pause(&self, rng: &mut Rng) -> u64 {
-        rng.scale(self.pause_max_ms) * NS_PER_MS + 1
+        let pause_ms = if rng.chance(250) { rng.range(0, self.pause_max_ms) } else { rng.scale(self.pause_max_ms) };
+        pause_ms * NS_PER_MS + 1
     }
 
     fn kind(&self, rng: &mut Rng) -> usize {

@@ -358,6 +358,8 @@ impl Oracle {
         self.ledgers.retain(|(pod, _), _| pod != uid);
         self.reached.retain(|(pod, _), _| pod != uid);
         self.pulls.retain(|(pod, _), _| pod != uid);
+        // Pulls are not waited for: a pod that comes back pulls anew.
+        self.in_flight.retain(|_, flight| flight.uid != *uid || !matches!(flight.what, Doing::Pull(_)));
     }
 
     /// What was begun and is not wanted any more has to go, and never comes back as it was.
