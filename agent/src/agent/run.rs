@@ -35,6 +35,8 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 /// Results of actions that wait for the loop; who has one more waits.
 const TOLD_MAX: usize = 1024;
+/// Seconds after a manifest's change when a copy of it is put on disk.
+const COPY_AFTER_S: u64 = 5;
 /// Steps in a row without waiting for anything: what is done at once is news at once.
 const STEPS_MAX: usize = 16;
 
@@ -103,6 +105,7 @@ pub(super) async fn run(env: Env, socket: OwnedFd, started: Instant) -> Result<(
         node: env.node.name.clone(),
         rescan: env.config.file_check_frequency.0,
         copies: env.roots.state.join("lastgood"),
+        copy_after: Duration::from_secs(COPY_AFTER_S),
     };
     let mut source = Source::new(settings, running);
     agent.adopt(&inventory, slots);

@@ -2,12 +2,16 @@
 
 use super::{
     read::Content,
-    select::{self, Entry, Kind},
+    select::{self, Entry, Kind, Stamp},
 };
-use berth_core::manifest::{self, DesiredPod, LoadInput, LoadOutput, Problem};
+use berth_core::{
+    manifest::{self, DesiredPod, LoadInput, LoadOutput, Problem},
+    time::Wall,
+};
 use std::{
     collections::{BTreeMap, BTreeSet},
     hash::{DefaultHasher, Hash, Hasher},
+    path::Path,
 };
 
 /// One manifest.
@@ -15,6 +19,8 @@ use std::{
 struct State {
     /// Path of what was read last, and a hash of it.
     seen: Option<(String, u64)>,
+    /// What the file looked like when it was read, if a later change cannot look the same.
+    settled: Option<Stamp>,
     /// What it amounts to: pods that hold, problems to be shown.
     output: LoadOutput,
 }
@@ -39,11 +45,12 @@ impl Files {
         Self { node: node.into(), files, good: BTreeMap::new() }
     }
 
-    /// Takes note of what the directories have now; `read` reads a file, `copy` what is kept of it from
-    /// when it was last right. True if anything changed.
+    /// Takes note of what the directories have now; `read` reads a file (not asked for one that cannot have
+    /// changed), `copy` what is kept of it from when it was last right. True if anything changed.
     pub(super) fn update(
         &mut self,
         table: &BTreeMap<String, Entry>,
+        now: Wall,
         read: impl Fn(&Entry) -> Content,
         copy: impl Fn(&str) -> Option<Vec<u8>>,
     ) -> bool {
@@ -55,11 +62,30 @@ impl Files {
             let content = match &entry.kind {
                 Kind::Mask => continue,
                 Kind::Unfit(why) => Content::Unfit(why.clone()),
+                Kind::File if self.is_as_it_was(name, entry) => continue,
                 Kind::File => read(entry),
             };
+            let settled = entry.stamp.filter(|stamp| stamp.is_settled(now));
+            let settled = settled.filter(|_| matches!(content, Content::Bytes(_)));
             changed |= self.take(name, entry, content, &copy);
+            if let Some(state) = self.files.get_mut(name) {
+                state.settled = settled;
+            }
         }
         changed
+    }
+
+    /// Has the next look read everything.
+    pub(super) fn distrust(&mut self) {
+        self.files.values_mut().for_each(|state| state.settled = None);
+    }
+
+    fn is_as_it_was(&self, name: &str, entry: &Entry) -> bool {
+        let same = |state: &State| {
+            let path = state.seen.as_ref().map(|(path, _)| Path::new(path));
+            state.settled.is_some() && state.settled == entry.stamp && path == Some(&entry.path)
+        };
+        self.files.get(name).is_some_and(same)
     }
 
     /// One file's content. True if it is news.

@@ -7,12 +7,14 @@ use std::{
     fs,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
+    time::Duration,
 };
 
 /// The copies.
 #[derive(Debug, Clone)]
 pub(super) struct Copies {
     dir: PathBuf,
+    after: Duration,
     /// What is to be written; the lock over the writing keeps later news after earlier ones.
     pending: Arc<Mutex<Pending>>,
     writing: Arc<Mutex<()>>,
@@ -28,8 +30,8 @@ struct Pending {
 }
 
 impl Copies {
-    pub(super) fn new(dir: &Path) -> Self {
-        Self { dir: dir.into(), pending: Arc::default(), writing: Arc::default() }
+    pub(super) fn new(dir: &Path, after: Duration) -> Self {
+        Self { dir: dir.into(), after, pending: Arc::default(), writing: Arc::default() }
     }
 
     /// The copy of this name, if there is one.
@@ -40,7 +42,7 @@ impl Copies {
         small.then(|| fs::read(&path).ok()).flatten()
     }
 
-    /// Notes what to write, and writes it on a thread. Within the runtime.
+    /// Notes what to write, and writes it later and on a thread. Within the runtime.
     pub(super) fn save(&self, good: BTreeMap<String, Vec<u8>>, names: BTreeSet<String>) {
         {
             let mut pending = self.pending.lock().unwrap_or_else(PoisonError::into_inner);
@@ -48,8 +50,10 @@ impl Copies {
             pending.names = Some(names);
         }
         let this = self.clone();
-        tokio::task::spawn_blocking(move || {
-            if let Err(error) = this.write() {
+        tokio::spawn(async move {
+            tokio::time::sleep(this.after).await;
+            let written = tokio::task::spawn_blocking(move || this.write()).await;
+            if let Ok(Err(error)) = written {
                 tracing::warn!(%error, "no copy of a manifest can be kept for the next boot");
             }
         });
@@ -84,7 +88,7 @@ mod tests {
     #[tokio::test]
     async fn copies_follow_what_is_there() {
         let dir = tempfile::tempdir().unwrap();
-        let copies = Copies::new(&dir.path().join("lastgood"));
+        let copies = Copies::new(&dir.path().join("lastgood"), Duration::ZERO);
         let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<BTreeSet<_>>();
         let good = |name: &str, text: &str| BTreeMap::from([(name.to_owned(), text.as_bytes().to_vec())]);
         copies.save(good("a.yaml", "1"), names(&["a.yaml", "b.yaml"]));

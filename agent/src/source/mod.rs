@@ -40,6 +40,8 @@ pub(crate) struct Settings {
     pub(crate) rescan: Duration,
     /// Where copies of the last good manifests are kept; made if need be.
     pub(crate) copies: PathBuf,
+    /// Time after a change when its copy is written: not while its pod is being started.
+    pub(crate) copy_after: Duration,
 }
 
 /// The directory source.
@@ -68,7 +70,7 @@ impl Source {
         Self {
             watcher: watcher.ok(),
             files: Files::new(&settings.node, recorded),
-            copies: Copies::new(&settings.copies),
+            copies: Copies::new(&settings.copies, settings.copy_after),
             layers: vec![Vec::new(); settings.paths.len()],
             problems: Vec::new(),
             started: false,
@@ -95,6 +97,10 @@ impl Source {
 
     /// Looks at everything. The desired set, if it is another one than before; the first look always tells.
     pub(crate) fn look(&mut self) -> Option<DesiredSet> {
+        if Instant::now() >= self.next_rescan {
+            // The slow look trusts nothing.
+            self.files.distrust();
+        }
         self.next_rescan = Instant::now() + self.settings.rescan;
         let mut changed = !std::mem::replace(&mut self.started, true);
         let mut table = BTreeMap::new();
@@ -113,8 +119,12 @@ impl Source {
                 problems.push(files::whole("", advice));
             }
             table = select::effective(&self.layers);
-            changed |=
-                self.files.update(&table, |entry| read::read(&entry.path), |name| self.copies.read(name));
+            changed |= self.files.update(
+                &table,
+                berth_oci::clock::now().wall,
+                |entry| read::read(&entry.path),
+                |name| self.copies.read(name),
+            );
             changed |= problems != self.problems;
             self.problems = problems;
             if !set.news {

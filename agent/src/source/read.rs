@@ -2,7 +2,7 @@
 //! somebody is writing, never more than a file's limit.
 
 use super::{
-    select::{self, Entry, Kind},
+    select::{self, Entry, Kind, Stamp},
     sys,
 };
 use berth_core::manifest::limits::FILE_LEN_MAX_BYTES;
@@ -43,7 +43,8 @@ pub(super) fn list(path: &Path) -> io::Result<Vec<Entry>> {
     };
     if !meta.is_dir() {
         let name = path.file_name().map(|name| name.to_string_lossy().into_owned());
-        return Ok(name.and_then(|name| entry(path, name)).into_iter().collect());
+        let link = fs::symlink_metadata(path).is_ok_and(|meta| meta.is_symlink());
+        return Ok(name.and_then(|name| entry(path, name, link)).into_iter().collect());
     }
     let mut entries = Vec::new();
     for (count, found) in fs::read_dir(path)?.enumerate() {
@@ -53,24 +54,25 @@ pub(super) fn list(path: &Path) -> io::Result<Vec<Entry>> {
             )));
         }
         // A name that is not UTF-8 ends in no way that counts.
-        let Ok(name) = found?.file_name().into_string() else { continue };
+        let found = found?;
+        let Ok(name) = found.file_name().into_string() else { continue };
         if select::format(&name).is_some() {
-            entries.extend(entry(&path.join(&name), name));
+            let link = found.file_type().is_ok_and(|kind| kind.is_symlink());
+            entries.extend(entry(&path.join(&name), name, link));
         }
     }
     Ok(entries)
 }
 
 /// What is at `path`; None if nothing is (any more).
-fn entry(path: &Path, name: String) -> Option<Entry> {
-    let link = fs::symlink_metadata(path).ok()?.is_symlink();
-    let kind = match fs::metadata(path) {
-        Ok(meta) => kind(&meta),
-        Err(_) if link => Kind::Unfit("is a link to something that cannot be reached".into()),
+fn entry(path: &Path, name: String, link: bool) -> Option<Entry> {
+    let (kind, stamp) = match fs::metadata(path) {
+        Ok(meta) => (kind(&meta), Some(Stamp::of(&meta))),
+        Err(_) if link => (Kind::Unfit("is a link to something that cannot be reached".into()), None),
         Err(e) if e.kind() == io::ErrorKind::NotFound => return None,
-        Err(e) => Kind::Unfit(format!("cannot be looked at: {e}")),
+        Err(e) => (Kind::Unfit(format!("cannot be looked at: {e}")), None),
     };
-    Some(Entry { name, path: path.into(), kind, link })
+    Some(Entry { name, path: path.into(), kind, link, stamp })
 }
 
 fn kind(meta: &fs::Metadata) -> Kind {

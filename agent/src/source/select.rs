@@ -1,7 +1,10 @@
 //! Which files in a directory are manifests, and which of several files with one name counts. Pure.
 
-use berth_core::manifest::Format;
-use std::{collections::BTreeMap, path::PathBuf};
+use berth_core::{
+    manifest::Format,
+    time::{NS_PER_MS, NS_PER_S, Wall},
+};
+use std::{collections::BTreeMap, os::unix::fs::MetadataExt, path::PathBuf};
 
 /// Bytes in a file name that is looked at; no file system here has longer ones.
 const NAME_LEN_MAX_BYTES: usize = 255;
@@ -17,6 +20,40 @@ pub(super) enum Kind {
     Unfit(String),
 }
 
+/// What of a file changes when its content does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Stamp {
+    device: u64,
+    inode: u64,
+    size: u64,
+    modified: (i64, i64),
+    /// When content or attributes changed last: seconds and nanoseconds since 1970, of the file system's
+    /// own, coarser clock.
+    changed: (i64, i64),
+}
+
+impl Stamp {
+    pub(super) fn of(meta: &std::fs::Metadata) -> Self {
+        Self {
+            device: meta.dev(),
+            inode: meta.ino(),
+            size: meta.size(),
+            modified: (meta.mtime(), meta.mtime_nsec()),
+            changed: (meta.ctime(), meta.ctime_nsec()),
+        }
+    }
+
+    /// Whether the last change is so long ago that a further one could not have the same time.
+    pub(super) fn is_settled(&self, now: Wall) -> bool {
+        let at = |part: i64| u64::try_from(part).unwrap_or(u64::MAX);
+        let changed_ns = at(self.changed.0).saturating_mul(NS_PER_S).saturating_add(at(self.changed.1));
+        now.0 > changed_ns.saturating_add(SETTLED_MS * NS_PER_MS)
+    }
+}
+
+/// Milliseconds after which a file system's clock has surely gone on.
+const SETTLED_MS: u64 = 2_100;
+
 /// One entry that has a manifest's name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Entry {
@@ -28,6 +65,8 @@ pub(super) struct Entry {
     pub(super) kind: Kind,
     /// It is a link: what it leads to can change without this directory.
     pub(super) link: bool,
+    /// Of what it leads to, when it was looked at.
+    pub(super) stamp: Option<Stamp>,
 }
 
 /// How the file of this name is to be read; None if it is no manifest: hidden, left over from an editor,
@@ -92,7 +131,7 @@ mod tests {
     }
 
     fn entry(name: &str, dir: &str, kind: Kind) -> Entry {
-        Entry { name: name.into(), path: format!("{dir}/{name}").into(), kind, link: false }
+        Entry { name: name.into(), path: format!("{dir}/{name}").into(), kind, link: false, stamp: None }
     }
 
     #[test]
@@ -110,6 +149,20 @@ mod tests {
                 ("t/c.yaml", Kind::Unfit("a directory".into()))
             ]
         );
+    }
+
+    #[test]
+    fn a_fresh_change_is_not_settled() {
+        let changed_ms = 10_000;
+        let stamp = Stamp { device: 1, inode: 2, size: 3, modified: (0, 0), changed: (10, 0) };
+        for (now_ms, settled) in [
+            (0, false),
+            (changed_ms, false),
+            (changed_ms + SETTLED_MS, false),
+            (changed_ms + SETTLED_MS + 1, true),
+        ] {
+            assert_eq!(stamp.is_settled(Wall(now_ms * NS_PER_MS)), settled, "{now_ms}");
+        }
     }
 
     #[test]

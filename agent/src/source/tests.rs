@@ -43,6 +43,7 @@ impl Bench {
             node: "box".into(),
             rescan: Duration::from_secs(3600),
             copies: dir.path().join("lastgood"),
+            copy_after: Duration::ZERO,
         };
         let mut source = Source::new(settings, recorded);
         let desired = source.look().expect("the first look tells");
