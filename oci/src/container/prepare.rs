@@ -3,6 +3,7 @@
 
 use super::mounts;
 use crate::{
+    bundle::{self, BundleInput},
     error::{Error, Result},
     files, fsys,
     fsys::remove::remove_tree,
@@ -52,8 +53,8 @@ pub fn prepare(
     image: &ImageFacts,
 ) -> Result<Prepared> {
     let container = find(pod, container)?;
-    let (bundle, cgroup) = (roots.bundle(id), roots.container_cgroup(pod, id));
-    fsys::make_dirs(&bundle, PRIVATE)?;
+    let (dir, cgroup) = (roots.bundle(id), roots.container_cgroup(pod, id));
+    fsys::make_dirs(&dir, PRIVATE)?;
     let record = ContainerRecord {
         id: id.clone(),
         pod: pod.uid.clone(),
@@ -68,9 +69,11 @@ pub fn prepare(
     writable_layer(roots, id, &cgroup)?;
     files::refresh_hosts(roots, node, pod)?;
     let binds = mounts::resolve(roots, pod, container, id)?;
-    let _ = binds;
+    let input = BundleInput { desired: pod, container, image, id, attempt, user: &user, binds: &binds };
+    let (spec, plan) = bundle::assemble(roots, node, &input)?;
+    bundle::write(&dir, &spec, &plan)?;
     log(roots, pod, container, attempt, id)?;
-    Ok(Prepared { bundle, cgroup, log_uid: user.uid, log_gid: user.gid })
+    Ok(Prepared { bundle: dir, cgroup, log_uid: user.uid, log_gid: user.gid })
 }
 
 /// Only root looks into what Berth keeps.

@@ -48,6 +48,7 @@ fn spec(mounts: Vec<VolumeMount>) -> PodSpec {
     };
     let container = Container {
         name: "app".into(),
+        command: vec!["/bin/sh".into()],
         volume_mounts: mounts,
         termination_message_path: Some("/dev/termination-log".into()),
         ..Container::default()
@@ -151,6 +152,12 @@ fn a_run_is_prepared_and_removed_and_both_twice_over() {
                 assert_eq!(fs::metadata(state.join("upper")).unwrap().mode() & 0o7777, 0o755);
                 assert_eq!(fs::metadata(roots.termination_log(&id())).unwrap().mode() & 0o777, 0o666);
                 assert!(state.join("work").is_dir());
+                let plan = crate::bundle::read_plan(&made.bundle).unwrap();
+                assert_eq!(plan.cgroup, made.cgroup);
+                assert_eq!(plan.overlay.unwrap().upper, state.join("upper"));
+                let config = fs::read_to_string(made.bundle.join("config.json")).unwrap();
+                let held = roots.pod_subpaths(&pod.uid, &id()).join("0");
+                assert!(config.contains(held.to_str().unwrap()) && config.contains("/bin/sh"));
                 let link = roots.log_link(&pod, "app", &id());
                 assert_eq!(fs::read_link(link).unwrap(), roots.log_file(&pod, "app", 0));
                 assert_eq!(records::inventory(roots).unwrap().containers[0].name, "app");

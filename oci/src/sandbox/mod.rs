@@ -3,25 +3,27 @@
 //! The record comes first and goes last. Each step looks whether it is done already, so that an agent that
 //! was killed anywhere in the middle goes on (or undoes) where it was.
 
-mod cgroup;
 pub mod namespaces;
 mod remove;
 mod sys;
 
 use crate::{
+    cgroup,
     error::{Error, Result},
     files, fsys,
     node::NodeFacts,
     paths::{Roots, UID_LEN_MAX},
     records, volumes,
 };
-use berth_core::manifest::DesiredPod;
-use std::path::Path;
+use berth_core::{ids::PodUid, manifest::DesiredPod};
+use std::{fs, path::Path};
 
 pub use remove::{drop_dangling_log_links, remove, remove_leftover};
 
 /// What the pod's containers share as `/dev/shm`: as large as container runtimes make it.
 const SHM_OPTIONS: &str = "mode=1777,size=65536k";
+/// One line for each thing that could not be done as wished; absent if there is none.
+const WARNINGS: &str = "warnings";
 /// Only root looks into what Berth keeps; containers get at their parts through mounts.
 const PRIVATE: u32 = 0o700;
 
@@ -40,7 +42,8 @@ pub fn create(roots: &Roots, node: &NodeFacts, pod: &DesiredPod) -> Result<()> {
         }
         records::write_sandbox(roots, pod)?;
     }
-    cgroup::create(roots, node, pod)?;
+    let warnings = cgroup::create_pod(roots, node, pod)?;
+    write_warnings(roots, &pod.uid, &warnings)?;
     namespaces::create(roots, pod, &files::hostname(node, pod))?;
     shared_memory(roots, pod)?;
     files::create(roots, node, pod)?;
@@ -50,7 +53,21 @@ pub fn create(roots: &Roots, node: &NodeFacts, pod: &DesiredPod) -> Result<()> {
     volumes::create(roots, node, pod, !ready)?;
     log_directory(roots, pod)?;
     let mark = roots.pod_ready(&pod.uid);
-    std::fs::write(&mark, "").map_err(Error::io("write", &mark))
+    fs::write(&mark, "").map_err(Error::io("write", &mark))
+}
+
+/// What the kernel lacks for this pod, one sentence each: to be told once, the pod runs without it.
+pub fn warnings(roots: &Roots, uid: &PodUid) -> Vec<String> {
+    let text = fs::read_to_string(roots.pod_run(uid).join(WARNINGS)).unwrap_or_default();
+    text.lines().map(str::to_owned).collect()
+}
+
+fn write_warnings(roots: &Roots, uid: &PodUid, warnings: &[String]) -> Result<()> {
+    let path = roots.pod_run(uid).join(WARNINGS);
+    if warnings.is_empty() {
+        return fsys::remove_file(&path);
+    }
+    fs::write(&path, warnings.join("\n") + "\n").map_err(Error::io("write", &path))
 }
 
 /// The tmpfs behind `/dev/shm`, unless the pod shares the node's.

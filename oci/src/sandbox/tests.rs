@@ -54,6 +54,23 @@ fn assert_complete(roots: &Roots, pod: &DesiredPod) {
     assert_eq!((disk.mode() & 0o7777, disk.gid()), (0o2777, 4242));
 }
 
+#[test]
+fn what_the_kernel_lacks_is_told_and_does_not_stop_the_pod() {
+    with_roots(|roots| {
+        let pod = pod(spec());
+        create(roots, &node(), &pod).unwrap();
+        let controllers = fs::read_to_string(roots.cgroup.join("cgroup.controllers")).unwrap();
+        let has = |name: &str| controllers.split_whitespace().any(|controller| controller == name);
+        for name in cgroup::CONTROLLERS {
+            let told = warnings(roots, &pod.uid).iter().any(|warning| warning.contains(name));
+            assert!(has(name) || told, "{name} of {controllers:?}");
+        }
+        write_warnings(roots, &pod.uid, &[]).unwrap();
+        assert!(warnings(roots, &pod.uid).is_empty());
+        remove(roots, &pod).unwrap();
+    });
+}
+
 /// Nothing of any sandbox is left.
 fn assert_nothing(roots: &Roots) {
     let empty = |path: &Path| fs::read_dir(path).map(Iterator::count).unwrap_or(0);
