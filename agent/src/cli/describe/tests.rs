@@ -1,0 +1,74 @@
+//! The page of a pod that has a bit of everything.
+
+use super::*;
+use berth_core::time::NS_PER_S;
+use serde_json::json;
+
+fn pod() -> Value {
+    json!({
+        "metadata": {
+            "name": "web-box", "namespace": "default", "uid": "0123", "labels": {"app": "web", "tier": "front"},
+        },
+        "spec": {
+            "nodeName": "box", "restartPolicy": "Always", "hostNetwork": true,
+            "containers": [
+                {
+                    "name": "main", "image": "web:1", "command": ["sh", "-c", "echo a\necho b"],
+                    "ports": [{"name": "http", "containerPort": 80, "hostPort": 8080}],
+                    "env": [{"name": "A", "value": "1"}, {"name": "N", "valueFrom": {"fieldRef": {"fieldPath": "x"}}}],
+                    "resources": {"limits": {"cpu": "500m", "memory": "64Mi"}},
+                    "volumeMounts": [{"name": "data", "mountPath": "/data", "readOnly": true, "subPath": "in"}],
+                },
+                {"name": "side", "image": "side:1"},
+            ],
+            "volumes": [{"name": "data", "emptyDir": {"medium": "Memory"}}],
+        },
+        "status": {
+            "phase": "Running", "qosClass": "Burstable", "startTime": "1970-01-01T00:00:00Z",
+            "conditions": [{"type": "Ready", "status": "False", "reason": "ContainersNotReady"}],
+            "containerStatuses": [
+                {
+                    "name": "main", "containerID": "berth://c1", "imageID": "sha256:f00", "restartCount": 2,
+                    "state": {"waiting": {"reason": "CrashLoopBackOff", "message": "back-off 20s"}},
+                    "lastState": {"terminated": {"reason": "Error", "exitCode": 3, "startedAt": "1970-01-01T00:00:30Z",
+                                                 "finishedAt": "1970-01-01T00:00:40Z"}},
+                },
+                {"name": "side", "ready": true, "restartCount": 0, "state": {"running": {"startedAt": "1970-01-01T00:00:05Z"}}},
+            ],
+        },
+    })
+}
+
+#[test]
+fn a_page_with_a_bit_of_everything() {
+    let event = |name: &str| {
+        json!({
+            "metadata": {"namespace": "default"}, "involvedObject": {"kind": "Pod", "name": name},
+            "type": "Warning", "reason": "BackOff", "message": "Back-off restarting", "count": 2,
+            "firstTimestamp": "1970-01-01T00:00:40Z", "lastTimestamp": "1970-01-01T00:00:50Z",
+        })
+    };
+    let problem: Problem = serde_json::from_value(json!({
+        "file": "/m/web.yaml", "line": 5, "column": 3, "path": "spec.x", "message": "unknown field",
+        "pod": {"namespace": "default", "name": "web-box"},
+    }))
+    .unwrap();
+    let now = Wall(60 * NS_PER_S);
+    let text = describe(&pod(), &[event("web-box"), event("other-box")], &[problem], now);
+    let golden = include_str!("testdata/pod.txt");
+    assert!(text == golden, "{text}");
+}
+
+#[test]
+fn a_pod_of_which_nothing_is_known_yet() {
+    let pod = json!({"metadata": {"name": "a-box", "namespace": "default"}, "spec": {"containers": [{"name": "c"}]}});
+    let text = describe(&pod, &[], &[], Wall(0));
+    for part in [
+        "Status:          Pending\n",
+        "    State:          Waiting\n",
+        "Volumes:    <none>\n",
+        "Events:   <none>\n",
+    ] {
+        assert!(text.contains(part), "{part:?} is not in {text}");
+    }
+}

@@ -1,0 +1,35 @@
+//! Facts to findings. Pure: each function looks at one thing and says what it means and what to do.
+
+mod cgroups;
+mod kernel;
+mod system;
+
+use super::{Finding, facts::Facts};
+
+/// All checks, in the order in which they are shown: what pods cannot run without first.
+pub(super) fn all(facts: &Facts) -> Vec<Finding> {
+    let checks: &[fn(&Facts) -> Finding] = &[
+        cgroups::unified,
+        cgroups::controllers,
+        kernel::version,
+        kernel::namespaces,
+        kernel::overlay_known,
+        kernel::overlay_works,
+        kernel::seccomp,
+        kernel::device_filter,
+        kernel::options,
+        system::space,
+        system::inodes,
+        system::run_directory,
+        system::inotify,
+        system::rights,
+        system::clock,
+        kernel::pressure,
+        kernel::network,
+        cgroups::fast_moves,
+    ];
+    checks.iter().map(|check| check(facts)).collect()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,220 @@
+//! The kernel: new enough, and with what containers are made of.
+
+use super::super::{
+    Finding,
+    facts::{Facts, NAMESPACES, Trial},
+};
+
+/// The first kernel with `mount_setattr`, without which no container is made.
+const OLDEST: (u32, u32) = (5, 12);
+/// The first kernel with `cgroup.kill`, which ends a container's processes all at once.
+const OLDEST_GOOD: (u32, u32) = (5, 14);
+/// Options without which pods do not run.
+const OPTIONS_NEEDED: [&str; 10] = [
+    "CGROUPS",
+    "NAMESPACES",
+    "UTS_NS",
+    "IPC_NS",
+    "PID_NS",
+    "NET_NS",
+    "OVERLAY_FS",
+    "UNIX",
+    "TMPFS",
+    "MEMFD_CREATE",
+];
+/// Options without which something is missing.
+const OPTIONS_WANTED: [&str; 9] = [
+    "SECCOMP_FILTER",
+    "CGROUP_BPF",
+    "BPF_SYSCALL",
+    "MEMCG",
+    "CFS_BANDWIDTH",
+    "CGROUP_PIDS",
+    "CPUSETS",
+    "INOTIFY_USER",
+    "POSIX_MQUEUE",
+];
+
+/// The two numbers at the beginning of a release.
+fn numbers(release: &str) -> Option<(u32, u32)> {
+    let mut parts = release.split(|c: char| !c.is_ascii_digit());
+    Some((parts.next()?.parse().ok()?, parts.next()?.parse().ok()?))
+}
+
+/// Whether the kernel is new enough.
+pub(super) fn version(facts: &Facts) -> Finding {
+    const ID: &str = "kernel";
+    const TITLE: &str = "kernel version";
+    let release = &facts.kernel;
+    match numbers(release) {
+        Some(version) if version < OLDEST => Finding::fail(
+            ID,
+            TITLE,
+            format!("Linux {release}; Berth needs 5.12 or newer (mount_setattr)"),
+            "run a newer kernel: 6.6 or 6.12 are maintained for long",
+        ),
+        Some(version) if version < OLDEST_GOOD => Finding::warn(
+            ID,
+            TITLE,
+            format!(
+                "Linux {release} has no cgroup.kill (5.14): processes that fork quickly may outlive their pod"
+            ),
+            "run a newer kernel: 6.6 or 6.12 are maintained for long",
+        ),
+        Some(_) => Finding::ok(ID, TITLE, format!("Linux {release}")),
+        None => Finding::warn(
+            ID,
+            TITLE,
+            format!("{release:?} is no version that can be read"),
+            "is /proc mounted?",
+        ),
+    }
+}
+
+/// The namespaces that pods are made of.
+pub(super) fn namespaces(facts: &Facts) -> Finding {
+    const ID: &str = "namespaces";
+    const TITLE: &str = "namespaces";
+    let missing: Vec<_> = NAMESPACES.iter().filter(|ns| !facts.namespaces.contains(ns)).copied().collect();
+    let option = |ns: &str| match ns {
+        "mnt" => "CONFIG_NAMESPACES".to_owned(),
+        _ => format!("CONFIG_{}_NS", ns.to_uppercase()),
+    };
+    let options = missing.iter().map(|ns| option(ns)).collect::<Vec<_>>().join(", ");
+    match missing.as_slice() {
+        [] => Finding::ok(ID, TITLE, NAMESPACES.join(" ")),
+        // Only pods with hostUsers: false would have one.
+        ["user"] => Finding::ok(ID, TITLE, "all but user namespaces, which nothing needs yet"),
+        _ => Finding::fail(
+            ID,
+            TITLE,
+            format!("the kernel has none of: {}", missing.join(" ")),
+            format!("build the kernel with {options}"),
+        ),
+    }
+}
+
+/// The file system of containers.
+pub(super) fn overlay_known(facts: &Facts) -> Finding {
+    const ID: &str = "overlayfs";
+    const TITLE: &str = "overlayfs";
+    if facts.overlay_known || facts.overlay == Trial::Works {
+        return Finding::ok(ID, TITLE, "the kernel has it, or a module for it");
+    }
+    Finding::fail(
+        ID,
+        TITLE,
+        format!("neither in /proc/filesystems nor among the modules of {}", facts.kernel),
+        "modprobe overlay; if there is no such module, build the kernel with CONFIG_OVERLAY_FS",
+    )
+}
+
+/// Overlays where containers' layers are kept.
+pub(super) fn overlay_works(facts: &Facts) -> Finding {
+    const ID: &str = "overlay-state";
+    const TITLE: &str = "overlay on the state directory";
+    let place = facts.state.as_ref().map(|state| state.path.display().to_string()).unwrap_or_default();
+    match &facts.overlay {
+        Trial::Works => Finding::ok(ID, TITLE, format!("works on {place}")),
+        Trial::Unknown(why) => {
+            Finding::warn(ID, TITLE, format!("not tried: {why}"), "run berth doctor as root")
+        }
+        Trial::Fails(why) => Finding::fail(
+            ID,
+            TITLE,
+            format!("on {place}: {why}"),
+            "put stateDirectory on ext4, f2fs, btrfs or xfs (ftype=1); an overlay, NFS or FAT cannot hold it",
+        ),
+    }
+}
+
+/// Filters for system calls.
+pub(super) fn seccomp(facts: &Facts) -> Finding {
+    const ID: &str = "seccomp";
+    const TITLE: &str = "seccomp filters";
+    if facts.seccomp {
+        return Finding::ok(ID, TITLE, "the kernel has them");
+    }
+    Finding::fail(
+        ID,
+        TITLE,
+        "the kernel has none; pods with the seccomp profile RuntimeDefault do not start",
+        "build the kernel with CONFIG_SECCOMP_FILTER, or set seccompDefault: false in /etc/berth/config.yaml",
+    )
+}
+
+/// The filter that confines containers to their devices.
+pub(super) fn device_filter(facts: &Facts) -> Finding {
+    const ID: &str = "cgroup-bpf";
+    const TITLE: &str = "device filters (cgroup BPF)";
+    match &facts.device_filter {
+        Trial::Works => Finding::ok(ID, TITLE, "the kernel takes them"),
+        Trial::Unknown(why) => {
+            Finding::warn(ID, TITLE, format!("not tried: {why}"), "run berth doctor as root")
+        }
+        Trial::Fails(why) => Finding::fail(
+            ID,
+            TITLE,
+            format!("the kernel refuses them: {why}"),
+            "build the kernel with CONFIG_BPF_SYSCALL and CONFIG_CGROUP_BPF",
+        ),
+    }
+}
+
+/// What the kernel was built with, where that can be read.
+pub(super) fn options(facts: &Facts) -> Finding {
+    const ID: &str = "kernel-options";
+    const TITLE: &str = "kernel options";
+    let Some(options) = &facts.kernel_options else {
+        return Finding::ok(ID, TITLE, "cannot be read (no /proc/config.gz); judged by what the kernel does");
+    };
+    let missing = |names: &[&str]| -> Vec<String> {
+        names
+            .iter()
+            .filter(|name| !options.contains_key(**name))
+            .map(|name| format!("CONFIG_{name}"))
+            .collect()
+    };
+    let (needed, wanted) = (missing(&OPTIONS_NEEDED), missing(&OPTIONS_WANTED));
+    let remedy = || format!("build the kernel with {}", [needed.clone(), wanted.clone()].concat().join(", "));
+    match (needed.is_empty(), wanted.is_empty()) {
+        (true, true) => Finding::ok(ID, TITLE, "all that matter are set"),
+        (true, false) => Finding::warn(ID, TITLE, format!("not set: {}", wanted.join(", ")), remedy()),
+        _ => Finding::fail(ID, TITLE, format!("not set: {}", needed.join(", ")), remedy()),
+    }
+}
+
+/// Pressure stall information.
+pub(super) fn pressure(facts: &Facts) -> Finding {
+    const ID: &str = "psi";
+    const TITLE: &str = "pressure information (PSI)";
+    if facts.psi {
+        return Finding::ok(ID, TITLE, "the kernel tells it");
+    }
+    let mut finding = Finding::ok(ID, TITLE, "the kernel does not tell it; nothing needs it yet");
+    finding.remedy = "if wanted: CONFIG_PSI, and psi=1 on the kernel's command line".into();
+    finding
+}
+
+/// What pod networks will be made of.
+pub(super) fn network(facts: &Facts) -> Finding {
+    const ID: &str = "network";
+    const TITLE: &str = "bridge, veth, nf_tables";
+    let built_in = |module: &str| {
+        let option = module.to_uppercase();
+        facts.kernel_options.as_ref().is_some_and(|options| options.contains_key(&option))
+    };
+    let has = |module: &&str| facts.modules.contains(module) || built_in(module);
+    let missing: Vec<_> = ["bridge", "veth", "nf_tables"].into_iter().filter(|module| !has(module)).collect();
+    match missing.as_slice() {
+        [] => Finding::ok(ID, TITLE, "the kernel has them"),
+        _ => Finding::ok(
+            ID,
+            TITLE,
+            format!(
+                "not seen: {}; nothing needs them yet (pods have loopback or the host's network)",
+                missing.join(", ")
+            ),
+        ),
+    }
+}
