@@ -1,6 +1,6 @@
 //! What happens to the world by chance, and the order of a run: chaos, then peace, then the end.
 
-use super::{Sim, machine::Dials, manifests::IMAGES, queue::Happening, rng::Rng};
+use super::{Sim, keeper::Input, machine::Dials, manifests::IMAGES, queue::Happening, rng::Rng};
 use berth_core::{
     event::Event,
     time::{NS_PER_MS, NS_PER_S},
@@ -16,8 +16,8 @@ pub(crate) struct Chaos {
     left: u64,
     /// Longest pause between two of them, milliseconds.
     pause_max_ms: u64,
-    /// Weights of: manifests, agent, zygote, power, clock, images, disk, storm.
-    weights: [u64; 8],
+    /// Weights of: manifests, agent, zygote, power, clock, images, disk, upgrade, storm.
+    weights: [u64; 9],
     pub(crate) phase: Phase,
     /// The run has come to its end.
     pub(crate) over: bool,
@@ -36,7 +36,7 @@ pub(crate) enum Phase {
 
 impl Chaos {
     pub(crate) fn draw(rng: &mut Rng) -> Self {
-        let mut weights = [10, 0, 0, 0, 0, 0, 0, 0];
+        let mut weights = [10, 0, 0, 0, 0, 0, 0, 0, 0];
         for weight in &mut weights[1..] {
             *weight = if rng.chance(500) { 0 } else { rng.scale(8) };
         }
@@ -50,7 +50,8 @@ impl Chaos {
     }
 
     pub(crate) fn pause(&self, rng: &mut Rng) -> u64 {
-        let pause_ms = if rng.chance(250) { rng.range(0, self.pause_max_ms) } else { rng.scale(self.pause_max_ms) };
+        let pause_ms =
+            if rng.chance(250) { rng.range(0, self.pause_max_ms) } else { rng.scale(self.pause_max_ms) };
         pause_ms * NS_PER_MS + 1
     }
 
@@ -83,6 +84,7 @@ impl Sim {
                     3 => self.power_cut(),
                     4 => self.machine.wall_offset = self.rng.range(0, 4_000_000_000) * NS_PER_S,
                     5 => self.change_images(),
+                    7 => self.keeper(Input::Upgrade),
                     6 => self.machine.disk_full = !self.machine.disk_full,
                     _ => (0..self.rng.range(2, 30)).for_each(|_| self.edit()),
                 }

@@ -3,7 +3,7 @@
 
 use super::{
     Sim,
-    keeper::{Input, Keeper, Output, StandIn, name},
+    keeper::{Input, Keeper, Output, name},
     manifests::IMAGES,
     oracle::Rule,
     queue::Happening,
@@ -16,6 +16,9 @@ use berth_core::{
 };
 use berth_keeper::protocol::{CONTAINERS_MAX, Request};
 use std::collections::{BTreeMap, BTreeSet};
+
+/// The signal that nobody can ignore.
+const SIGKILL: i32 = 9;
 
 /// How likely things go wrong, each in one case of a thousand.
 #[derive(Debug, Clone, Copy, Default)]
@@ -75,7 +78,9 @@ pub(crate) struct Machine {
     pub(crate) boot: u32,
     booted_at: u64,
     pub(crate) wall_offset: u64,
-    pub(crate) keeper: KeeperBox,
+    pub(crate) keeper: Keeper,
+    /// The keeper is to be told of the time then.
+    keeper_tick: Option<u64>,
     pub(crate) keeper_capacity: usize,
     pub(crate) sandboxes: BTreeMap<PodUid, SandboxRecord>,
     pub(crate) containers: BTreeMap<ContainerId, ContainerRecord>,
@@ -87,38 +92,28 @@ pub(crate) struct Machine {
     last_pid: i32,
 }
 
-/// A keeper that can be printed.
-pub(crate) struct KeeperBox(pub(crate) Box<dyn Keeper>);
-
-impl std::fmt::Debug for KeeperBox {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("keeper")
-    }
-}
-
 /// Prefix of the ids of slots that are taken by nobody's containers.
 pub(crate) const FOREIGN: &str = "foreign-";
 
 /// A keeper with so many free slots.
-fn keeper(free: usize) -> KeeperBox {
-    let mut keeper = StandIn::new(CONTAINERS_MAX);
+fn keeper(free: usize) -> Keeper {
+    let mut keeper = Keeper::new(0);
     for n in free..CONTAINERS_MAX {
-        let request = Request::Create {
-            op: u64::MAX,
-            id: name(&format!("{FOREIGN}{n}")),
-            bundle: Default::default(),
-            cgroup: Default::default(),
-            deadline_ms: 0,
-            log_uid: 0,
-            log_gid: 0,
-        };
-        for output in keeper.handle(0, Input::Request(Box::new(request))) {
+        let create = create(u64::MAX, &format!("{FOREIGN}{n}"), 60_000);
+        for output in keeper.handle(0, Input::Request(Box::new(create))) {
             if let Output::Work { ticket, .. } = output {
                 keeper.handle(0, Input::Started { ticket, pid: foreign_pid(n) });
             }
         }
     }
-    KeeperBox(Box::new(keeper))
+    keeper
+}
+
+/// The request for a container; its id stands for its cgroup.
+pub(crate) fn create(op: u64, id: &str, deadline_ms: u32) -> Request {
+    let cgroup = id.parse().unwrap_or_default();
+    let bundle = "bundle".parse().unwrap_or_default();
+    Request::Create { op, id: name(id), bundle, cgroup, deadline_ms, log_uid: 0, log_gid: 0 }
 }
 
 fn foreign_pid(n: usize) -> i32 {
@@ -147,6 +142,7 @@ impl Machine {
             booted_at: 0,
             wall_offset: rng.range(0, 2_000_000_000) * NS_PER_S,
             keeper: keeper(keeper_capacity),
+            keeper_tick: None,
             keeper_capacity,
             sandboxes: BTreeMap::new(),
             containers: BTreeMap::new(),
@@ -161,15 +157,15 @@ impl Machine {
 
     /// The slots that hold this machine's containers.
     pub(crate) fn slots(&self) -> usize {
-        self.keeper.0.slots().iter().filter(|(id, _)| !id.starts_with(FOREIGN)).count()
+        self.keeper.slots().filter(|id| !id.starts_with(FOREIGN)).count()
     }
 
     /// The slots that were taken become free.
     pub(crate) fn free_slots(&mut self) {
         for n in self.keeper_capacity..CONTAINERS_MAX {
-            self.keeper.0.handle(1, Input::Reaped { pid: foreign_pid(n), code: 0, signal: 0 });
+            self.keeper.handle(1, Input::Reaped { pid: foreign_pid(n), code: 0, signal: 0 });
             let request = Request::Release { op: u64::MAX, id: name(&format!("{FOREIGN}{n}")) };
-            self.keeper.0.handle(1, Input::Request(Box::new(request)));
+            self.keeper.handle(1, Input::Request(Box::new(request)));
         }
         self.keeper_capacity = CONTAINERS_MAX;
     }
@@ -202,7 +198,7 @@ impl Sim {
     /// Hands something to the keeper and does what it says.
     pub(crate) fn keeper(&mut self, input: Input) {
         let now_ns = self.clocks().mono.0;
-        for output in self.machine.keeper.0.handle(now_ns, input) {
+        for output in self.machine.keeper.handle(now_ns, input) {
             match output {
                 Output::Notice(notice) => {
                     if let Some(life) = self.agent.as_ref().map(|agent| agent.life) {
@@ -218,7 +214,30 @@ impl Sim {
                 }
                 Output::KillCgroup { id } => self.kill(&ContainerId(id.as_str().into())),
                 Output::Signal { pid, signal } => self.signal(pid, signal),
+                Output::KillZygote => self.zygote_dies(),
             }
+        }
+        self.keeper_tick();
+    }
+
+    /// Sees to it that the keeper is told of the time when it wants to be.
+    fn keeper_tick(&mut self) {
+        if self.machine.keeper.effects_lost() > 0 {
+            self.oracle.broken(Rule::Limit, "the keeper had no room for an effect".to_owned());
+        }
+        let due = self.machine.keeper.deadline_ns().map(|at| self.sim_time(Mono(at)).max(self.now));
+        if let Some(at) = due
+            && self.machine.keeper_tick.is_none_or(|planned| at < planned)
+        {
+            self.machine.keeper_tick = Some(at);
+            self.queue.push(at, Happening::KeeperTick(self.machine.boot));
+        }
+    }
+
+    pub(crate) fn keeper_ticks(&mut self, boot: u32) {
+        if boot == self.machine.boot {
+            self.machine.keeper_tick = None;
+            self.keeper(Input::Tick);
         }
     }
 
@@ -275,14 +294,16 @@ impl Sim {
 
     fn signal(&mut self, pid: i32, signal: i32) {
         let Some(process) = self.machine.processes.get_mut(&pid) else { return };
+        if signal == SIGKILL {
+            return self.queue.push(self.now + NS_PER_MS, Happening::End { pid, code: 0, signal });
+        }
         if process.image == "stubborn" || process.dying {
             return;
         }
         process.dying = true;
         let after = self.rng.scale(4000) * NS_PER_MS;
-        let code = if self.rng.chance(500) { 0 } else { 128 + signal };
-        let signal = if code == 0 { 0 } else { signal };
-        self.queue.push(self.now + after, Happening::End { pid, code, signal });
+        let signal = if self.rng.chance(500) { 0 } else { signal };
+        self.queue.push(self.now + after, Happening::End { pid, code: 0, signal });
     }
 
     /// `cgroup.kill`: all of the container's processes end soon.
@@ -292,7 +313,7 @@ impl Sim {
         for pid in pids {
             let stuck = self.rng.chance(self.machine.dials.unkillable);
             let after = if stuck { self.rng.range(1, 20_000) } else { self.rng.range(0, 5) };
-            self.queue.push(self.now + after * NS_PER_MS, Happening::End { pid, code: 137, signal: 9 });
+            self.queue.push(self.now + after * NS_PER_MS, Happening::End { pid, code: 0, signal: SIGKILL });
         }
     }
 
@@ -315,6 +336,7 @@ impl Sim {
         machine.containers.clear();
         machine.processes.clear();
         machine.works.clear();
+        machine.keeper_tick = None;
         machine.keeper = keeper(machine.keeper_capacity);
         for disk in machine.disk.values_mut() {
             if self.rng.chance(machine.dials.older_checkpoint)

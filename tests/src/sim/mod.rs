@@ -174,6 +174,7 @@ impl Sim {
             Happening::Notice(life, notice) => self.notice(life, &notice),
             Happening::Worker(ticket) => self.worker_ends(ticket),
             Happening::End { pid, code, signal } => self.process_ends(pid, code, signal),
+            Happening::KeeperTick(boot) => self.keeper_ticks(boot),
             Happening::Chaos => self.chaos(),
         }
     }

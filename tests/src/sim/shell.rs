@@ -3,7 +3,8 @@
 
 use super::{
     Sim,
-    keeper::{Input, name},
+    keeper::{Input, Output, name, slot},
+    machine::create,
     manifests::LastGood,
     queue::{Happening, Life},
 };
@@ -86,8 +87,11 @@ impl Sim {
         self.queue.push(self.now + delay * NS_PER_MS, Happening::ReadSources(self.lives));
     }
 
-    fn inventory(&self) -> Inventory {
-        let slots: BTreeMap<String, SlotState> = self.machine.keeper.0.slots().into_iter().collect();
+    /// Asks the keeper as every new agent does, and puts its list beside the records.
+    fn inventory(&mut self) -> Inventory {
+        let now_ns = self.clocks().mono.0;
+        let told = self.machine.keeper.handle(now_ns, Input::AgentUp);
+        let slots: BTreeMap<String, SlotState> = told.iter().filter_map(told_slot).collect();
         let at = |ns: u64| self.clocks_at(self.sim_time(Mono(ns)));
         let state = |record: &ContainerRecord| match slots.get(&*record.id.0) {
             None => RecordState::Unknown,
@@ -274,15 +278,8 @@ impl Sim {
             self.machine.containers.insert(id.clone(), record);
             return Next::After(pause);
         }
-        Next::Keeper(Box::new(Request::Create {
-            op,
-            id: name(&id.0),
-            bundle: Default::default(),
-            cgroup: Default::default(),
-            deadline_ms: 60_000,
-            log_uid: 0,
-            log_gid: 0,
-        }))
+        let left_ms = action.deadline.since(self.clocks().mono) / NS_PER_MS;
+        Next::Keeper(Box::new(create(op, &id.0, left_ms as u32)))
     }
 
     fn remove_container(&mut self, op: OpId, phase: u32, id: &ContainerId, pause: u64) -> Next {
@@ -389,8 +386,16 @@ impl Sim {
     }
 }
 
+fn told_slot(output: &Output) -> Option<(String, SlotState)> {
+    match output {
+        Output::Notice(notice) => slot(notice),
+        _ => None,
+    }
+}
+
 fn shown(exit: &ExitStatus, at: Now) -> Exit {
-    Exit { code: exit.code, signal: exit.signal, oom: false, at }
+    let code = if exit.signal == 0 { exit.code } else { 128 + exit.signal };
+    Exit { code, signal: exit.signal, oom: false, at }
 }
 
 fn failed(reason: FailReason) -> Outcome {
