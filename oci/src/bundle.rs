@@ -119,7 +119,7 @@ pub fn assemble(roots: &Roots, node: &NodeFacts, input: &BundleInput<'_>) -> Res
     let (pod, container) = (input.desired, input.container);
     let privileged = container.is_privileged();
     let capabilities = spec::capability_set(container)?;
-    let choice = seccomp::choice(&pod.pod, container);
+    let choice = seccomp::choice(&pod.pod, container, node.policy);
     let cgroup = roots.container_cgroup(pod, input.id);
     let below = cgroup.strip_prefix(&roots.cgroup).unwrap_or(&cgroup);
     let spec = spec::build(&SpecInput {

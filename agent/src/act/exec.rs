@@ -7,7 +7,7 @@ use crate::{
 };
 use berth_core::ids::ContainerId;
 use berth_keeper::protocol::{EXECS_MAX, ExitStatus, Id, Path as KeeperPath, Request};
-use berth_oci::clock;
+use berth_oci::{bundle::ExecPlan, clock};
 use std::path::PathBuf;
 use tokio::sync::oneshot;
 
@@ -108,6 +108,6 @@ impl Agent {
 
 /// Writes what the worker is to run.
 fn describe(file: &std::path::Path, what: &ExecAsk) -> std::io::Result<()> {
-    let json = serde_json::json!({"args": what.command, "terminal": what.tty});
-    std::fs::write(file, json.to_string())
+    let plan = ExecPlan { args: what.command.clone(), terminal: what.tty };
+    std::fs::write(file, serde_json::to_vec(&plan)?)
 }

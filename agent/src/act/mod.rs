@@ -13,7 +13,7 @@ use berth_core::{
     time::{Mono, NS_PER_MS},
 };
 use berth_keeper::protocol::{Id, Path as KeeperPath, Request};
-use berth_oci::{checkpoint, clock, container, error::Error, sandbox};
+use berth_oci::{cgroup, checkpoint, clock, container, error::Error, sandbox};
 use std::{path::Path, sync::Arc, time::Duration};
 
 /// What the keeper needs itself after the worker's deadline, milliseconds.
@@ -27,9 +27,7 @@ impl Agent {
         let Action { id, pod, deadline, kind } = action;
         match kind {
             ActionKind::EnsureImage { image, policy } => self.ensure_image(id, image, policy),
-            ActionKind::CreateSandbox { desired } => self.on_thread(id, move |env| {
-                outcome(sandbox::create(&env.roots, &env.node, &desired), FailReason::CreatePodSandboxError)
-            }),
+            ActionKind::CreateSandbox { desired } => self.create_sandbox(id, *desired),
             ActionKind::StartContainer { desired, container, attempt, id: run, image } => {
                 let run = Run { desired: &desired, container: &container, attempt, id: &run, image: &image };
                 if let Err(error) = self.start(id, deadline, &run) {
@@ -54,6 +52,23 @@ impl Agent {
                 });
             }
         }
+    }
+
+    /// Makes the sandbox, and brings the weights of the QoS classes up to the pods that are wanted now.
+    fn create_sandbox(&self, action: ActionId, pod: DesiredPod) {
+        let wanted = Arc::clone(&self.desired);
+        self.on_thread(action, move |env| {
+            let made = sandbox::create(&env.roots, &env.node, &pod);
+            if made.is_ok() {
+                for warning in sandbox::warnings(&env.roots, &pod.uid) {
+                    tracing::warn!(pod = %pod.key, warning);
+                }
+                if let Err(error) = cgroup::refresh_qos(&env.roots, &wanted.pods) {
+                    tracing::warn!(%error, "weights of the QoS classes stay as they were");
+                }
+            }
+            outcome(made, FailReason::CreatePodSandboxError)
+        });
     }
 
     /// Does the work on a thread of the pool.

@@ -2,7 +2,10 @@
 
 use crate::config::{Config, ConfigError};
 use berth_images::{Platform, Store, StoreConfig};
-use berth_oci::{node::NodeFacts, paths::Roots};
+use berth_oci::{
+    node::{NodeFacts, Policy},
+    paths::Roots,
+};
 use std::{fmt, io, path::Path};
 use tracing::level_filters::LevelFilter;
 
@@ -56,7 +59,12 @@ pub(super) fn prepare(config: Option<&Path>) -> Result<Env, Unfit> {
     };
     roots.check()?;
     let name = Some(&*config.hostname_override).filter(|name| !name.is_empty());
-    let node = NodeFacts::read(&roots, name)?;
+    let mut node = NodeFacts::read(&roots, name)?;
+    node.policy = Policy {
+        // -1 is kubelet's word for none.
+        pod_pids_max: u64::try_from(config.pod_pids_limit).unwrap_or(0),
+        seccomp_unconfined: !config.seccomp_default,
+    };
     if !node.cgroup_unified {
         return Err(Unfit::Cgroups(no_unified_hierarchy(&roots.cgroup)));
     }

@@ -118,12 +118,7 @@ impl Agent {
     /// Where a run of a container logs to.
     pub(crate) fn place(&self, pod: &DesiredPod, container: &str, attempt: u32, id: &ContainerId) -> Place {
         let roots = &self.env.roots;
-        Place {
-            log: roots.log_file(pod, container, attempt),
-            links: roots.log_links(),
-            journal: roots.bundle(id).join("log"),
-            attempt,
-        }
+        Place { log: roots.log_file(pod, container, attempt), journal: roots.bundle(id).join("log"), attempt }
     }
 
     /// Begins or goes on to pump a container's output.

@@ -66,7 +66,7 @@ pub(crate) struct Agent {
     /// Commands that run, by session.
     pub(crate) sessions: HashMap<String, crate::act::exec::Running>,
     pub(super) events: EventLog,
-    pub(super) desired: Arc<DesiredSet>,
+    pub(crate) desired: Arc<DesiredSet>,
     /// For the next step.
     pub(crate) news: Vec<Event>,
     pub(crate) told: mpsc::Sender<Told>,
@@ -142,7 +142,7 @@ impl Agent {
             world: World::new(world_config(env)),
             link,
             flights: Flights::default(),
-            logs: Logs::new(&env.config)?,
+            logs: Logs::new(&env.config, &env.roots)?,
             places: HashMap::new(),
             releasing: HashMap::new(),
             sessions: HashMap::new(),

@@ -11,7 +11,9 @@ mod task;
 #[cfg(test)]
 mod tests;
 
+use crate::config::Config;
 use berth_core::ids::ContainerId;
+use berth_oci::paths::Roots;
 use pump::{Calm, Limits, Pump, Scratch, Stream};
 use std::{
     collections::HashMap,
@@ -30,8 +32,6 @@ const LOG_FDS: usize = 6;
 pub(crate) struct Place {
     /// `…/<container>/<n>.log`.
     pub(crate) log: PathBuf,
-    /// The directory of the links by which collectors find logs.
-    pub(crate) links: PathBuf,
     /// The pump's journal, on tmpfs.
     pub(crate) journal: PathBuf,
     /// The run's number.
@@ -43,6 +43,7 @@ pub(crate) struct Place {
 pub(crate) struct Logs {
     scratch: Arc<Mutex<Scratch>>,
     limits: Limits,
+    roots: Roots,
     /// To tell a pump that its container is dead.
     pumps: HashMap<ContainerId, oneshot::Sender<oneshot::Sender<()>>>,
 }
@@ -50,15 +51,16 @@ pub(crate) struct Logs {
 impl Logs {
     /// # Errors
     /// When no pipe can be made.
-    pub(crate) fn new(config: &crate::config::Config) -> io::Result<Self> {
+    pub(crate) fn new(config: &Config, roots: &Roots) -> io::Result<Self> {
         Ok(Self {
             scratch: Arc::new(Mutex::new(Scratch::new()?)),
             limits: Limits {
                 size_max_bytes: config.container_log_max_size.0,
                 files_max: config.container_log_max_files,
                 total_max_bytes: config.container_log_total_size.0,
-                pods_dir: config.log_directory.join("pods"),
+                pods_dir: roots.pods_log(),
             },
+            roots: roots.clone(),
             pumps: HashMap::new(),
         })
     }
@@ -73,8 +75,10 @@ impl Logs {
             return Ok(());
         }
         let streams = Arc::new(streams(fds)?);
-        if let Some(dir) = place.log.parent() {
-            rotation::prune_attempts(dir, place.attempt, &place.links);
+        if place.log.parent().is_some_and(|dir| rotation::prune_attempts(dir, place.attempt))
+            && let Err(error) = berth_oci::sandbox::drop_dangling_log_links(&self.roots)
+        {
+            tracing::warn!(%error, "links to removed logs stay");
         }
         let (finish, finished) = oneshot::channel();
         self.pumps.insert(id.clone(), finish);

@@ -50,10 +50,10 @@ pub(super) fn next_name(path: &Path, rotated: &[PathBuf], stamp_s: u64) -> PathB
         })
 }
 
-/// Removes logs of runs older than the one before `attempt` (that one is for `logs --previous`), and the
-/// links to them.
-pub(super) fn prune_attempts(dir: &Path, attempt: u32, links: &Path) {
-    let Ok(entries) = fs::read_dir(dir) else { return };
+/// Removes logs of runs older than the one before `attempt`: that one is for `logs --previous`. Says whether
+/// there were any.
+pub(super) fn prune_attempts(dir: &Path, attempt: u32) -> bool {
+    let Ok(entries) = fs::read_dir(dir) else { return false };
     let mut removed = false;
     for entry in entries.filter_map(Result::ok) {
         let name = entry.file_name();
@@ -63,20 +63,7 @@ pub(super) fn prune_attempts(dir: &Path, attempt: u32, links: &Path) {
             removed |= fs::remove_file(entry.path()).is_ok();
         }
     }
-    if removed {
-        prune_links(dir, links);
-    }
-}
-
-/// Removes links that lead into `dir` and to no file there.
-fn prune_links(dir: &Path, links: &Path) {
-    let Ok(entries) = fs::read_dir(links) else { return };
-    for link in entries.filter_map(Result::ok).map(|entry| entry.path()) {
-        let target = fs::read_link(&link).ok().filter(|target| target.starts_with(dir));
-        if target.is_some_and(|target| !target.exists()) {
-            let _ = fs::remove_file(&link);
-        }
-    }
+    removed
 }
 
 /// Removes the oldest rotated files below `pods_dir` until all of them together are within `total_max_bytes`.
@@ -138,27 +125,16 @@ mod tests {
     #[test]
     fn only_the_run_before_is_kept() {
         let dir = tempfile::tempdir().unwrap();
-        let (logs, links) = (dir.path().join("logs"), dir.path().join("links"));
-        fs::create_dir(&logs).unwrap();
-        fs::create_dir(&links).unwrap();
         for name in ["0.log", "1.log", "1.log.20000101-000000", "2.log", "3.log", "notes.txt", "x.log"] {
-            fs::write(logs.join(name), "").unwrap();
+            fs::write(dir.path().join(name), "").unwrap();
         }
-        for (name, target) in
-            [("one", logs.join("1.log")), ("two", logs.join("2.log")), ("far", "/none".into())]
-        {
-            std::os::unix::fs::symlink(target, links.join(name)).unwrap();
-        }
-        prune_attempts(&logs, 3, &links);
-        let names = |dir: &Path| {
-            let entries = fs::read_dir(dir).unwrap();
-            let mut names: Vec<String> =
-                entries.map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
-            names.sort_unstable();
-            names
-        };
-        assert_eq!(names(&logs), ["2.log", "3.log", "notes.txt", "x.log"]);
-        assert_eq!(names(&links), ["far", "two"]);
+        assert!(prune_attempts(dir.path(), 3) && !prune_attempts(dir.path(), 3));
+        let mut left: Vec<String> = fs::read_dir(dir.path())
+            .unwrap()
+            .map(|e| e.unwrap().file_name().into_string().unwrap())
+            .collect();
+        left.sort_unstable();
+        assert_eq!(left, ["2.log", "3.log", "notes.txt", "x.log"]);
     }
 
     #[test]

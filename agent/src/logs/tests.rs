@@ -211,13 +211,12 @@ fn writing_byte_by_byte_never_stalls() {
 #[tokio::test]
 async fn a_finished_container_has_all_its_output_in_the_file() {
     let dir = tempfile::tempdir().unwrap();
-    let config = crate::config::Config { log_directory: dir.path().into(), ..Default::default() };
-    let mut logs = super::Logs::new(&config).unwrap();
+    let roots = berth_oci::paths::Roots { log: dir.path().into(), ..Default::default() };
+    let mut logs = super::Logs::new(&crate::config::Config::default(), &roots).unwrap();
     let mut pipes = Pipes::new();
     let id = berth_core::ids::ContainerId("c1".into());
     let log = dir.path().join("pods/ns_p_u/c/0.log");
-    let links = dir.path().join("containers");
-    let place = super::Place { log: log.clone(), links, journal: dir.path().join("j"), attempt: 0 };
+    let place = super::Place { log: log.clone(), journal: dir.path().join("j"), attempt: 0 };
     let fds = pipes.ends.iter().map(|fd| fd.try_clone().unwrap()).collect();
     logs.attach(&id, &place, fds).unwrap();
     pipes.writers[1].as_mut().unwrap().write_all(b"oops\n").unwrap();
@@ -232,19 +231,14 @@ async fn a_finished_container_has_all_its_output_in_the_file() {
 #[tokio::test]
 async fn a_log_that_cannot_be_opened_yet_loses_nothing() {
     let dir = tempfile::tempdir().unwrap();
-    let config = crate::config::Config { log_directory: dir.path().into(), ..Default::default() };
-    let mut logs = super::Logs::new(&config).unwrap();
+    let roots = berth_oci::paths::Roots { log: dir.path().into(), ..Default::default() };
+    let mut logs = super::Logs::new(&crate::config::Config::default(), &roots).unwrap();
     let mut pipes = Pipes::new();
     let id = berth_core::ids::ContainerId("c1".into());
     // A file where a directory must be made.
     let blocked = dir.path().join("pods");
     fs::write(&blocked, "").unwrap();
-    let place = super::Place {
-        log: blocked.join("c/0.log"),
-        links: dir.path().join("links"),
-        journal: dir.path().join("j"),
-        attempt: 0,
-    };
+    let place = super::Place { log: blocked.join("c/0.log"), journal: dir.path().join("j"), attempt: 0 };
     let fds = pipes.ends.iter().map(|fd| fd.try_clone().unwrap()).collect();
     logs.attach(&id, &place, fds).unwrap();
     pipes.writers[0].as_mut().unwrap().write_all(b"kept\n").unwrap();

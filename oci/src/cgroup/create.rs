@@ -34,7 +34,7 @@ pub fn create_pod(roots: &Roots, node: &NodeFacts, pod: &DesiredPod) -> Result<V
             apply(&dir, &kubepods(node.memory_bytes, node.cpus, 0, 0))?;
         }
     }
-    let mut warnings = apply(&leaf, &pod_limits(&pod.pod, 0))?;
+    let mut warnings = apply(&leaf, &pod_limits(&pod.pod, node.policy.pod_pids_max))?;
     warnings.extend(lacking.into_iter().map(|controller| {
         format!(
             "cgroup controller {controller} is not available in {}: its limits have no effect (kernel configuration, or cgroup_disable on the kernel's command line)",

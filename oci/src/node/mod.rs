@@ -41,6 +41,18 @@ pub struct NodeFacts {
     pub cgroup_unified: bool,
     /// tmpfs takes `noswap`.
     pub tmpfs_noswap: bool,
+    /// What the configuration says for all pods.
+    pub policy: Policy,
+}
+
+/// What holds for all pods of a node, unless a pod says otherwise.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Policy {
+    /// Processes and threads of one pod, kubelet's `podPidsLimit`; 0 for no limit.
+    pub pod_pids_max: u64,
+    /// Containers that do not say a seccomp profile run unconfined: the opposite of kubelet's `seccompDefault`.
+    pub seccomp_unconfined: bool,
 }
 
 /// First kernel whose tmpfs takes `noswap`.
@@ -79,6 +91,7 @@ impl NodeFacts {
                 .map(|list| list.split_whitespace().map(str::to_owned).collect())
                 .unwrap_or_default(),
             tmpfs_noswap: kernel >= NOSWAP_SINCE,
+            policy: Policy::default(),
             kernel_release,
         })
     }

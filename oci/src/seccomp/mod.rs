@@ -11,6 +11,7 @@ mod sys;
 
 use crate::{
     error::{Error, Result},
+    node::Policy,
     paths::Roots,
     spec::capabilities::CapabilitySet,
 };
@@ -33,14 +34,14 @@ pub enum Choice {
     Localhost(String),
 }
 
-/// The container's own word, the pod's, else `RuntimeDefault`; privileged containers are not confined.
-pub fn choice(pod: &Pod, container: &Container) -> Choice {
+/// The container's own word, the pod's, else the node's policy; privileged containers are not confined.
+pub fn choice(pod: &Pod, container: &Container, policy: Policy) -> Choice {
     if container.is_privileged() {
         return Choice::Unconfined;
     }
     let own = container.security_context.as_ref().and_then(|sc| sc.seccomp_profile.as_ref());
     let Some(profile) = own.or(pod.spec.security_context.seccomp_profile.as_ref()) else {
-        return Choice::RuntimeDefault;
+        return if policy.seccomp_unconfined { Choice::Unconfined } else { Choice::RuntimeDefault };
     };
     match profile.kind {
         SeccompKind::Unconfined => Choice::Unconfined,
