@@ -8,7 +8,7 @@
 use crate::{
     durable,
     error::{Error, Result},
-    paths::Roots,
+    paths::{Roots, is_file_name},
 };
 use berth_core::{
     event::Checkpoint,
@@ -28,6 +28,9 @@ pub const CHECKPOINT_LEN_MAX_BYTES: u64 = 256 * 1024;
 /// # Errors
 /// [`Error::Io`]: nothing is lost, the previous checkpoint still counts.
 pub fn save(roots: &Roots, checkpoint: &Checkpoint) -> Result<()> {
+    if !is_file_name(&checkpoint.uid) {
+        return Err(Error::Config(format!("pod uid {:?} cannot name a directory", checkpoint.uid.0)));
+    }
     let path = roots.checkpoint(&checkpoint.uid);
     let dir = roots.pod_state(&checkpoint.uid);
     if !dir.is_dir() {
@@ -43,6 +46,9 @@ pub fn save(roots: &Roots, checkpoint: &Checkpoint) -> Result<()> {
 /// # Errors
 /// [`Error::Io`].
 pub fn drop(roots: &Roots, uid: &PodUid) -> Result<()> {
+    if !is_file_name(uid) {
+        return Ok(());
+    }
     let path = roots.checkpoint(uid);
     // The older one first: otherwise a cut between the two would bring it back to life.
     durable::remove(&previous(&path))?;

@@ -257,6 +257,14 @@ impl Roots {
     }
 }
 
+/// Whether a pod's uid can be a directory's name. One from a manifest's own `metadata.uid` might not be, and
+/// what lies under `..` is nobody's to remove.
+pub fn is_file_name(uid: &PodUid) -> bool {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+    let name = &*uid.0;
+    !matches!(name, "" | "." | "..") && name.len() <= UID_LEN_MAX && name.bytes().all(plain)
+}
+
 /// `path` as text, for messages and JSON that cannot carry other bytes.
 ///
 /// # Errors

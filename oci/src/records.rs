@@ -5,7 +5,7 @@
 use crate::{
     durable,
     error::{Error, Result},
-    paths::Roots,
+    paths::{Roots, is_file_name},
 };
 use berth_core::{
     event::{ContainerRecord, RecordState, SandboxRecord},
@@ -105,7 +105,8 @@ pub fn orphans(roots: &Roots, keep: &BTreeSet<PodUid>) -> Result<Vec<PodUid>> {
     for begun in names(&roots.pods_run())? {
         there.remove(&begun);
     }
-    Ok(there.into_iter().map(|uid| PodUid(uid.into())).filter(|uid| !keep.contains(uid)).collect())
+    let unwanted = |uid: &PodUid| is_file_name(uid) && !keep.contains(uid);
+    Ok(there.into_iter().map(|uid| PodUid(uid.into())).filter(unwanted).collect())
 }
 
 /// Writes a sandbox's record.

@@ -67,3 +67,14 @@ fn a_checkpoint_in_another_pods_directory_is_not_taken() {
     let (found, problems) = load(&roots, &other);
     assert!(found.is_none() && problems[0].to_string().contains("of another pod (u1)"));
 }
+
+#[test]
+fn a_uid_that_is_no_file_name_writes_and_removes_nothing() {
+    let (_dir, roots, _) = world();
+    fs::create_dir_all(&roots.state).unwrap();
+    fs::write(roots.state.join("checkpoint"), "precious").unwrap();
+    let uid = PodUid("..".into());
+    assert!(save(&roots, &checkpoint(&uid, 1)).is_err());
+    drop(&roots, &uid).unwrap();
+    assert!(roots.state.join("checkpoint").exists());
+}

@@ -99,6 +99,9 @@ fn orphans_are_pods_of_an_earlier_boot_that_nobody_wants() {
     fs::create_dir_all(roots.pod_log(&desired("logs"))).unwrap();
     fs::create_dir_all(roots.pod_log(&desired("running"))).unwrap();
     fs::create_dir_all(roots.pod_run(&PodUid("running".into()))).unwrap();
+    for odd in ["a_b_", "a_b_..", "a_b", "x"] {
+        fs::create_dir_all(roots.pods_log().join(odd)).unwrap();
+    }
     let keep = [PodUid("kept".into())].into();
     assert_eq!(orphans(&roots, &keep).unwrap(), [PodUid("gone".into()), PodUid("logs".into())]);
 }

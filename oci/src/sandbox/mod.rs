@@ -6,17 +6,19 @@
 pub mod namespaces;
 mod remove;
 mod sys;
+mod turn;
 
 use crate::{
     cgroup,
     error::{Error, Result},
     files, fsys,
     node::NodeFacts,
-    paths::{Roots, UID_LEN_MAX},
+    paths::{Roots, UID_LEN_MAX, is_file_name},
     records, volumes,
 };
 use berth_core::{ids::PodUid, manifest::DesiredPod};
-use std::{fs, path::Path};
+use std::fs;
+use turn::Turn;
 
 pub use remove::{drop_dangling_log_links, remove, remove_leftover};
 
@@ -34,6 +36,7 @@ const PRIVATE: u32 = 0o700;
 /// Tell the core as `CreatePodSandboxError`. What was made stays, for the next try or [`remove`].
 pub fn create(roots: &Roots, node: &NodeFacts, pod: &DesiredPod) -> Result<()> {
     check_uid(pod)?;
+    let _turn = Turn::take(roots, &pod.uid)?;
     let begun = records::read_sandbox(roots, &pod.uid).ok().flatten();
     let ready = begun.as_ref().is_some_and(|record| record.ready);
     if begun.is_none_or(|record| record.desired != *pod) {
@@ -89,12 +92,10 @@ fn log_directory(roots: &Roots, pod: &DesiredPod) -> Result<()> {
 
 /// The uid becomes a file name, and may come from a manifest.
 fn check_uid(pod: &DesiredPod) -> Result<()> {
-    let uid = &*pod.uid.0;
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
-    let named = Path::new(uid).file_name().is_some_and(|name| name == uid);
-    if named && uid.len() <= UID_LEN_MAX && uid.bytes().all(plain) {
+    if is_file_name(&pod.uid) {
         return Ok(());
     }
+    let uid = &pod.uid.0;
     Err(Error::Config(format!(
         "pod {}: uid {uid:?} must be 1 to {UID_LEN_MAX} letters, digits, '-', '_' or '.'",
         pod.key

@@ -1,10 +1,11 @@
 //! Undoing a sandbox: what is shared with others first, the record last.
 
+use super::turn::Turn;
 use crate::{
     checkpoint,
     error::{Error, Result},
     fsys::{self, mounts, remove::remove_tree},
-    paths::Roots,
+    paths::{Roots, is_file_name},
     records, teardown,
 };
 use berth_core::{ids::PodUid, manifest::DesiredPod};
@@ -23,6 +24,11 @@ const CGROUP_DEADLINE: Duration = Duration::from_secs(5);
 /// # Errors
 /// Something is in use still; call again.
 pub fn remove(roots: &Roots, pod: &DesiredPod) -> Result<()> {
+    if !is_file_name(&pod.uid) {
+        // Nothing was ever made for it.
+        return Ok(());
+    }
+    let _turn = Turn::take(roots, &pod.uid)?;
     begin(roots, &pod.uid)?;
     teardown::remove(&roots.pod_cgroup(pod), CGROUP_DEADLINE)?;
     logs(roots, &roots.pod_log(pod))?;
@@ -34,6 +40,10 @@ pub fn remove(roots: &Roots, pod: &DesiredPod) -> Result<()> {
 /// # Errors
 /// As [`remove`].
 pub fn remove_leftover(roots: &Roots, uid: &PodUid) -> Result<()> {
+    if !is_file_name(uid) {
+        return Ok(());
+    }
+    let _turn = Turn::take(roots, uid)?;
     begin(roots, uid)?;
     for cgroup in teardown::find_pod(&roots.kubepods(), uid) {
         teardown::remove(&cgroup, CGROUP_DEADLINE)?;

@@ -16,6 +16,7 @@ use nix::sched::{CloneFlags, setns};
 use std::{
     fs::{self, File},
     os::unix::fs::{MetadataExt, symlink},
+    path::Path,
 };
 
 fn volumes() -> Vec<Volume> {
@@ -258,9 +259,16 @@ fn a_host_path_that_is_not_there_fails_and_the_rest_can_be_removed() {
 
 #[test]
 fn a_uid_that_is_no_file_name_is_refused_before_anything_is_made() {
-    let roots = Roots { run: "/no/such/run".into(), ..Roots::default() };
+    let dir = tempfile::tempdir().unwrap();
+    let at = |name: &str| dir.path().join(name);
+    let roots = Roots { run: at("run"), state: at("state"), log: at("log"), ..Roots::default() };
+    fs::create_dir_all(roots.pods_run().join("precious")).unwrap();
+    fs::create_dir_all(roots.pods_state().join("precious")).unwrap();
     for uid in ["", ".", "..", "a/b", "../x", "a b", &"x".repeat(65)] {
         let pod = DesiredPod { uid: PodUid(uid.into()), ..pod(PodSpec::default()) };
         assert!(create(&roots, &node(), &pod).unwrap_err().to_string().contains("uid"), "{uid}");
+        remove(&roots, &pod).unwrap();
+        remove_leftover(&roots, &pod.uid).unwrap();
     }
+    assert!(roots.pods_run().join("precious").exists() && roots.pods_state().join("precious").exists());
 }
