@@ -67,7 +67,7 @@ impl Applet {
                 eprintln!("error: cannot start the keeper: {error}");
                 ExitCode::FAILURE
             }
-            Self::Zygote => zygote(),
+            Self::Zygote => berth_oci::zygote::run(),
         }
     }
 }
@@ -115,11 +115,6 @@ fn keeper(options: &Options) -> ExitCode {
 
 fn exit_code(status: i32) -> ExitCode {
     u8::try_from(status).map_or(ExitCode::FAILURE, ExitCode::from)
-}
-
-fn zygote() -> ExitCode {
-    eprintln!("error: this build has no zygote");
-    ExitCode::FAILURE
 }
 
 #[cfg(test)]

@@ -20,7 +20,7 @@ const DIRECTORY_ENTRIES_MAX: usize = 4096;
 ///
 /// A pod that passes here is one that Berth runs: the same code reads it. Exits with 1 if anything is wrong.
 #[derive(Debug, clap::Args)]
-#[command(after_help = EXAMPLES)]
+#[command(verbatim_doc_comment, after_help = EXAMPLES)]
 pub(crate) struct Args {
     /// Manifests (.yaml, .yml, .json), directories with manifests, or - for standard input
     #[arg(value_name = "FILE", required = true)]

@@ -34,11 +34,13 @@ const CONNECT_RETRY_STEP_MS: u64 = 20;
 #[derive(Debug, Clone)]
 pub(crate) struct Client {
     socket: PathBuf,
+    /// How long a connection that is refused is tried again.
+    patience: Duration,
 }
 
 impl Client {
     pub(crate) fn new(socket: PathBuf) -> Self {
-        Self { socket }
+        Self { socket, patience: Duration::from_millis(CONNECT_RETRY_MAX_MS) }
     }
 
     /// Asks, and takes the one answer.
@@ -84,7 +86,7 @@ impl Client {
     }
 
     fn connect(&self) -> Result<UnixStream, Failure> {
-        let give_up = Instant::now() + Duration::from_millis(CONNECT_RETRY_MAX_MS);
+        let give_up = Instant::now() + self.patience;
         loop {
             match UnixStream::connect(&self.socket) {
                 Ok(stream) => return Ok(stream),
@@ -156,7 +158,8 @@ mod tests {
     use super::*;
 
     fn message(path: &Path) -> String {
-        match Client::new(path.into()).call(&Request::Images) {
+        let client = Client { socket: path.into(), patience: Duration::ZERO };
+        match client.call(&Request::Images) {
             Err(Failure::Error(message)) => message,
             other => panic!("{other:?}"),
         }

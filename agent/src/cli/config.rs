@@ -10,7 +10,7 @@ use std::path::PathBuf;
 /// That of the running agent; when none runs, or with --file, that which an agent started now would have. The
 /// output can be used as a configuration file.
 #[derive(Debug, clap::Args)]
-#[command(after_help = EXAMPLES)]
+#[command(verbatim_doc_comment, after_help = EXAMPLES)]
 pub(crate) struct Args {
     /// Read this file instead of asking the agent; exits with 1 and says where if anything in it is wrong
     #[arg(long, value_name = "FILE")]

@@ -17,7 +17,7 @@ use std::path::PathBuf;
 /// Needs no running agent; as root it sees more. Exits with 1 if something is missing without which pods cannot
 /// run; what only limits what pods can do is a warning.
 #[derive(Debug, clap::Args)]
-#[command(after_help = EXAMPLES)]
+#[command(verbatim_doc_comment, after_help = EXAMPLES)]
 pub(crate) struct Args {
     /// Form of the output [default: a line for each finding]
     #[arg(short, long, value_name = "FORM")]
@@ -63,10 +63,12 @@ fn print(findings: &[Finding], quiet: bool, session: &mut Session<'_>) -> Result
     }
     let count = |state| findings.iter().filter(|finding| finding.state == state).count();
     let (fails, warns) = (count(State::Fail), count(State::Warn));
+    let counted = |count: usize, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
+    let (failures, warnings) = (counted(fails, "failure"), counted(warns, "warning"));
     let verdict = match (fails, warns) {
         (0, 0) => "All is well.".to_owned(),
-        (0, _) => format!("Pods can run; {warns} warnings."),
-        _ => format!("Pods cannot run as they should: {fails} failures, {warns} warnings."),
+        (0, _) => format!("Pods can run; {warnings}."),
+        _ => format!("Pods cannot run as they should: {failures}, {warnings}."),
     };
     Ok(writeln!(session.out, "{verdict}")?)
 }

@@ -45,7 +45,9 @@ fn pages() -> io::Result<Vec<(String, Vec<u8>)>> {
 fn page(command: Command) -> io::Result<Vec<u8>> {
     let mut page = Vec::new();
     Man::new(command).manual("Berth").render(&mut page)?;
-    Ok(page)
+    // What stands behind the options are examples and notes, whose lines must stay as they are.
+    let text = String::from_utf8_lossy(&page).replace(".SH EXTRA\n", ".SH EXAMPLES AND NOTES\n.nf\n");
+    Ok(text.into_bytes())
 }
 
 #[cfg(test)]

@@ -35,15 +35,15 @@ use std::{path::PathBuf, process::ExitCode};
 /// Kubernetes static pods on this machine, with no cluster
 ///
 /// Berth runs the pods whose manifests lie in /etc/berth/manifests (the owner's) and
-/// /usr/share/berth/manifests (the vendor's): copy a file there and its pods start, remove it and they stop.
-/// These commands show what runs. Pod names may be given with or without the `-<node name>` that every static
-/// pod's name ends with.
+/// /usr/share/berth/manifests (the vendor's): copy a file there and its pods start, remove it and they
+/// stop. These commands show what runs. Pod names may be given with or without the -NODE that every
+/// static pod's name ends with.
 #[derive(Debug, Parser)]
 #[command(name = "berth", version, after_help = EXAMPLES, after_long_help = LONG_HELP)]
-#[command(arg_required_else_help = true, max_term_width = 100)]
+#[command(arg_required_else_help = true, verbatim_doc_comment)]
 pub(crate) struct Cli {
     /// The agent's socket [default: $BERTH_SOCKET, else berth.sock in the configured runDirectory]
-    #[arg(long, global = true, value_name = "PATH")]
+    #[arg(long, global = true, value_name = "PATH", display_order = 900)]
     socket: Option<PathBuf>,
     #[command(subcommand)]
     verb: Verb,
@@ -99,13 +99,13 @@ enum Verb {
     ///
     /// Started by the keeper. Started by hand it becomes a keeper, which then starts an agent; so this is also
     /// the way to try Berth in a terminal.
-    #[command(hide = true)]
+    #[command(hide = true, verbatim_doc_comment)]
     Agent(AppletArgs),
     /// Run the keeper: parent of every container, starter of agent and zygote
     ///
     /// This is what the service runs. SIGTERM ends keeper, agent and zygote and leaves the pods running; the
     /// next keeper adopts them.
-    #[command(hide = true)]
+    #[command(hide = true, verbatim_doc_comment)]
     Keeper(AppletArgs),
     /// Run the zygote: forks a worker for each operation of the container runtime
     ///
@@ -125,6 +125,9 @@ struct AppletArgs {
 fn command() -> clap::Command {
     Cli::command()
 }
+
+#[cfg(test)]
+mod tests;
 
 /// Reads the command line, does what it says.
 pub(crate) fn main() -> ExitCode {

@@ -22,7 +22,7 @@ const LONGEST_S: u64 = 7 * 24 * 3600;
 ///
 /// A pod named here need not be there yet: a manifest that was copied a moment ago is soon a pod.
 #[derive(Debug, clap::Args)]
-#[command(after_help = EXAMPLES)]
+#[command(verbatim_doc_comment, after_help = EXAMPLES)]
 pub(crate) struct Args {
     /// The pods: pod/NAME, or `pod NAME…`
     #[arg(value_name = "POD")]
@@ -34,10 +34,10 @@ pub(crate) struct Args {
     #[arg(short, long, value_name = "NAME", default_value = DEFAULT_NAMESPACE)]
     namespace: String,
     /// All pods with these labels that there are now
-    #[arg(short = 'l', long, value_name = "LABELS", conflicts_with = "names")]
+    #[arg(short = 'l', long, value_name = "LABELS")]
     selector: Option<Selector>,
     /// All pods of the namespace that there are now
-    #[arg(long, conflicts_with_all = ["names", "selector"])]
+    #[arg(long, conflicts_with = "selector")]
     all: bool,
     /// How long; 0 looks once, less waits a week
     #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = timeout, allow_hyphen_values = true)]
@@ -126,6 +126,9 @@ fn named(args: &Args) -> Result<Option<Vec<String>>, Failure> {
     let chosen = args.all || args.selector.is_some();
     if names.is_empty() && !chosen {
         return Err(Failure::Usage("which pods? Write pod/NAME, -l LABELS or --all".into()));
+    }
+    if chosen && !names.is_empty() {
+        return Err(Failure::Usage("names and -l or --all at once: write one or the other".into()));
     }
     let names: Result<Vec<_>, _> = names.iter().map(|name| pod_name(name).map(str::to_owned)).collect();
     Ok(if chosen { None } else { Some(names?) })
