@@ -2,13 +2,13 @@
 
 use super::{client::Client, failure::Failure};
 use crate::config::Config;
-use berth_core::time::{NS_PER_S, Wall};
-use nix::time::{ClockId, clock_gettime};
+use berth_core::time::Wall;
 use std::{
     ffi::OsString,
     io::{self, IsTerminal, Write},
     path::PathBuf,
     process::ExitCode,
+    time::{SystemTime, UNIX_EPOCH},
 };
 
 /// What a verb works with.
@@ -62,11 +62,10 @@ fn socket_path(option: Option<PathBuf>) -> PathBuf {
     option.or_else(from_environment).unwrap_or_else(from_file)
 }
 
-/// The wall clock; 1970 if it cannot be read.
+/// The wall clock; 1970 if it stands before.
 fn now() -> Wall {
-    let Ok(time) = clock_gettime(ClockId::CLOCK_REALTIME) else { return Wall::default() };
-    let part = |n: i64| u64::try_from(n).unwrap_or(0);
-    Wall(part(time.tv_sec().into()).saturating_mul(NS_PER_S).saturating_add(part(time.tv_nsec().into())))
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Wall(u64::try_from(since.as_nanos()).unwrap_or(u64::MAX))
 }
 
 #[cfg(test)]

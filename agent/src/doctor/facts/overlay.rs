@@ -8,7 +8,7 @@ use nix::{
 };
 use std::{
     fs, io,
-    path::{Path, PathBuf},
+    path::Path,
 };
 
 /// Makes the trial; leaves nothing behind. This process is in a mount namespace of its own afterwards.
@@ -51,7 +51,7 @@ fn attempt_in(directory: &Path) -> Trial {
     trial
 }
 
-fn prepare(lower: &PathBuf, others: &[&PathBuf]) -> io::Result<()> {
+fn prepare(lower: &Path, others: &[&Path]) -> io::Result<()> {
     fs::create_dir_all(lower.join("directory"))?;
     fs::write(lower.join("directory/old"), "")?;
     fs::write(lower.join("file"), "")?;

@@ -100,12 +100,13 @@ fn existing(path: &Path) -> Option<&Path> {
 }
 
 /// Room on the file system that `path` is on, or would be.
+#[allow(clippy::useless_conversion)] // not on 32-bit machines
 pub(super) fn space(path: &Path) -> Option<Space> {
     let path = existing(path)?;
     let stat = statvfs(path).ok()?;
     Some(Space {
         path: path.to_owned(),
-        free_bytes: u64::from(stat.blocks_available()).saturating_mul(stat.fragment_size()),
+        free_bytes: u64::from(stat.blocks_available()).saturating_mul(u64::from(stat.fragment_size())),
         free_inodes: (stat.files() > 0).then(|| u64::from(stat.files_available())),
         read_only: stat.flags().contains(FsFlags::ST_RDONLY),
     })

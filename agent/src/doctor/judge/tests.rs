@@ -64,7 +64,8 @@ fn each_change_is_found_with_something_to_do() {
     };
     let group = |exists, is_member| Some(Group { name: "berth".into(), exists, is_member });
     let options = |names: &[&str]| Some(names.iter().map(|name| ((*name).into(), "y".into())).collect());
-    let cases: Vec<(&str, Box<dyn Fn(&mut Facts)>)> = vec![
+    type Change = Box<dyn Fn(&mut Facts)>;
+    let cases: Vec<(&str, Change)> = vec![
         ("fail cgroup-v2", Box::new(|f| f.cgroup.kind = Some("tmpfs".into()))),
         ("fail cgroup-v2", Box::new(|f| f.cgroup.kind = None)),
         ("fail cgroup-v2", Box::new(|f| f.cgroup.options.push("ro".into()))),
