@@ -33,16 +33,26 @@ pub(crate) fn with_roots(test: impl FnOnce(&Roots) + Send) {
             unshare(CloneFlags::CLONE_NEWNS).unwrap();
             let private = MsFlags::MS_REC | MsFlags::MS_PRIVATE;
             mount(None::<&str>, "/", None::<&str>, private, None::<&str>).unwrap();
-            let roots = roots(dir.path());
-            test(&roots);
-            // The hierarchy is the machine's: leave nothing in it.
-            let top = roots.cgroup.join(&roots.cgroup_root);
-            crate::teardown::remove(&top, std::time::Duration::from_secs(5)).unwrap();
+            let used = Used(roots(dir.path()));
+            test(&used.0);
         });
         if let Err(panic) = done.join() {
             std::panic::resume_unwind(panic);
         }
     });
+}
+
+/// The hierarchy is the machine's: a test leaves nothing in it, whether it passes or fails.
+struct Used(Roots);
+
+impl Drop for Used {
+    fn drop(&mut self) {
+        let top = self.0.cgroup.join(&self.0.cgroup_root);
+        let removed = crate::teardown::remove(&top, std::time::Duration::from_secs(5));
+        if !std::thread::panicking() {
+            removed.unwrap();
+        }
+    }
 }
 
 fn roots(dir: &Path) -> Roots {

@@ -155,9 +155,11 @@ fn a_run_is_prepared_and_removed_and_both_twice_over() {
                 let plan = crate::bundle::read_plan(&made.bundle).unwrap();
                 assert_eq!(plan.cgroup, made.cgroup);
                 assert_eq!(plan.overlay.unwrap().upper, state.join("upper"));
-                let config = fs::read_to_string(made.bundle.join("config.json")).unwrap();
+                // Which of the two files says it is the bundle's own business.
+                let text = |name: &str| fs::read_to_string(made.bundle.join(name)).unwrap();
+                let all = text(crate::bundle::CONFIG) + &text(crate::bundle::PLAN);
                 let held = roots.pod_subpaths(&pod.uid, &id()).join("0");
-                assert!(config.contains(held.to_str().unwrap()) && config.contains("/bin/sh"));
+                assert!(all.contains(held.to_str().unwrap()) && all.contains("/bin/sh"));
                 let link = roots.log_link(&pod, "app", &id());
                 assert_eq!(fs::read_link(link).unwrap(), roots.log_file(&pod, "app", 0));
                 assert_eq!(records::inventory(roots).unwrap().containers[0].name, "app");
