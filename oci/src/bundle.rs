@@ -13,13 +13,14 @@ use crate::{
     seccomp,
     spec::{self, PodNamespaces, ROOTFS, SpecInput, capabilities::CapabilitySet, oom},
     users::ProcessUser,
+    worker::mounts::is_late,
 };
 use berth_core::{
     action::ImageFacts,
     ids::ContainerId,
     manifest::{DesiredPod, types::Container},
 };
-use libcontainer::oci_spec::runtime::{Process, Spec};
+use libcontainer::oci_spec::runtime::{LinuxNamespace, LinuxNamespaceType, Mount, Process, Spec};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::{
     fs,
@@ -57,6 +58,15 @@ pub struct WorkerPlan {
     /// Mounted on `rootfs` in the bundle, where only the worker and the container see it; none where the
     /// bundle's `rootfs` is used as it is.
     pub overlay: Option<OverlayPlan>,
+    /// Namespaces of the pod's that the worker joins before it mounts.
+    #[serde(default)]
+    pub join: Vec<PathBuf>,
+    /// The container sees its own cgroup as the hierarchy's root.
+    #[serde(default)]
+    pub own_cgroup_view: bool,
+    /// What the worker mounts; the rest of the spec's mounts is in `config.json`.
+    #[serde(default)]
+    pub mounts: Vec<Mount>,
     /// Directories to make in it if they are not there: the working directory.
     pub mkdirs: Vec<String>,
     /// The container's leaf cgroup, absolute.
@@ -111,7 +121,7 @@ pub struct BundleInput<'a> {
     pub binds: &'a [Bind],
 }
 
-/// Derives spec and plan. Compiles the seccomp filter if this is the first container of its kind.
+/// Derives spec and plan; the spec is complete, [`write`] divides the work. Compiles the seccomp filter if this is the first container of its kind.
 ///
 /// # Errors
 /// [`Error::Config`] for what the user must mend.
@@ -144,6 +154,9 @@ pub fn assemble(roots: &Roots, node: &NodeFacts, input: &BundleInput<'_>) -> Res
             work: state.join("work"),
             volatile: true,
         }),
+        join: joined(&spec),
+        own_cgroup_view: namespaces_of(&spec).any(|namespace| namespace.typ() == LinuxNamespaceType::Cgroup),
+        mounts: spec.mounts().iter().flatten().filter(|mount| !is_late(mount)).cloned().collect(),
         mkdirs: spec
             .process()
             .iter()
@@ -169,7 +182,7 @@ pub fn assemble(roots: &Roots, node: &NodeFacts, input: &BundleInput<'_>) -> Res
 /// [`Error::Io`].
 pub fn write(dir: &Path, spec: &Spec, plan: &WorkerPlan) -> Result<()> {
     fsys::make_dirs(&dir.join(ROOTFS), 0o755)?;
-    put(&dir.join(CONFIG), &without_capabilities(spec))?;
+    put(&dir.join(CONFIG), &for_libcontainer(spec))?;
     put(&dir.join(PLAN), plan)
 }
 
@@ -201,15 +214,31 @@ pub(crate) fn exec_process(dir: &Path, session: &str) -> Result<Process> {
     Ok(process)
 }
 
-/// The spec as libcontainer gets it. It must not drop capabilities itself: a filter of system calls can be
-/// loaded by a process with CAP_SYS_ADMIN only, or by one that can never gain privileges, and it would
-/// drop them before the executor has its turn.
-pub(crate) fn without_capabilities(spec: &Spec) -> Spec {
+/// The spec as libcontainer gets it, without what the worker does. Above all it must not drop capabilities
+/// itself: a filter of system calls can be loaded by a process with CAP_SYS_ADMIN only, or by one that can
+/// never gain privileges, and it would drop them before the executor has its turn.
+pub(crate) fn for_libcontainer(spec: &Spec) -> Spec {
     let mut spec = spec.clone();
     if let Some(process) = spec.process_mut() {
         process.set_capabilities(None);
     }
+    if let Some(mounts) = spec.mounts_mut() {
+        mounts.retain(is_late);
+    }
     spec
+}
+
+fn namespaces_of(spec: &Spec) -> impl Iterator<Item = &LinuxNamespace> {
+    spec.linux().iter().filter_map(|linux| linux.namespaces().as_ref()).flatten()
+}
+
+/// The namespaces that file systems show the inside of.
+fn joined(spec: &Spec) -> Vec<PathBuf> {
+    let shown = [LinuxNamespaceType::Network, LinuxNamespaceType::Ipc];
+    namespaces_of(spec)
+        .filter(|namespace| shown.contains(&namespace.typ()))
+        .filter_map(|namespace| namespace.path().clone())
+        .collect()
 }
 
 fn pod_namespaces(roots: &Roots, pod: &DesiredPod) -> PodNamespaces {

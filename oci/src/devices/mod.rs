@@ -8,7 +8,10 @@ mod sys;
 pub use host::{DeviceNode, host_devices};
 
 use serde::{Deserialize, Serialize};
-use std::{io, os::fd::AsFd};
+use std::{
+    io,
+    os::fd::{AsFd, OwnedFd},
+};
 
 /// Kinds of device, as in `mknod(1)`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -86,16 +89,29 @@ pub enum DeviceError {
     Attach(#[source] io::Error),
 }
 
-/// Confines all that runs in the cgroup (an open directory) to these devices, from now until it is removed.
-///
-/// # Errors
-/// [`DeviceError`]; nothing is confined then.
-pub fn confine(cgroup: impl AsFd, rules: &[DeviceRule]) -> Result<(), DeviceError> {
-    if rules.len() > RULES_MAX {
-        return Err(DeviceError::TooMany(rules.len()));
+/// Rules that the kernel has taken; can be attached to any number of cgroups.
+#[derive(Debug)]
+pub struct Program(OwnedFd);
+
+impl Program {
+    /// Has the kernel take the rules.
+    ///
+    /// # Errors
+    /// [`DeviceError::TooMany`], [`DeviceError::Load`].
+    pub fn load(rules: &[DeviceRule]) -> Result<Self, DeviceError> {
+        if rules.len() > RULES_MAX {
+            return Err(DeviceError::TooMany(rules.len()));
+        }
+        sys::load(&program::assemble(rules)).map(Self).map_err(|errno| DeviceError::Load(errno.into()))
     }
-    let program = sys::load(&program::assemble(rules)).map_err(|errno| DeviceError::Load(errno.into()))?;
-    sys::attach(cgroup.as_fd(), &program).map_err(|errno| DeviceError::Attach(errno.into()))
+
+    /// Confines all that runs in the cgroup (an open directory), from now until it is removed.
+    ///
+    /// # Errors
+    /// [`DeviceError::Attach`]; nothing is confined then.
+    pub fn attach(&self, cgroup: impl AsFd) -> Result<(), DeviceError> {
+        sys::attach(cgroup.as_fd(), &self.0).map_err(|errno| DeviceError::Attach(errno.into()))
+    }
 }
 
 #[cfg(test)]

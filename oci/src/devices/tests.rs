@@ -81,8 +81,7 @@ fn a_rule_allows_what_it_says() {
 #[test]
 fn too_many_rules_are_refused() {
     let rules = vec![default_rules()[0]; RULES_MAX + 1];
-    let null = std::fs::File::open("/dev/null").unwrap();
-    assert!(matches!(confine(&null, &rules), Err(DeviceError::TooMany(_))));
+    assert!(matches!(Program::load(&rules), Err(DeviceError::TooMany(_))));
 }
 
 #[test]
@@ -91,7 +90,7 @@ fn the_kernel_denies_what_the_rules_do_not_allow() {
         let dir = roots.cgroup.join(&roots.cgroup_root).join("c");
         std::fs::create_dir(&dir).unwrap();
         let cgroup = std::fs::File::open(&dir).unwrap();
-        match confine(&cgroup, &default_rules()) {
+        match Program::load(&default_rules()).and_then(|program| program.attach(&cgroup)) {
             Err(error @ DeviceError::Load(_)) => eprintln!("skipped: {error}"),
             result => {
                 result.unwrap();

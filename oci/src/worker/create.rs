@@ -1,21 +1,23 @@
 //! Creates and starts a container from its bundle.
 
 use super::{
-    Fault, cover,
+    Fault, Warm, cover,
     executor::Confined,
-    rootfs,
+    inside::Inside,
+    mounts, rootfs,
     trouble::{Heard, Trouble},
 };
 use crate::{
     bundle::{self, WARNINGS, WorkerPlan},
-    cgroup, devices,
+    cgroup,
     error::Error,
     seccomp::Filter,
     spec::ROOTFS,
 };
 use berth_keeper::link::Fds;
 use libcontainer::{
-    container::{Container, builder::ContainerBuilder},
+    container::{Container, ContainerStatus, builder::ContainerBuilder},
+    notify_socket::{NOTIFY_FILE, NotifySocket},
     syscall::syscall::SyscallType,
     workload::Executor,
 };
@@ -48,15 +50,15 @@ pub(crate) struct Streams {
 }
 
 /// Creates and starts; the container's own program runs when this returns a pid.
-pub(super) fn create(id: &str, bundle: &str, fds: Fds, inside: bool) -> Result<Pid, Fault> {
+pub(super) fn create(id: &str, bundle: &str, fds: Fds, inside: bool, warm: &Warm) -> Result<Pid, Fault> {
     let bundle = Path::new(bundle);
     let streams = streams(fds)?;
     let plan = bundle::read_plan(bundle)?;
-    crate::fsys::make_dirs(&plan.cgroup, 0o755)?;
+    cover::enter(&plan.cgroup, inside)?;
     // Opened before it is hidden.
     let mut processes = File::open(plan.cgroup.join("cgroup.procs"))
         .map_err(Error::io("open the processes of", &plan.cgroup))?;
-    let result = prepare(bundle, &plan, inside).and_then(|()| launch(id, bundle, &plan, streams));
+    let result = prepare(bundle, &plan, warm).and_then(|()| launch(id, bundle, &plan, streams));
     if result.is_err() {
         kill_begun(&mut processes);
     }
@@ -74,25 +76,31 @@ fn streams(fds: Fds) -> Result<Streams, Fault> {
 }
 
 /// All that must be there before libcontainer begins.
-fn prepare(bundle: &Path, plan: &WorkerPlan, inside: bool) -> Result<(), Fault> {
+fn prepare(bundle: &Path, plan: &WorkerPlan, warm: &Warm) -> Result<(), Fault> {
     rootfs::own_mounts()?;
     let mut warnings = cgroup::apply(&plan.cgroup, &plan.writes_before)?;
     if let Some(rules) = &plan.devices {
         let dir = File::open(&plan.cgroup).map_err(Error::io("open", &plan.cgroup))?;
-        match devices::confine(dir.as_fd(), rules) {
+        match warm.confine(dir.as_fd(), rules) {
             Ok(()) => {}
             Err(error) if plan.devices_strict => return Err(Fault::runtime(error)),
             Err(error) => warnings.push(format!("device access is not confined: {error}")),
         }
     }
-    let root = bundle.join(ROOTFS);
+    let path = bundle.join(ROOTFS);
     if let Some(overlay) = &plan.overlay {
-        rootfs::overlay(bundle, &root, overlay)?;
+        rootfs::overlay(bundle, &path, overlay)?;
     }
+    rootfs::join(&plan.join)?;
+    if plan.own_cgroup_view {
+        rootfs::own_cgroup_view()?;
+    }
+    let root = Inside::open_root(&path)?;
+    mounts::mount_all(&root, &plan.mounts)?;
     for path in &plan.mkdirs {
-        rootfs::make_directory(&root, path)?;
+        root.directory(Path::new(path))?;
     }
-    cover::cover(&plan.cgroup_mount, &plan.cgroup, inside)?;
+    cover::cover(&plan.cgroup_mount, &plan.cgroup)?;
     warn(bundle, &warnings);
     Ok(())
 }
@@ -106,7 +114,12 @@ fn launch(id: &str, bundle: &Path, plan: &WorkerPlan, streams: Streams) -> Resul
     let mut container = built.map_err(|error| Fault::runtime(describe(&error, trouble.now())))?;
     let pid = container.pid().ok_or_else(|| Fault::internal("libcontainer names no process"))?;
     score(bundle, pid, plan.oom_score_adj);
-    container.start().map_err(|error| Fault::runtime(describe(&error, trouble.now())))?;
+    // What `Container::start` does, with what nobody waits for after the start and not before it.
+    NotifySocket::new(container.root.join(NOTIFY_FILE))
+        .notify_container_start()
+        .map_err(|error| Fault::runtime(describe(&error, trouble.now())))?;
+    let saved = container.set_status(ContainerStatus::Running).save();
+    saved.map_err(|error| Fault::runtime(describe(&error, trouble.now())))?;
     warn(bundle, &cgroup::apply(&plan.cgroup, &plan.writes_after)?);
     match trouble.until_closed().fatal {
         Some(message) => Err(Fault::runtime(message)),

@@ -55,10 +55,9 @@ pub(super) fn exec(
     let scratch = Scratch::make(bundle, session, container, &plan)?;
     let json = scratch.dir.join("process.json");
     bundle::put(&json, &process)?;
-    if inside {
-        rootfs::own_mounts()?;
-        cover::cover(&plan.cgroup_mount, &plan.cgroup, inside)?;
-    }
+    cover::enter(&plan.cgroup, inside)?;
+    rootfs::own_mounts()?;
+    cover::cover(&plan.cgroup_mount, &plan.cgroup)?;
     let filter = plan.seccomp.as_deref().map(Filter::read).transpose()?.map(Arc::new);
     let executor = Confined { capabilities: plan.capabilities, filter };
     let trouble = Trouble::open().map_err(|errno| Fault::internal(format!("cannot make a pipe: {errno}")))?;

@@ -8,6 +8,8 @@ mod cover;
 mod create;
 mod exec;
 mod executor;
+mod inside;
+pub(crate) mod mounts;
 pub(crate) mod report;
 mod rootfs;
 pub(crate) mod sys;
@@ -17,11 +19,13 @@ pub(crate) use create::bare_create;
 pub(crate) use executor::Nothing;
 pub(crate) use rootfs::own_mounts;
 
+use crate::devices::{self, DeviceError, DeviceRule, Program};
 use berth_keeper::{
     link::Fds,
     protocol::{FailClass, Text, Work, WorkReport},
 };
 use nix::unistd::Pid;
+use std::os::fd::BorrowedFd;
 
 /// Why there is no container or session.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,12 +52,34 @@ impl From<crate::Error> for Fault {
     }
 }
 
+/// What the zygote has ready for its workers.
+#[derive(Debug, Default)]
+pub(crate) struct Warm {
+    /// The device program that nearly all containers use, with its rules.
+    devices: Option<(Vec<DeviceRule>, Program)>,
+}
+
+impl Warm {
+    /// Makes it ready. What does not work is tried again, and told, by the workers.
+    pub(crate) fn make() -> Self {
+        let rules = devices::default_rules();
+        Self { devices: Program::load(&rules).ok().map(|program| (rules, program)) }
+    }
+
+    fn confine(&self, cgroup: BorrowedFd<'_>, rules: &[DeviceRule]) -> Result<(), DeviceError> {
+        match &self.devices {
+            Some((usual, program)) if usual == rules => program.attach(cgroup),
+            _ => Program::load(rules)?.attach(cgroup),
+        }
+    }
+}
+
 /// Does the work and answers. Returns the exit status: 0 if the keeper has the answer. `inside` says that
 /// this process was born in the container's cgroup.
-pub(crate) fn run(work: &Work, fds: Fds, inside: bool) -> i32 {
+pub(crate) fn run(work: &Work, fds: Fds, inside: bool, warm: &Warm) -> i32 {
     let (ticket, result) = match work {
         Work::Create { ticket, id, bundle, .. } => {
-            (*ticket, create::create(id, bundle.as_str(), fds, inside))
+            (*ticket, create::create(id, bundle.as_str(), fds, inside, warm))
         }
         Work::Exec { ticket, session, container, bundle, tty, .. } => {
             (*ticket, exec::exec(session, container, bundle.as_str(), *tty, fds, inside))

@@ -4,20 +4,17 @@
 use crate::{
     bundle::OverlayPlan,
     error::{Error, Result},
-    fsys::sys::{open_below, open_path},
 };
 use nix::{
     errno::Errno,
-    fcntl::{OFlag, ResolveFlag},
     mount::{MsFlags, mount},
-    sched::{CloneFlags, unshare},
-    sys::stat::{Mode, mkdirat},
+    sched::{CloneFlags, setns, unshare},
     unistd::chdir,
 };
 use std::{
-    fs,
-    os::{fd::AsRawFd, unix::fs::symlink},
-    path::{Component, Path, PathBuf},
+    fs::{self, File},
+    os::unix::fs::symlink,
+    path::{Path, PathBuf},
 };
 
 /// The kernel takes a page of options; its size is at least this on all machines.
@@ -33,6 +30,26 @@ pub(crate) fn own_mounts() -> Result<()> {
     unshare(CloneFlags::CLONE_NEWNS).map_err(Error::sys("unshare", "the mount namespace"))?;
     let flags = MsFlags::MS_REC | MsFlags::MS_PRIVATE;
     mount(None::<&str>, "/", None::<&str>, flags, None::<&str>).map_err(Error::sys("make private", "/"))
+}
+
+/// Joins the pod's namespaces: what is mounted here shows their network and message queues.
+///
+/// # Errors
+/// [`Error::Io`].
+pub(super) fn join(namespaces: &[PathBuf]) -> Result<()> {
+    for path in namespaces {
+        let file = File::open(path).map_err(Error::io("open the namespace", path))?;
+        setns(file, CloneFlags::empty()).map_err(Error::sys("join the namespace", path))?;
+    }
+    Ok(())
+}
+
+/// From now on this process' own cgroup is the root of what it, and the container, see of the hierarchy.
+///
+/// # Errors
+/// [`Error::Io`].
+pub(super) fn own_cgroup_view() -> Result<()> {
+    unshare(CloneFlags::CLONE_NEWCGROUP).map_err(Error::sys("unshare", "the cgroup namespace"))
 }
 
 /// Mounts the overlay on `target`.
@@ -103,34 +120,4 @@ fn short_names(bundle: &Path, lower: &[&Path]) -> Result<Vec<PathBuf>> {
         short.push(Path::new(LINKS).join(index.to_string()));
     }
     Ok(short)
-}
-
-/// Makes a directory and those above it below `root`, whose links are followed as the container will
-/// follow them.
-///
-/// # Errors
-/// [`Error::Config`]: something else is there.
-pub(super) fn make_directory(root: &Path, path: &str) -> Result<()> {
-    let wrong = |errno: Errno| {
-        Error::Config(format!("working directory {path:?} cannot be made in the image: {}", errno.desc()))
-    };
-    let flags = OFlag::O_PATH | OFlag::O_DIRECTORY;
-    let top = open_path(root, flags, ResolveFlag::empty()).map_err(wrong)?;
-    let inside = Path::new(path).strip_prefix("/").unwrap_or(Path::new(path));
-    let open = |path: &Path| open_below(&top, path, flags, ResolveFlag::RESOLVE_IN_ROOT);
-    if inside.as_os_str().is_empty() || open(inside).is_ok() {
-        return Ok(());
-    }
-    let mut so_far = PathBuf::new();
-    for part in inside.components() {
-        let above = if so_far.as_os_str().is_empty() { open(Path::new(".")) } else { open(&so_far) };
-        let above = above.map_err(wrong)?;
-        so_far.push(part);
-        if let Component::Normal(name) = part
-            && matches!(open(&so_far), Err(Errno::ENOENT))
-        {
-            mkdirat(Some(above.as_raw_fd()), name, Mode::from_bits_truncate(0o755)).map_err(wrong)?;
-        }
-    }
-    open(inside).map(drop).map_err(wrong)
 }

@@ -152,3 +152,13 @@ pub(super) fn pass_on(listener: &UnixListener, client: BorrowedFd<'_>) -> Result
     let control = [ControlMessage::ScmRights(&rights)];
     sendmsg::<()>(client.as_raw_fd(), &[IoSlice::new(&[0])], &control, MsgFlags::MSG_NOSIGNAL, None).map(drop)
 }
+
+/// Makes an empty file in a directory; it must not be there yet.
+pub(super) fn create_file(dir: &OwnedFd, name: &std::path::Path) -> Result<(), Errno> {
+    use nix::{fcntl::OFlag, sys::stat::Mode};
+    let flags = OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW | OFlag::O_WRONLY | OFlag::O_CLOEXEC;
+    let fd = nix::fcntl::openat(Some(dir.as_raw_fd()), name, flags, Mode::from_bits_truncate(0o644))?;
+    // SAFETY: the kernel has just made this descriptor for us.
+    drop(unsafe { OwnedFd::from_raw_fd(fd) });
+    Ok(())
+}

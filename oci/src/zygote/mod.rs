@@ -7,7 +7,7 @@ mod sys;
 mod table;
 mod warm;
 
-use crate::worker::{self, report, trouble};
+use crate::worker::{self, Warm, report, trouble};
 use berth_keeper::{
     link::{self, Fds, LinkError},
     protocol::{FailClass, Work, WorkReport},
@@ -56,6 +56,7 @@ pub fn run() -> ! {
 struct Zygote {
     signals: SignalFd,
     table: Table,
+    warm: Warm,
 }
 
 impl Zygote {
@@ -73,9 +74,9 @@ impl Zygote {
         sigprocmask(SigmaskHow::SIG_SETMASK, Some(&mask), None)?;
         let signals = SignalFd::with_flags(&mask, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)?;
         let cpus = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-        let zygote = Self { signals, table: Table::new((cpus * WORKERS_PER_CPU).min(WORKERS_MAX)) };
         warm::warm_up();
-        Ok(zygote)
+        let table = Table::new((cpus * WORKERS_PER_CPU).min(WORKERS_MAX));
+        Ok(Self { signals, table, warm: Warm::make() })
     }
 
     fn serve(&mut self) -> Result<(), Errno> {
@@ -149,7 +150,7 @@ impl Zygote {
             match sys::fork_into(cgroup.as_ref().map(|dir| dir.as_raw_fd())) {
                 Ok(sys::Fork::Child { inside }) => {
                     worker::sys::unblock_signals();
-                    let status = worker::run(&job.work, job.fds, inside);
+                    let status = worker::run(&job.work, job.fds, inside, &self.warm);
                     worker::sys::exit(status)
                 }
                 Ok(sys::Fork::Parent(pid)) => {

@@ -55,7 +55,7 @@ fn create() -> Option<()> {
     let shm = bundle.join("shm");
     fs::create_dir_all(bundle.join(ROOTFS)).ok()?;
     fs::create_dir(&shm).ok()?;
-    bundle::put(&bundle.join(bundle::CONFIG), &bundle::without_capabilities(&spec(&shm)?)).ok()?;
+    bundle::put(&bundle.join(bundle::CONFIG), &bundle::for_libcontainer(&spec(&shm)?)).ok()?;
     let mut container =
         worker::bare_create("warm", &bundle, &Path::new(PLACE).join("state"), None, worker::Nothing).ok()?;
     let started = container.start();

@@ -1,0 +1,90 @@
+//! Mounts the spec's file systems, volumes and files below the container's root before libcontainer sees it:
+//! each costs a handful of system calls here and some sixty there. Only what needs the container's own
+//! process numbers, `/proc`, is left to libcontainer.
+
+mod sys;
+
+use super::inside::Inside;
+use crate::error::{Error, Result};
+use libcontainer::oci_spec::runtime::Mount;
+use std::path::Path;
+use sys::Attributes;
+
+/// Whether a mount must be made by libcontainer: `/proc` and what is to lie in it.
+pub(crate) fn is_late(mount: &Mount) -> bool {
+    mount.destination().starts_with("/proc")
+}
+
+/// Makes the mounts, in their order.
+///
+/// # Errors
+/// [`Error::Io`] naming the source, [`Error::Config`] naming the place in the container.
+pub(super) fn mount_all(root: &Inside, mounts: &[Mount]) -> Result<()> {
+    mounts.iter().try_for_each(|mount| one(root, mount))
+}
+
+fn one(root: &Inside, mount: &Mount) -> Result<()> {
+    let at = mount.destination();
+    let options = Options::read(mount.options().as_deref().unwrap_or_default());
+    let source = mount.source().as_deref().unwrap_or(Path::new("none"));
+    let kind = mount.typ().as_deref().unwrap_or_default();
+    if kind == "bind" {
+        let tree = sys::clone_tree(source).map_err(Error::sys("bind-mount", source))?;
+        sys::set_attributes(&tree, options.attributes).map_err(Error::sys("bind-mount", source))?;
+        let is_dir = sys::is_directory(&tree).map_err(Error::sys("look at", source))?;
+        let target = if is_dir { root.directory(at)? } else { root.file(at)? };
+        return sys::attach(&tree, &target).map_err(Error::sys("mount in the container at", at));
+    }
+    // A kernel's file system where a link leads would not be where programs expect it.
+    let target = root.plain_directory(at)?;
+    let kind = if kind == "cgroup" { "cgroup2" } else { kind };
+    sys::make(kind, &options.data, options.attributes).and_then(|made| sys::attach(&made, &target)).map_err(
+        |errno| {
+            Error::Config(format!(
+                "cannot mount {kind} at {} in the container: {}",
+                at.display(),
+                errno.desc()
+            ))
+        },
+    )
+}
+
+/// Options, sorted into those of the mount and those of the file system.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Options<'a> {
+    attributes: Attributes,
+    data: Vec<&'a str>,
+}
+
+impl<'a> Options<'a> {
+    fn read(options: &'a [String]) -> Self {
+        let mut read = Self::default();
+        for option in options {
+            match option.as_str() {
+                "ro" => read.attributes.0 |= sys::RDONLY,
+                "nosuid" => read.attributes.0 |= sys::NOSUID,
+                "nodev" => read.attributes.0 |= sys::NODEV,
+                "noexec" => read.attributes.0 |= sys::NOEXEC,
+                "strictatime" => read.attributes.0 |= sys::STRICTATIME,
+                // What is so anyway: recursive, and of no propagation in a namespace without.
+                "rw" | "relatime" | "bind" | "rbind" | "private" | "rprivate" => {}
+                data => read.data.push(data),
+            }
+        }
+        read
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn options_are_of_the_mount_or_of_its_file_system() {
+        let list: Vec<String> =
+            "nosuid strictatime mode=755 newinstance ro rprivate".split(' ').map(str::to_owned).collect();
+        let read = Options::read(&list);
+        assert_eq!(read.attributes.0, sys::NOSUID | sys::STRICTATIME | sys::RDONLY);
+        assert_eq!(read.data, ["mode=755", "newinstance"]);
+    }
+}
