@@ -65,6 +65,11 @@ impl Check {
 }
 
 impl Supervisor {
+    /// Agent and zygote are kept alive.
+    pub fn is_serving(&self) -> bool {
+        self.mode == Mode::Serving
+    }
+
     /// Stop agent and zygote, hold the containers; with none left, end. Idempotent.
     pub fn hold(&mut self, now_ns: u64) {
         self.cancel_check();
