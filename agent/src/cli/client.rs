@@ -2,8 +2,10 @@
 //! Knows the language (`api::wire`) and nothing of what is asked.
 
 mod answers;
+mod watch;
 
 pub(crate) use answers::{Answers, Next};
+pub(crate) use watch::Watch;
 
 use super::failure::Failure;
 use crate::api::wire::{REQUEST_LEN_MAX_BYTES, Request};

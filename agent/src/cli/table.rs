@@ -106,6 +106,8 @@ impl Table {
                     text.extend(std::iter::repeat_n(' ', padding));
                 }
             }
+            let end = text.trim_end_matches(' ').len();
+            text.truncate(end);
             text.push('\n');
         }
         text

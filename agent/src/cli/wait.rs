@@ -4,7 +4,7 @@ mod goal;
 
 use super::{
     age,
-    client::{Answers, Next},
+    client::Watch,
     failure::Failure,
     json,
     select::{DEFAULT_NAMESPACE, Selector, is_named, pod_name},
@@ -73,16 +73,10 @@ enum Who {
 pub(crate) fn run(args: &Args, session: &mut Session<'_>) -> Result<(), Failure> {
     let deadline = Instant::now() + args.timeout;
     let mut who = named(args)?.map(Who::Named);
-    let mut answers = watch(session)?;
+    let mut watch = Watch::begin(&session.client, Request::Pods { watch: true })?;
     loop {
-        let list = match answers.next(Some(deadline))? {
-            Next::Data(list) => list,
-            Next::Timeout => return Err(timed_out(args, who.as_ref())),
-            Next::Closed if Instant::now() >= deadline => return Err(timed_out(args, who.as_ref())),
-            Next::Closed => {
-                answers = watch(session)?;
-                continue;
-            }
+        let Some(list) = watch.next(Some(deadline))? else {
+            return Err(timed_out(args, who.as_ref()));
         };
         let here = |pod: &&Value| json::text(pod, "/metadata/namespace") == args.namespace;
         let pods: Vec<&Value> = json::list(&list, "/items").iter().filter(here).collect();
@@ -109,10 +103,6 @@ pub(crate) fn run(args: &Args, session: &mut Session<'_>) -> Result<(), Failure>
             return Err(timed_out(args, who.as_ref()));
         }
     }
-}
-
-fn watch(session: &Session<'_>) -> Result<Answers, Failure> {
-    session.client.stream(&Request::Pods { watch: true }, &[])
 }
 
 /// The names on the command line; None when pods are chosen otherwise.

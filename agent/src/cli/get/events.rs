@@ -3,7 +3,7 @@
 use super::{
     super::{
         age,
-        client::Next,
+        client::Watch,
         failure::Failure,
         json,
         output::{self, Form},
@@ -16,6 +16,10 @@ use super::{
 use crate::api::wire::Request;
 use berth_core::time::Wall;
 use serde_json::Value;
+use std::collections::BTreeMap;
+
+/// Events that a watch remembers; after so many it begins anew, at the price of a line shown twice.
+const SHOWN_MAX: usize = 10_000;
 
 pub(super) fn run(args: &Args, names: &[String], session: &mut Session<'_>) -> Result<(), Failure> {
     args.refuse("events", &[("-l", args.selector.is_some()), ("--show-labels", args.show_labels)])?;
@@ -121,15 +125,26 @@ fn first_time(event: &Value) -> &str {
     if first.is_empty() { last_time(event) } else { first }
 }
 
+/// Whether an event was not shown before, or happened again since: an agent that is asked again tells all anew.
+fn is_news(shown: &mut BTreeMap<String, i64>, event: &Value) -> bool {
+    if shown.len() > SHOWN_MAX {
+        shown.clear();
+    }
+    let count = json::number(event, "/count");
+    shown.insert(json::text(event, "/metadata/name").to_owned(), count) != Some(count)
+}
+
 /// What there is, and from then on each event as it happens.
 fn watch(args: &Args, wanted: impl Fn(&Value) -> bool, session: &mut Session<'_>) -> Result<(), Failure> {
-    let mut answers = session.client.stream(&Request::Events { watch: true }, &[])?;
+    let mut watch = Watch::begin(&session.client, Request::Events { watch: true })?;
+    let mut shown = BTreeMap::new();
     let mut table = Table::new(session.colour);
     let mut head = (!args.no_headers).then(|| columns(args));
-    while let Next::Data(answer) = answers.next(None)? {
+    while let Some(answer) = watch.next(None)? {
         let one = std::slice::from_ref(&answer);
         let events = if answer.get("items").is_some() { json::list(&answer, "/items") } else { one };
-        let events: Vec<&Value> = events.iter().filter(|event| wanted(event)).collect();
+        let events: Vec<&Value> =
+            events.iter().filter(|event| wanted(event) && is_news(&mut shown, event)).collect();
         match args.output {
             None | Some(Form::Wide) => {
                 let now = (session.now)();
@@ -152,13 +167,15 @@ fn watch(args: &Args, wanted: impl Fn(&Value) -> bool, session: &mut Session<'_>
         }
         session.out.flush()?;
     }
-    Err(session.client.hung_up())
+    Ok(())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cli::testing::{Agent, run_verb};
     use berth_core::time::NS_PER_S;
+    use clap::Parser;
     use serde_json::json;
 
     #[test]
@@ -174,5 +191,34 @@ mod tests {
         assert_eq!(object(&event), "pod/web-box");
         assert!(concerns(&event, "web") && concerns(&event, "web-box") && !concerns(&event, "we"));
         assert_eq!(seen(&json!({"eventTime": "1970-01-01T00:16:38.000001Z"}), now), "1s");
+    }
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        args: Args,
+    }
+
+    #[test]
+    fn a_watch_goes_on_with_the_next_agent_and_tells_nothing_twice() {
+        let event = |name: &str, count: i64| {
+            json!({
+                "metadata": {"namespace": "default", "name": name}, "type": "Normal", "reason": "Pulled",
+                "involvedObject": {"kind": "Pod", "name": "web-box"}, "source": {"host": "box"}, "message": name,
+                "count": count, "firstTimestamp": "1970-01-01T00:00:30Z", "lastTimestamp": "1970-01-01T00:00:50Z",
+            })
+        };
+        let agent = Agent::that_tells(vec![
+            vec![json!({"items": [event("a", 1)]}), event("b", 1)],
+            vec![json!({"items": [event("a", 1), event("b", 2)]})],
+        ]);
+        let args = Line::parse_from(["get", "events", "-w", "--for", "web"]).args;
+        let ran = run_verb(&agent, |session| super::super::run(&args, session));
+        let expected = "LAST SEEN   TYPE     REASON   OBJECT        MESSAGE\n\
+                        10s         Normal   Pulled   pod/web-box   a\n\
+                        10s         Normal   Pulled   pod/web-box   b\n\
+                        10s (x2 over 30s)   Normal   Pulled   pod/web-box   b\n";
+        assert_eq!(ran.out, expected);
+        assert!(ran.result.is_err(), "the agent did not come back");
     }
 }

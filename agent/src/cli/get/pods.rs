@@ -15,7 +15,7 @@ use super::{
     problems::read as read_problems,
     watch::{Change, Changes},
 };
-use crate::{api::wire::Request, cli::client::Next};
+use crate::{api::wire::Request, cli::client::Watch};
 use berth_core::{manifest::Problem, time::Wall};
 use serde_json::Value;
 
@@ -142,13 +142,13 @@ fn row(args: &Args, pod: &Value, problems: &[Problem], now: Wall) -> Vec<Cell> {
     row
 }
 
-/// The list, and from then on each pod that changes, until the agent goes or the user has enough.
+/// The list, and from then on each pod that changes, until the agent goes for good or the user has enough.
 fn watch(args: &Args, names: &[String], session: &mut Session<'_>) -> Result<(), Failure> {
-    let mut answers = session.client.stream(&Request::Pods { watch: true }, &[])?;
+    let mut watch = Watch::begin(&session.client, Request::Pods { watch: true })?;
     let mut changes = Changes::default();
     let mut table = Table::new(session.colour);
     let mut head = (!args.no_headers).then(|| columns(args));
-    while let Next::Data(list) = answers.next(None)? {
+    while let Some(list) = watch.next(None)? {
         let pods = chosen(args, names, json::list(&list, "/items"));
         let now = (session.now)();
         let changed = changes.since_last(&pods, |pod| row(args, pod, &[], Wall::default()));
@@ -177,7 +177,7 @@ fn watch(args: &Args, names: &[String], session: &mut Session<'_>) -> Result<(),
         }
         session.out.flush()?;
     }
-    Err(session.client.hung_up())
+    Ok(())
 }
 
 #[cfg(test)]

@@ -2,12 +2,7 @@
 //! over restarts of the agent; ends when no container followed can write any more.
 
 use super::{
-    super::{
-        client::{Answers, Next},
-        failure::Failure,
-        json,
-        session::Session,
-    },
+    super::{client::Watch, failure::Failure, json, session::Session},
     printer::{Limit, Printer},
     reader::Reader,
     run::Run,
@@ -18,7 +13,6 @@ use nix::{
     errno::Errno,
     poll::{PollFd, PollFlags, PollTimeout, poll},
 };
-use serde_json::Value;
 use std::{io, os::fd::AsFd};
 
 /// Bytes for events of the kernel that are read at one time.
@@ -42,9 +36,9 @@ pub(super) fn follow(
 ) -> Result<(), Failure> {
     let cannot = |error: io::Error| Failure::error(format!("cannot watch the log files: {error}"));
     let mut inotify = Inotify::init().map_err(cannot)?;
-    let mut answers = watch_pods(session)?;
+    let mut watch = Watch::begin(&session.client, Request::Pods { watch: true })?;
     loop {
-        let pods = news(&mut answers, session)?;
+        let pods = watch.newest()?;
         watch_directories(&inotify, &sources).map_err(cannot)?;
         // What is over in this list has all its output in the file already: told before read.
         for source in &mut sources {
@@ -58,30 +52,7 @@ pub(super) fn follow(
         if sources.is_empty() || limit.reached() {
             return Ok(());
         }
-        sleep(&mut inotify, &answers).map_err(cannot)?;
-    }
-}
-
-fn watch_pods(session: &Session<'_>) -> Result<Answers, Failure> {
-    session.client.stream(&Request::Pods { watch: true }, &[])
-}
-
-/// The newest list of pods, if one came. Asks anew when the agent went away, but does not ask one that hangs up
-/// at once again and again.
-fn news(answers: &mut Answers, session: &Session<'_>) -> Result<Option<Value>, Failure> {
-    let mut newest = None;
-    let mut asked_anew = false;
-    loop {
-        match answers.ready()? {
-            Next::Data(list) => newest = Some(list),
-            Next::Timeout => return Ok(newest),
-            Next::Closed if newest.is_some() => return Ok(newest),
-            Next::Closed if asked_anew => return Err(session.client.hung_up()),
-            Next::Closed => {
-                *answers = watch_pods(session)?;
-                asked_anew = true;
-            }
-        }
+        sleep(&mut inotify, &watch).map_err(cannot)?;
     }
 }
 
@@ -103,9 +74,9 @@ fn watch_directories(inotify: &Inotify, sources: &[Source]) -> io::Result<()> {
 }
 
 /// Until a file changed or the agent says something. Which file it was does not matter: all are looked at.
-fn sleep(inotify: &mut Inotify, answers: &Answers) -> io::Result<()> {
+fn sleep(inotify: &mut Inotify, watch: &Watch) -> io::Result<()> {
     let in_flags = PollFlags::POLLIN;
-    let mut fds = [PollFd::new(inotify.as_fd(), in_flags), PollFd::new(answers.as_fd(), in_flags)];
+    let mut fds = [PollFd::new(inotify.as_fd(), in_flags), PollFd::new(watch.as_fd(), in_flags)];
     match poll(&mut fds, PollTimeout::NONE) {
         Ok(_) | Err(Errno::EINTR) => {}
         Err(error) => return Err(error.into()),
