@@ -1,6 +1,8 @@
 # Shared by the guest scenarios (busybox sh): `. /put/lib.sh`. A failing check ends the scenario with 1.
 
 M=/etc/berth/manifests
+# Set when Berth is to be up before the script goes on.
+serves() { left=200; until berth get pods >/dev/null 2>&1; do left=$((left - 1)); [ $left -gt 0 ] || { echo 'FAILED: Berth does not serve'; exit 1; }; usleep 100000; done; }
 step() { echo "-- $*"; }
 fail() { echo "FAILED: $*"; echo "--- state"; berth get pods -o wide; berth get events | tail -n 30; exit 1; }
 # check DESCRIPTION COMMAND…: the command must succeed.
@@ -35,3 +37,4 @@ nothing_left() {
     is "no log directories" "" "$(ls /var/log/pods /var/log/containers 2>/dev/null | grep -v : | tr -d '\n')"
     is "no mounts" "" "$(grep -E '/run/berth/(pods|containers)|overlay' /proc/mounts)"
 }
+serves

@@ -1,6 +1,13 @@
 //! What happens to the world by chance, and the order of a run: chaos, then peace, then the end.
 
-use super::{Sim, keeper::Input, machine::Dials, manifests::IMAGES, queue::Happening, rng::Rng};
+use super::{
+    Sim,
+    keeper::Input,
+    machine::Dials,
+    manifests::IMAGES,
+    queue::{Happening, Life},
+    rng::Rng,
+};
 use berth_core::{
     event::Event,
     time::{NS_PER_MS, NS_PER_S},
@@ -76,7 +83,7 @@ impl Sim {
                 self.chaos.left -= 1;
                 match self.chaos.kind(&mut self.rng) {
                     0 => self.edit(),
-                    1 => self.kill_agent(),
+                    1 => self.kill_agent(self.lives),
                     2 => {
                         self.say(|| "zygote dies".to_owned());
                         self.zygote_dies();
@@ -112,6 +119,11 @@ impl Sim {
         self.say(|| what);
         let delay = self.rng.scale(1000);
         self.sources_changed(delay);
+        // Where agents are killed, some die in the middle of what an edit leads to.
+        if self.chaos.weights[1] > 0 && self.rng.chance(150) {
+            let after = (delay + self.rng.scale(100)) * NS_PER_MS;
+            self.queue.push(self.now + after, Happening::Kill(self.lives));
+        }
     }
 
     /// The agent notices within `delay_ms`, or when it comes up.
@@ -119,7 +131,10 @@ impl Sim {
         self.queue.push(self.now + delay_ms * NS_PER_MS, Happening::ReadSources(self.lives));
     }
 
-    fn kill_agent(&mut self) {
+    pub(crate) fn kill_agent(&mut self, life: Life) {
+        if life != self.lives {
+            return;
+        }
         self.agent_dies();
         let down = self.rng.scale(20_000) + 1;
         self.queue.push(self.now + down * NS_PER_MS, Happening::AgentUp);

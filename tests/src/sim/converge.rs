@@ -85,14 +85,20 @@ impl Sim {
         let (process, state) = (live.next(), &shown["state"]);
         if state["running"].is_object() {
             let process = process.ok_or("shown as running, and no process is there")?;
-            let right = shown["restartCount"] == process.attempt;
-            return if right { Ok(()) } else { Err("its restart count is not that of its process") };
+            if shown["restartCount"] != process.attempt {
+                return Err("its restart count is not that of its process");
+            }
+            let disk = self.machine.disk.get(&process.uid).and_then(|disk| disk.current.containers.get(name));
+            let saved =
+                disk.is_some_and(|kept| kept.next_attempt == process.attempt + 1 && kept.running.is_some());
+            return if saved { Ok(()) } else { Err("its start is not on disk") };
         }
         if process.is_some() {
             return Err("a process runs that is not shown");
         }
         if state["waiting"]["reason"] == "CrashLoopBackOff" {
-            return Ok(());
+            let early = self.oracle.may_wait(uid, name, self.clocks().mono);
+            return if early { Ok(()) } else { Err("its back-off is over") };
         }
         let code = state["terminated"]["exitCode"].as_i64().ok_or("it neither runs nor has ended")?;
         match policy {

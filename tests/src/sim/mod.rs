@@ -123,6 +123,7 @@ impl Sim {
         let manifests = Manifests::new(&mut rng);
         let machine = Machine::new(&mut rng);
         let tight = rng.chance(150);
+        let containers_max = if tight { rng.range(3, 6) as usize } else { CONTAINERS_MAX };
         Self {
             seed,
             now: 0,
@@ -130,13 +131,13 @@ impl Sim {
             manifests,
             agent: None,
             lives: 0,
-            oracle: Oracle::default(),
+            oracle: Oracle { containers_max, ..Oracle::default() },
             sabotage: sabotage::State::new(sabotage),
             chaos: Chaos::draw(&mut rng),
             trace,
             steps: 0,
             pods_max: if tight { rng.range(1, 3) as usize } else { 110 },
-            containers_max: if tight { rng.range(3, 6) as usize } else { CONTAINERS_MAX },
+            containers_max,
             machine,
             rng,
         }
@@ -174,6 +175,7 @@ impl Sim {
             Happening::Notice(life, notice) => self.notice(life, &notice),
             Happening::Worker(ticket) => self.worker_ends(ticket),
             Happening::End { pid, code, signal } => self.process_ends(pid, code, signal),
+            Happening::Kill(life) => self.kill_agent(life),
             Happening::KeeperTick(boot) => self.keeper_ticks(boot),
             Happening::Chaos => self.chaos(),
         }

@@ -27,6 +27,8 @@ pub(crate) enum Happening {
     Worker(u64),
     /// A process ends by itself (or by what was done to it).
     End { pid: i32, code: i32, signal: i32 },
+    /// The agent is killed.
+    Kill(Life),
     /// The keeper of this boot is told that time has passed.
     KeeperTick(u32),
     /// The world changes, or breaks.

@@ -337,6 +337,12 @@ impl Sim {
         if self.alive(life).is_none() {
             return;
         }
+        // Nobody waits for this answer by its number, and nobody asks again.
+        let unasked =
+            matches!(notice, Notice::Started { op: NOBODY, .. } | Notice::Failed { op: NOBODY, .. });
+        if unasked && self.rng.chance(4 * self.machine.dials.answer_lost) {
+            return;
+        }
         match notice {
             Notice::Started { op, id, pid, at_ns } => {
                 let (pid, at) = (*pid as u32, self.clocks_at(self.sim_time(Mono(*at_ns))));
@@ -368,6 +374,7 @@ impl Sim {
     fn done(&mut self, life: Life, op: OpId) {
         let action = self.alive(life).and_then(|agent| agent.ops.get(&op)).map(|op| op.action.kind.clone());
         if let Some(ActionKind::RemoveContainer { id }) = action {
+            self.oracle.released(&id, &self.machine);
             self.machine.containers.remove(&id);
         }
         self.answer(life, op, Outcome::Ok);

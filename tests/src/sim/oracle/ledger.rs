@@ -11,6 +11,9 @@ const WAITS_S: [u64; 7] = [0, 10, 20, 40, 80, 160, 300];
 /// A run longer than this begins the row anew, seconds.
 const LONG_RUN_S: u64 = 600;
 
+/// An end that nobody saw counts as a failure.
+const UNSEEN: i32 = 137;
+
 /// What the core knows, or can know from its disk and the keeper.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Ledger {
@@ -19,6 +22,8 @@ pub(crate) struct Ledger {
     ends: Option<usize>,
     last: Option<ContainerId>,
     ended_at: Option<Mono>,
+    /// With what it ended.
+    pub(crate) code: Option<i32>,
     open: bool,
 }
 
@@ -30,6 +35,7 @@ impl Ledger {
             ends: last.map(|_| memory.backoff_step as usize),
             last: last.map(|last| last.id.clone()),
             ended_at: last.map(|last| last.exit.at.mono).filter(|at| same_boot && *at != Mono(0)),
+            code: last.map(|last| last.exit.code),
             open: memory.running.is_some(),
         }
     }
@@ -41,7 +47,7 @@ impl Ledger {
     }
 
     /// The core has come to know of this end.
-    pub(crate) fn ended(&mut self, id: &ContainerId, attempt: u32, started: Mono, at: Mono) {
+    pub(crate) fn ended(&mut self, id: &ContainerId, attempt: u32, code: i32, started: Mono, at: Mono) {
         self.known = self.known.max(attempt + 1);
         self.open = false;
         if self.last.as_ref() == Some(id) {
@@ -53,6 +59,7 @@ impl Ledger {
             _ => Some(0),
         };
         self.last = Some(id.clone());
+        self.code = Some(code);
         self.ended_at = Some(at);
     }
 
@@ -61,7 +68,13 @@ impl Ledger {
         if std::mem::take(&mut self.open) {
             self.ends = Some(self.ends.unwrap_or(0));
             self.ended_at = None;
+            self.code = Some(UNSEEN);
         }
+    }
+
+    /// What a checkpoint should say of the last end: its step, if this is the end that it tells of.
+    pub(crate) fn step(&self, last: &ContainerId) -> Option<u32> {
+        self.ends.filter(|_| self.last.as_ref() == Some(last)).map(|ends| ends as u32)
     }
 
     /// Not to be started again before.

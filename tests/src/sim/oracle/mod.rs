@@ -7,7 +7,7 @@ mod plans;
 use super::machine::{Machine, Process};
 use berth_core::{
     action::Plan,
-    event::{DesiredSet, Event, Inventory, Outcome, RecordState, SandboxRecord},
+    event::{DesiredSet, Event, Exit, Inventory, Outcome, RecordState, SandboxRecord},
     ids::{ActionId, ContainerId, PodUid},
     manifest::DesiredPod,
     time::{Mono, Now},
@@ -26,7 +26,7 @@ pub enum Rule {
     OneContainer,
     /// One revision of a key.
     OneRevision,
-    /// Nothing is begun for what is not desired.
+    /// Nothing is begun for what is not desired, or not any more, or has completed.
     Desired,
     /// No exit is lost: recorded before it is acknowledged.
     ExitLost,
@@ -80,6 +80,9 @@ struct Run {
     told_start: Option<Mono>,
     /// The core knows that it ended.
     told_exit: bool,
+    /// It came to know so too late: it had waited long enough after a kill.
+    told_late: bool,
+    killed: Option<Mono>,
     /// When the core asked it to stop.
     signalled: Option<Mono>,
     /// The core has killed it, or was told that there is nothing to kill.
@@ -98,16 +101,24 @@ pub(crate) struct Oracle {
     /// By uid: what was begun, as it was begun.
     begun: BTreeMap<PodUid, DesiredPod>,
     terminating: BTreeSet<PodUid>,
+    /// Desired at some time in this agent's life.
+    seen: BTreeSet<PodUid>,
     in_flight: BTreeMap<ActionId, InFlight>,
     runs: BTreeMap<ContainerId, Run>,
     ledgers: BTreeMap<(PodUid, String), Ledger>,
     pulls: BTreeMap<(PodUid, String), (u32, Mono)>,
     failed_saves: BTreeMap<PodUid, u32>,
     failed_drops: BTreeMap<PodUid, u32>,
+    /// Containers that there may be.
+    pub(crate) containers_max: usize,
     /// Attempts that came as far as a process (or a refusal to be one), since the pod was last removed.
     reached: BTreeMap<(PodUid, String), u32>,
 }
 
+/// Exit code of a program that could not be started.
+const START_ERROR: i32 = 128;
+/// After a kill an exit is waited for so long, seconds.
+const EXIT_WAIT_S: u64 = 5;
 /// Failures in a row after which the core may go on without the disk.
 const DISK_TRIES: u32 = 3;
 
@@ -161,6 +172,7 @@ impl Oracle {
     pub(crate) fn agent_up(&mut self, inventory: &Inventory, now: Mono, machine: &Machine) {
         self.desired = None;
         self.terminating.clear();
+        self.seen.clear();
         self.in_flight.clear();
         self.pulls.clear();
         self.failed_saves.clear();
@@ -194,7 +206,7 @@ impl Oracle {
                 }
                 RecordState::Exited { started, exit } => {
                     run.told_exit = true;
-                    ledger.ended(&record.id, record.attempt, started.mono, exit.at.mono);
+                    ledger.ended(&record.id, record.attempt, exit.code, started.mono, exit.at.mono);
                     seen.insert(place);
                 }
                 RecordState::Creating => {
@@ -214,7 +226,7 @@ impl Oracle {
             match event {
                 Event::Desired(set) => self.hears_desired(set),
                 Event::Done { action, outcome } => self.hears_answer(*action, outcome, now.mono, machine),
-                Event::Exited { id, exit } => self.hears_exit(id, exit.at.mono, now.mono),
+                Event::Exited { id, exit } => self.hears_exit(id, exit, now.mono),
                 Event::Started { id, at, .. } => {
                     let run = self.runs.entry(id.clone()).or_default();
                     if run.creating_until.is_some_and(|until| now.mono < until) && !run.told_exit {
@@ -242,6 +254,7 @@ impl Oracle {
     fn hears_desired(&mut self, set: &Arc<DesiredSet>) {
         self.desired = Some(set.clone());
         for new in &set.pods {
+            self.seen.insert(new.uid.clone());
             // The same revision in another file now.
             if let Some(pod) = self.begun.get_mut(&new.uid)
                 && pod.pod == new.pod
@@ -265,18 +278,19 @@ impl Oracle {
         {
             run.told_exit = true;
             self.reach(&uid, &name, attempt);
-            self.ledgers.entry((uid, name)).or_default().ended(id, attempt, now, now);
+            self.ledgers.entry((uid, name)).or_default().ended(id, attempt, START_ERROR, now, now);
         }
     }
 
-    fn hears_exit(&mut self, id: &ContainerId, at: Mono, now: Mono) {
+    fn hears_exit(&mut self, id: &ContainerId, exit: &Exit, now: Mono) {
         let Some(run) = self.runs.get_mut(id) else { return };
         let first = !std::mem::replace(&mut run.told_exit, true);
+        run.told_late |= first && run.killed.is_some_and(|at| now >= at.plus_s(EXIT_WAIT_S));
         let Some(uid) = run.uid.clone().filter(|_| first && !run.removed) else { return };
-        let started = run.told_start.unwrap_or(at);
+        let started = run.told_start.unwrap_or(exit.at.mono);
         let place = (uid, run.name.clone());
         let attempt = run.attempt;
-        self.ledgers.entry(place).or_default().ended(id, attempt, started, at.min(now));
+        self.ledgers.entry(place).or_default().ended(id, attempt, exit.code, started, exit.at.mono.min(now));
     }
 
     fn hears_answer(&mut self, action: ActionId, outcome: &Outcome, now: Mono, machine: &Machine) {
@@ -296,7 +310,13 @@ impl Oracle {
                         if !run.told_exit {
                             run.told_exit = true;
                             self.reach(&place.0, &place.1, attempt);
-                            self.ledgers.entry(place).or_default().ended(id, attempt, *asked, now);
+                            self.ledgers.entry(place).or_default().ended(
+                                id,
+                                attempt,
+                                START_ERROR,
+                                *asked,
+                                now,
+                            );
                         }
                     }
                     _ => run.dead = true,
@@ -362,6 +382,34 @@ impl Oracle {
         self.in_flight.retain(|_, flight| flight.uid != *uid || !matches!(flight.what, Doing::Pull(_)));
     }
 
+    /// The keeper has forgotten this run: its exit must be on disk, if the core could know of it.
+    pub(crate) fn released(&mut self, id: &ContainerId, machine: &Machine) {
+        let Some(run) = self.runs.get(id).filter(|run| run.told_exit && !run.removed && !run.told_late)
+        else {
+            return;
+        };
+        let Some(uid) = run.uid.clone() else { return };
+        if !self.is_safe(&uid, id, run, machine) {
+            self.broken(Rule::ExitLost, format!("the end of {id} of {uid} is released and not recorded"));
+        }
+    }
+
+    /// The end of this run is on disk, or need not be: the pod goes, or the disk has refused it often.
+    fn is_safe(&self, uid: &PodUid, id: &ContainerId, run: &Run, machine: &Machine) -> bool {
+        let memory = machine.disk.get(uid).and_then(|disk| disk.current.containers.get(&run.name));
+        let on_disk = memory.is_some_and(|memory| {
+            memory.last.as_ref().is_some_and(|last| last.id == *id) || memory.next_attempt > run.attempt + 1
+        });
+        let refused = self.failed_saves.get(uid).is_some_and(|failures| *failures >= DISK_TRIES);
+        on_disk || refused || self.terminating.contains(uid)
+    }
+
+    /// Whether the container need not run yet.
+    pub(crate) fn may_wait(&self, uid: &str, name: &str, now: Mono) -> bool {
+        let place = (PodUid(uid.into()), name.to_owned());
+        self.ledgers.get(&place).is_some_and(|ledger| now < ledger.not_before())
+    }
+
     /// What was begun and is not wanted any more has to go, and never comes back as it was.
     fn mark_terminating(&mut self) {
         for (uid, pod) in &self.begun {
@@ -399,6 +447,7 @@ impl Oracle {
         for action in &plan.actions {
             self.check_action(action, now.mono, machine);
         }
+        self.check_wakes(plan, world, now.mono, machine);
         let known: BTreeSet<&PodUid> = world.pods().map(|pod| &pod.uid).collect();
         let lost: Vec<PodUid> = self.begun.keys().filter(|uid| !known.contains(uid)).cloned().collect();
         for uid in lost {

@@ -1,17 +1,31 @@
 //! What a plan must hold to, action by action.
 
-use super::{DISK_TRIES, Doing, InFlight, Oracle, Rule, Run};
+use super::{Doing, InFlight, Oracle, Rule, Run};
 use crate::sim::machine::Machine;
 use berth_core::{
-    action::{Action, ActionKind},
+    action::{Action, ActionKind, Plan},
+    event::Checkpoint,
     ids::{ContainerId, PodUid},
-    manifest::DesiredPod,
+    manifest::{DesiredPod, types::RestartPolicy},
     time::Mono,
+    world::World,
 };
+
+/// From this step on the wait is the longest; steps beyond it are alike.
+const STEP_MAX: u32 = 6;
 
 /// The wait after the n-th failed pull in a row, seconds.
 fn pull_wait_s(failures: u32) -> u64 {
     (10_u64 << failures.saturating_sub(1).min(8)).min(300)
+}
+
+/// By this policy a container that has ended so does not run again.
+fn completed(policy: RestartPolicy, code: Option<i32>) -> bool {
+    match (policy, code) {
+        (_, None) | (RestartPolicy::Always, _) => false,
+        (RestartPolicy::OnFailure, Some(code)) => code == 0,
+        (RestartPolicy::Never, Some(_)) => true,
+    }
 }
 
 impl Oracle {
@@ -26,6 +40,7 @@ impl Oracle {
             ActionKind::StartContainer { desired, container, attempt, id, .. } => {
                 self.check_wanted(uid, desired, container);
                 self.check_start(uid, container, *attempt, now, machine);
+                self.check_policy(desired, container);
                 let (uid, name) = (Some(uid.clone()), container.clone());
                 let run = Run { uid, name, attempt: *attempt, ..Run::default() };
                 self.runs.insert(id.clone(), run);
@@ -48,14 +63,43 @@ impl Oracle {
                     );
                 }
             }
-            ActionKind::SaveCheckpoint { .. } => {}
+            ActionKind::SaveCheckpoint { checkpoint } => self.check_save(uid, checkpoint),
             ActionKind::DropCheckpoint => {
                 if machine.sandboxes.contains_key(uid) {
                     self.broken(Rule::Order, format!("the checkpoint of {uid} goes before its sandbox"));
                 }
+                let broken = self.desired.as_ref().is_some_and(|set| !set.problems.is_empty());
+                if broken && !self.terminating.contains(uid) && !self.seen.contains(uid) {
+                    let message =
+                        format!("{uid} is forgotten, and a manifest that cannot be read may want it");
+                    self.broken(Rule::Desired, message);
+                }
             }
         }
         self.book(action, now);
+    }
+
+    /// A container that waits for nothing but its back-off is started when that is over.
+    pub(super) fn check_wakes(&mut self, plan: &Plan, world: &World, now: Mono, machine: &Machine) {
+        let mut late = None;
+        for ((uid, name), ledger) in self.ledgers.iter().filter(|(_, ledger)| now < ledger.not_before()) {
+            let Some(pod) = self.begun.get(uid).filter(|_| !self.terminating.contains(uid)) else { continue };
+            let quiet = self.in_flight.values().all(|flight| flight.uid != *uid)
+                && machine.sandboxes.get(uid).is_some_and(|sandbox| sandbox.ready)
+                && machine.containers.values().all(|record| record.pod != *uid || record.name != *name)
+                && world.runs(uid).iter().any(|run| run.container == name && run.pid.is_none());
+            let waits = quiet && !completed(pod.pod.spec.restart_policy, ledger.code);
+            if waits && plan.wake.is_none_or(|wake| wake > ledger.not_before()) {
+                late = Some(format!(
+                    "{uid}/{name} is due at {:?}, wake is {:?}",
+                    ledger.not_before(),
+                    plan.wake
+                ));
+            }
+        }
+        if let Some(message) = late {
+            self.broken(Rule::Backoff, message);
+        }
     }
 
     fn check_wanted(&mut self, uid: &PodUid, desired: &DesiredPod, what: &str) {
@@ -84,10 +128,24 @@ impl Oracle {
         if machine.sandboxes.get(uid).is_none_or(|sandbox| !sandbox.ready) {
             self.broken(Rule::Order, format!("{uid}/{name} starts before its sandbox is ready"));
         }
+        if machine.containers.len() >= self.containers_max {
+            self.broken(Rule::Limit, format!("{uid}/{name} is one container more than there may be"));
+        }
         if machine.containers.values().any(|record| record.pod == *uid && record.name == name) {
             self.broken(
                 Rule::OneContainer,
                 format!("{uid}/{name} starts beside the remains of an earlier run"),
+            );
+        }
+    }
+
+    fn check_policy(&mut self, pod: &DesiredPod, name: &str) {
+        let place = (pod.uid.clone(), name.to_owned());
+        let code = self.ledgers.get(&place).and_then(|ledger| ledger.code);
+        if completed(pod.pod.spec.restart_policy, code) {
+            self.broken(
+                Rule::Desired,
+                format!("{}/{name} has completed with {code:?} and starts again", pod.uid),
             );
         }
     }
@@ -108,6 +166,7 @@ impl Oracle {
         let runs = run.told_start.is_some() && !run.told_exit && !run.dead;
         let over = grace_s == 0 || run.signalled.is_some_and(|at| now >= at.plus_s(grace_s));
         run.dead = true;
+        run.killed = run.killed.or(Some(now));
         if runs && !over {
             self.broken(Rule::Grace, format!("{id} of {uid} is killed, and its {grace_s} s are not over"));
         } else if runs && !self.terminating.contains(uid) {
@@ -116,21 +175,27 @@ impl Oracle {
     }
 
     fn check_remove(&mut self, uid: &PodUid, id: &ContainerId, machine: &Machine) {
-        let run = self.runs.entry(id.clone()).or_default();
-        let (told_exit, removed) = (run.told_exit, run.removed);
-        let untouched = !told_exit && !run.dead;
-        let (name, attempt) = (run.name.clone(), run.attempt);
-        if untouched {
+        let run = self.runs.entry(id.clone()).or_default().clone();
+        if !run.told_exit && !run.dead {
             self.broken(Rule::Order, format!("{id} of {uid} is removed alive"));
         }
-        // Removing acknowledges the exit: it must be on disk, or the disk must have refused it often.
-        let on_disk =
-            machine.disk.get(uid).and_then(|disk| disk.current.containers.get(&name)).is_some_and(|memory| {
-                memory.last.as_ref().is_some_and(|last| last.id == *id) || memory.next_attempt > attempt + 1
-            });
-        let refused = self.failed_saves.get(uid).is_some_and(|failures| *failures >= DISK_TRIES);
-        if told_exit && !removed && !on_disk && !refused && !self.terminating.contains(uid) {
+        // Removing acknowledges the exit.
+        if run.told_exit && !run.removed && !self.is_safe(uid, id, &run, machine) {
             self.broken(Rule::ExitLost, format!("the end of {id} of {uid} is acknowledged and not recorded"));
+        }
+    }
+
+    /// What is written must be what happened.
+    fn check_save(&mut self, uid: &PodUid, checkpoint: &Checkpoint) {
+        for (name, memory) in &checkpoint.containers {
+            let place = (uid.clone(), name.clone());
+            let (Some(last), Some(ledger)) = (&memory.last, self.ledgers.get(&place)) else { continue };
+            let step = ledger.step(&last.id).map(|step| step.min(STEP_MAX));
+            if step.is_some_and(|step| step != memory.backoff_step.min(STEP_MAX)) {
+                let message =
+                    format!("{uid}/{name} is at step {}, and {step:?} is right", memory.backoff_step);
+                self.broken(Rule::Backoff, message);
+            }
         }
     }
 

@@ -6,6 +6,7 @@ took() { echo "   … after $(($(ms) - T0)) ms"; }
 die() { echo "the demo failed: $*"; berth get pods; berth get events | tail -n 20; exit 1; }
 agent_pid() { for p in $(pidof berth); do tr '\0' ' ' <"/proc/$p/cmdline" 2>/dev/null | grep -q ' agent' && echo "$p"; done | head -n 1; }
 
+until berth get pods >/dev/null 2>&1; do usleep 100000; done
 echo "== $(uname -m), Linux $(uname -r), $(berth version | head -n 1)"
 echo "== three manifests are dropped into $M"
 T0=$(ms)
