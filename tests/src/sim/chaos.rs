@@ -132,7 +132,7 @@ impl Sim {
     }
 
     pub(crate) fn kill_agent(&mut self, life: Life) {
-        if life != self.lives {
+        if life != self.lives || self.chaos.phase != Phase::Chaos {
             return;
         }
         self.agent_dies();

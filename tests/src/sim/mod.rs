@@ -131,7 +131,7 @@ impl Sim {
             manifests,
             agent: None,
             lives: 0,
-            oracle: Oracle { containers_max, ..Oracle::default() },
+            oracle: Oracle::new(containers_max),
             sabotage: sabotage::State::new(sabotage),
             chaos: Chaos::draw(&mut rng),
             trace,

@@ -27,6 +27,8 @@ mod query;
 mod reconcile;
 mod remains;
 mod remember;
+#[cfg(test)]
+pub(crate) mod scene;
 mod signal;
 mod state;
 mod teardown;

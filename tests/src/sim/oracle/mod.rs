@@ -101,6 +101,8 @@ pub(crate) struct Oracle {
     /// By uid: what was begun, as it was begun.
     begun: BTreeMap<PodUid, DesiredPod>,
     terminating: BTreeSet<PodUid>,
+    /// Begun by this agent: the limits hold for them.
+    made: BTreeSet<PodUid>,
     /// Desired at some time in this agent's life.
     seen: BTreeSet<PodUid>,
     in_flight: BTreeMap<ActionId, InFlight>,
@@ -110,7 +112,7 @@ pub(crate) struct Oracle {
     failed_saves: BTreeMap<PodUid, u32>,
     failed_drops: BTreeMap<PodUid, u32>,
     /// Containers that there may be.
-    pub(crate) containers_max: usize,
+    containers_max: usize,
     /// Attempts that came as far as a process (or a refusal to be one), since the pod was last removed.
     reached: BTreeMap<(PodUid, String), u32>,
 }
@@ -123,6 +125,10 @@ const EXIT_WAIT_S: u64 = 5;
 const DISK_TRIES: u32 = 3;
 
 impl Oracle {
+    pub(crate) fn new(containers_max: usize) -> Self {
+        Self { containers_max, ..Self::default() }
+    }
+
     /// The first broken rule counts.
     pub(crate) fn broken(&mut self, rule: Rule, message: String) {
         self.verdict.get_or_insert((rule, message));
@@ -173,6 +179,7 @@ impl Oracle {
         self.desired = None;
         self.terminating.clear();
         self.seen.clear();
+        self.made.clear();
         self.in_flight.clear();
         self.pulls.clear();
         self.failed_saves.clear();

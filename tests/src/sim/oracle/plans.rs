@@ -36,6 +36,7 @@ impl Oracle {
             ActionKind::CreateSandbox { desired } => {
                 self.check_wanted(uid, desired, "a sandbox");
                 self.begun.insert(uid.clone(), (**desired).clone());
+                self.made.insert(uid.clone());
             }
             ActionKind::StartContainer { desired, container, attempt, id, .. } => {
                 self.check_wanted(uid, desired, container);
@@ -82,11 +83,14 @@ impl Oracle {
     /// A container that waits for nothing but its back-off is started when that is over.
     pub(super) fn check_wakes(&mut self, plan: &Plan, world: &World, now: Mono, machine: &Machine) {
         let mut late = None;
+        if self.desired.is_none() {
+            return;
+        }
         for ((uid, name), ledger) in self.ledgers.iter().filter(|(_, ledger)| now < ledger.not_before()) {
             let Some(pod) = self.begun.get(uid).filter(|_| !self.terminating.contains(uid)) else { continue };
             let quiet = self.in_flight.values().all(|flight| flight.uid != *uid)
                 && machine.sandboxes.get(uid).is_some_and(|sandbox| sandbox.ready)
-                && machine.containers.values().all(|record| record.pod != *uid || record.name != *name)
+                && machine.containers.values().all(|record| record.pod != *uid || machine.alive(&record.id))
                 && world.runs(uid).iter().any(|run| run.container == name && run.pid.is_none());
             let waits = quiet && !completed(pod.pod.spec.restart_policy, ledger.code);
             if waits && plan.wake.is_none_or(|wake| wake > ledger.not_before()) {
@@ -128,7 +132,7 @@ impl Oracle {
         if machine.sandboxes.get(uid).is_none_or(|sandbox| !sandbox.ready) {
             self.broken(Rule::Order, format!("{uid}/{name} starts before its sandbox is ready"));
         }
-        if machine.containers.len() >= self.containers_max {
+        if machine.containers.len() >= self.containers_max && self.made.contains(uid) {
             self.broken(Rule::Limit, format!("{uid}/{name} is one container more than there may be"));
         }
         if machine.containers.values().any(|record| record.pod == *uid && record.name == name) {

@@ -1,0 +1,167 @@
+//! For tests: a world with a hand that answers. Pods are written in few words.
+
+use super::{World, WorldConfig, step};
+use crate::{
+    action::{Action, ActionKind, ImageFacts, Plan, PodEvent},
+    event::{DesiredSet, Event, Exit, FailReason, Failure, Inventory, Outcome},
+    ids::{ContainerId, PodKey, PodUid},
+    manifest::{
+        DesiredPod, Problem,
+        types::{Container, Pod, RestartPolicy},
+    },
+    time::{Mono, NS_PER_S, Now, Wall},
+};
+use std::sync::Arc;
+
+/// Wall clock of the scene's beginning: 2026-01-02T03:04:05Z.
+const WALL_S: u64 = 1_767_323_045;
+
+/// A pod of these containers (`name=image`), its uid being its name, revision and 32 hex digits.
+pub(crate) fn pod(name: &str, revision: u32, containers: &[&str], policy: RestartPolicy) -> DesiredPod {
+    let mut pod = Pod::default();
+    pod.metadata.name = format!("{name}-node");
+    pod.metadata.namespace = "default".to_owned();
+    pod.metadata.uid =
+        format!("{:0>24x}{revision:08x}", name.bytes().fold(0_u64, |h, b| h * 257 + u64::from(b)));
+    pod.spec.restart_policy = policy;
+    pod.spec.termination_grace_period_seconds = Some(30);
+    for words in containers {
+        let (name, image) = words.split_once('=').unwrap();
+        let (name, image) = (name.to_owned(), image.to_owned());
+        pod.spec.containers.push(Container { name, image, ..Container::default() });
+    }
+    let key = PodKey { namespace: "default".into(), name: pod.metadata.name.as_str().into() };
+    let uid = PodUid(pod.metadata.uid.as_str().into());
+    DesiredPod { key, uid, pod: Arc::new(pod), origin: format!("{name}.yaml").as_str().into() }
+}
+
+/// A world, a clock, and what was told.
+pub(crate) struct Scene {
+    pub(crate) world: World,
+    pub(crate) now: Now,
+    pub(crate) events: Vec<PodEvent>,
+    pub(crate) wake: Option<Mono>,
+    /// Begun and not answered.
+    pub(crate) open: Vec<Action>,
+}
+
+impl Scene {
+    /// An agent that has found nothing, and has not heard of any manifest.
+    pub(crate) fn new() -> Self {
+        Self::found(Inventory::default())
+    }
+
+    /// An agent that has found this.
+    pub(crate) fn found(inventory: Inventory) -> Self {
+        Self::with(WorldConfig { boot_id: "boot".to_owned(), ..WorldConfig::default() }, inventory)
+    }
+
+    pub(crate) fn with(config: WorldConfig, inventory: Inventory) -> Self {
+        let now = Now { mono: Mono(1000 * NS_PER_S), wall: Wall(WALL_S * NS_PER_S) };
+        let (events, open) = (Vec::new(), Vec::new());
+        let mut scene = Self { world: World::new(config), now, events, wake: None, open };
+        scene.tell(&[Event::Inventory(Box::new(inventory))]);
+        scene
+    }
+
+    /// Tells news; what is planned is open then.
+    pub(crate) fn tell(&mut self, news: &[Event]) -> Plan {
+        let plan = step(&mut self.world, self.now, news);
+        self.events.extend(plan.events.iter().cloned());
+        self.open.extend(plan.actions.iter().cloned());
+        self.wake = plan.wake;
+        plan
+    }
+
+    pub(crate) fn desire(&mut self, pods: &[&DesiredPod]) -> Plan {
+        self.desire_with(pods, &[])
+    }
+
+    pub(crate) fn desire_with(&mut self, pods: &[&DesiredPod], problems: &[Problem]) -> Plan {
+        let pods = pods.iter().map(|pod| (*pod).clone()).collect();
+        self.tell(&[Event::Desired(Arc::new(DesiredSet { pods, problems: problems.to_vec() }))])
+    }
+
+    /// Seconds pass, and the core takes its turn.
+    pub(crate) fn pass(&mut self, seconds: u64) -> Plan {
+        self.now.mono = self.now.mono.plus_s(seconds);
+        self.now.wall.0 += seconds * NS_PER_S;
+        self.tell(&[])
+    }
+
+    /// What is open, in few words, in the order in which it was begun.
+    pub(crate) fn doing(&self) -> Vec<String> {
+        self.open.iter().map(words).collect()
+    }
+
+    /// Answers the first open action whose words begin so.
+    pub(crate) fn answer(&mut self, begins: &str, outcome: Outcome) -> Plan {
+        let place = self.open.iter().position(|action| words(action).starts_with(begins));
+        let place = place.unwrap_or_else(|| panic!("no {begins:?} among {:?}", self.doing()));
+        let action = self.open.remove(place).id;
+        self.tell(&[Event::Done { action, outcome }])
+    }
+
+    pub(crate) fn ok(&mut self, begins: &str) -> Plan {
+        self.answer(begins, Outcome::Ok)
+    }
+
+    pub(crate) fn fail(&mut self, begins: &str, reason: FailReason) -> Plan {
+        let message = "it does not work".to_owned();
+        self.answer(begins, Outcome::Failed(Failure { reason, message }))
+    }
+
+    /// Answers everything well, until nothing is open.
+    pub(crate) fn settle(&mut self) {
+        while let Some(action) = self.open.first() {
+            let outcome = match &action.kind {
+                ActionKind::EnsureImage { image, .. } => Outcome::Image(Box::new(facts(image))),
+                ActionKind::StartContainer { .. } => Outcome::Started { pid: 42, at: self.now },
+                _ => Outcome::Ok,
+            };
+            let action = self.open.remove(0).id;
+            self.tell(&[Event::Done { action, outcome }]);
+        }
+    }
+
+    /// The present (or last) run of a container.
+    pub(crate) fn id(&self, pod: &DesiredPod, container: &str) -> ContainerId {
+        let runs = self.world.runs(&pod.uid);
+        runs.into_iter().find(|run| run.container == container).and_then(|run| run.id).unwrap().clone()
+    }
+
+    /// The container's process ends now.
+    pub(crate) fn exit(&mut self, pod: &DesiredPod, container: &str, code: i32) -> Plan {
+        let id = self.id(pod, container);
+        let exit = Exit { code, signal: 0, oom: false, at: self.now };
+        self.tell(&[Event::Exited { id, exit }])
+    }
+
+    pub(crate) fn reasons(&self) -> Vec<&str> {
+        self.events.iter().map(|event| event.reason.as_str()).collect()
+    }
+}
+
+pub(crate) fn facts(image: &str) -> ImageFacts {
+    let id = format!("sha256:{image}");
+    ImageFacts { reference: image.to_owned(), id, ..ImageFacts::default() }
+}
+
+pub(crate) fn problem(file: &str, pod: Option<PodKey>) -> Problem {
+    let message = "mapping values are not allowed here".to_owned();
+    Problem { file: file.into(), line: 4, column: 7, path: String::new(), message, pod }
+}
+
+fn words(action: &Action) -> String {
+    match &action.kind {
+        ActionKind::EnsureImage { image, .. } => format!("image {image}"),
+        ActionKind::CreateSandbox { .. } => "create sandbox".to_owned(),
+        ActionKind::StartContainer { container, attempt, .. } => format!("start {container} {attempt}"),
+        ActionKind::Signal { signal, .. } => format!("signal {signal}"),
+        ActionKind::Kill { .. } => "kill".to_owned(),
+        ActionKind::RemoveContainer { .. } => "remove container".to_owned(),
+        ActionKind::RemoveSandbox { .. } => "remove sandbox".to_owned(),
+        ActionKind::SaveCheckpoint { .. } => "save".to_owned(),
+        ActionKind::DropCheckpoint => "drop".to_owned(),
+    }
+}
