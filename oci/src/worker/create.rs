@@ -167,9 +167,14 @@ pub(super) fn describe(error: &dyn std::error::Error, heard: Heard) -> String {
         }
         next = cause.source();
     }
+    // Its clean-up cannot remove the cgroup in which the worker still is; that is the agent's to do.
+    let text = text.split(". error during cleanup").next().unwrap_or_default();
     match heard.first {
-        Some(first) if !text.contains(&first) => format!("{first} ({text})"),
-        _ => text,
+        None => text.to_owned(),
+        Some(first) => {
+            let step = text.rsplit(": ").next().unwrap_or_default();
+            if first.contains(step) { first } else { format!("{first} ({step})") }
+        }
     }
 }
 

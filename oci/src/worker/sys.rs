@@ -81,11 +81,16 @@ pub(super) fn limit_capabilities(set: CapabilitySet, keep_admin: bool) -> Result
 }
 
 /// All signals do again what they do by default, and none is blocked: what this process ignored or
-/// blocked is not the container's.
+/// blocked, or was made to by whoever started it, is not the container's.
 pub(super) fn reset_signals() {
+    // `struct sigaction` as the kernel has it: zeroes are the default action without flags.
+    let default = [0_u64; 8];
     for signal in 1..=SIGNALS_MAX {
-        // SAFETY: setting the default action runs no code of ours; numbers that cannot be set are refused.
-        unsafe { libc::signal(signal, libc::SIG_DFL) };
+        // SAFETY: the kernel reads less than `default` has, and a set of 8 bytes; the C library's own wrapper
+        // would leave two signals out. Those that cannot be set are refused.
+        unsafe {
+            libc::syscall(libc::SYS_rt_sigaction, signal, default.as_ptr(), ptr::null::<u64>(), 8);
+        }
     }
     unblock_signals();
 }

@@ -10,10 +10,11 @@ use berth_core::{
 };
 use berth_keeper::{
     link,
-    protocol::{Id, Path as KeeperPath, Work, WorkReport},
+    protocol::{Id as KeeperId, Path as KeeperPath, Work, WorkReport},
 };
 use berth_oci::{
     bundle::{self, BundleInput, WorkerPlan},
+    container::mounts::Bind,
     node::NodeFacts,
     paths::Roots,
     users::ProcessUser,
@@ -22,7 +23,7 @@ use nix::{
     mount::{MsFlags, mount},
     poll::{PollFd, PollFlags, PollTimeout, poll},
     sched::{CloneFlags, unshare},
-    sys::wait::{WaitStatus, waitpid},
+    sys::wait::{Id, WaitPidFlag, WaitStatus, waitid, waitpid},
     unistd::{Pid, pipe2},
 };
 use std::{
@@ -80,6 +81,17 @@ pub(crate) struct Ready {
     pub(crate) plan: WorkerPlan,
 }
 
+/// What is wanted of a container, beside the simplest.
+#[derive(Default)]
+pub(crate) struct Wish {
+    pub(crate) container: Container,
+    pub(crate) user: ProcessUser,
+    pub(crate) binds: Vec<Bind>,
+    pub(crate) layers: Vec<PathBuf>,
+    /// Not empty: the pod has its own, pinned before.
+    pub(crate) namespaces: &'static str,
+}
+
 /// What became of a container.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Ended {
@@ -117,15 +129,15 @@ impl Machine {
         self.zygote.id()
     }
 
-    /// A bundle for this container of a pod of this specification.
-    pub(crate) fn prepare(
-        &self,
-        name: &str,
-        container: Container,
-        spec: PodSpec,
-        user: &ProcessUser,
-    ) -> Ready {
-        let spec = PodSpec { host_network: true, host_ipc: true, containers: vec![container], ..spec };
+    /// A bundle for a container.
+    pub(crate) fn prepare(&self, name: &str, wish: Wish) -> Ready {
+        let shares = wish.namespaces.is_empty();
+        let spec = PodSpec {
+            host_network: shares,
+            host_ipc: shares,
+            containers: vec![wish.container],
+            ..PodSpec::default()
+        };
         let pod = DesiredPod {
             key: PodKey { namespace: "default".into(), name: "web-box".into() },
             uid: PodUid("test".into()),
@@ -133,9 +145,10 @@ impl Machine {
             origin: "web.yaml".into(),
         };
         let id = ContainerId(name.into());
+        let layers = if wish.layers.is_empty() { vec![self.layer()] } else { wish.layers };
         let image = ImageFacts {
             reference: "busybox".into(),
-            layers: vec![self.dir.path().join("state/layer").to_string_lossy().into_owned()],
+            layers: layers.iter().map(|layer| layer.to_string_lossy().into_owned()).collect(),
             ..ImageFacts::default()
         };
         let node = NodeFacts { hostname: "box".into(), memory_bytes: 1 << 30, ..NodeFacts::default() };
@@ -145,8 +158,8 @@ impl Machine {
             image: &image,
             id: &id,
             attempt: 0,
-            user,
-            binds: &[],
+            user: &wish.user,
+            binds: &wish.binds,
         };
         let (spec, plan) = bundle::assemble(&self.roots, &node, &input).unwrap();
         let dir = self.roots.bundle(&id);
@@ -158,16 +171,46 @@ impl Machine {
         Ready { id, bundle: dir, plan }
     }
 
+    /// The image's only layer.
+    pub(crate) fn layer(&self) -> PathBuf {
+        self.path("state/layer")
+    }
+
+    /// In the test's own directory.
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    /// Network, IPC and UTS namespaces where a sandbox would pin them.
+    pub(crate) fn pin_namespaces(&self) {
+        let dir = self.roots.pod_ns(&PodUid("test".into()), "net").parent().unwrap().to_owned();
+        fs::create_dir_all(&dir).unwrap();
+        fs::create_dir_all(self.roots.pod_shm(&PodUid("test".into()))).unwrap();
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                let own = CloneFlags::CLONE_NEWNET | CloneFlags::CLONE_NEWIPC | CloneFlags::CLONE_NEWUTS;
+                unshare(own).unwrap();
+                nix::unistd::sethostname("web-box").unwrap();
+                for kind in ["net", "ipc", "uts"] {
+                    fs::write(dir.join(kind), "").unwrap();
+                    let from = format!("/proc/thread-self/ns/{kind}");
+                    mount(Some(from.as_str()), &dir.join(kind), None::<&str>, MsFlags::MS_BIND, None::<&str>)
+                        .unwrap();
+                }
+            });
+        });
+    }
+
     /// A shell that runs this script, in the simplest of pods.
     pub(crate) fn shell(&self, name: &str, script: &str) -> Ready {
-        self.prepare(name, shell(script), PodSpec::default(), &root())
+        self.prepare(name, Wish { container: shell(script), ..Wish::default() })
     }
 
     pub(crate) fn send(&mut self, ready: &Ready, deadline_ms: u32, fds: [&OwnedFd; 2]) -> u64 {
         self.tickets += 1;
         let work = Work::Create {
             ticket: self.tickets,
-            id: Id::try_from(&*ready.id.0).unwrap(),
+            id: KeeperId::try_from(&*ready.id.0).unwrap(),
             bundle: KeeperPath::try_from(ready.bundle.to_str().unwrap()).unwrap(),
             cgroup: KeeperPath::try_from(ready.plan.cgroup.to_str().unwrap()).unwrap(),
             deadline_ms,
@@ -180,8 +223,8 @@ impl Machine {
         self.tickets += 1;
         let work = Work::Exec {
             ticket: self.tickets,
-            session: Id::try_from(session).unwrap(),
-            container: Id::try_from(&*ready.id.0).unwrap(),
+            session: KeeperId::try_from(session).unwrap(),
+            container: KeeperId::try_from(&*ready.id.0).unwrap(),
             bundle: KeeperPath::try_from(ready.bundle.to_str().unwrap()).unwrap(),
             deadline_ms: 10_000,
             tty,
@@ -209,10 +252,14 @@ impl Machine {
     }
 
     pub(crate) fn started(&self, expected: u64) -> Result<Pid, String> {
-        match self.answer() {
-            WorkReport::Started { ticket, pid } if ticket == expected => Ok(Pid::from_raw(pid)),
-            WorkReport::Failed { ticket, text, .. } if ticket == expected => Err(text.to_string()),
-            other => panic!("{other:?}"),
+        loop {
+            match self.answer() {
+                WorkReport::Started { ticket, pid } if ticket == expected => return Ok(Pid::from_raw(pid)),
+                WorkReport::Failed { ticket, text, .. } if ticket == expected => return Err(text.to_string()),
+                // An earlier worker was killed with its cgroup after its first word, which counts.
+                WorkReport::Lost { ticket, .. } if ticket < expected => {}
+                other => panic!("{other:?}"),
+            }
         }
     }
 }
@@ -225,6 +272,9 @@ impl Drop for Machine {
         let _ = fs::write(top.join("cgroup.kill"), "1");
         while !matches!(waitpid(None, None), Err(nix::errno::Errno::ECHILD)) {}
         remove_cgroups(&top);
+        if std::thread::panicking() {
+            eprintln!("cgroup: {}", top.display());
+        }
         for name in ["run", "state"] {
             let _ = nix::mount::umount2(&self.dir.path().join(name), nix::mount::MntFlags::MNT_DETACH);
         }
@@ -239,10 +289,6 @@ pub(crate) fn shell(script: &str) -> Container {
     }
 }
 
-pub(crate) fn root() -> ProcessUser {
-    ProcessUser { home: "/root".into(), ..ProcessUser::default() }
-}
-
 pub(crate) fn pipe() -> (OwnedFd, OwnedFd) {
     pipe2(nix::fcntl::OFlag::O_CLOEXEC).unwrap()
 }
@@ -253,12 +299,17 @@ pub(crate) fn read(fd: OwnedFd) -> String {
     text
 }
 
-/// Exit status, or 128 and the signal. Reaps others meanwhile, as the keeper would.
+/// Exit status, or 128 and the signal. The process becomes this one's child when its worker has ended.
 pub(crate) fn wait(pid: Pid) -> i32 {
-    match waitpid(pid, None).unwrap() {
-        WaitStatus::Exited(_, code) => code,
-        WaitStatus::Signaled(_, signal, _) => 128 + signal as i32,
-        other => panic!("{other:?}"),
+    loop {
+        match waitpid(pid, None) {
+            Ok(WaitStatus::Exited(_, code)) => return code,
+            Ok(WaitStatus::Signaled(_, signal, _)) => return 128 + signal as i32,
+            Err(nix::errno::Errno::ECHILD) => {
+                waitid(Id::All, WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT).unwrap();
+            }
+            other => panic!("{other:?}"),
+        }
     }
 }
 
