@@ -1,5 +1,7 @@
 //! Forms of output that all verbs share.
 
+mod yaml;
+
 use super::failure::Failure;
 use clap::ValueEnum;
 use serde::Serialize;
@@ -34,8 +36,7 @@ pub(crate) fn json(out: &mut dyn Write, value: &impl Serialize) -> Result<(), Fa
 
 /// Prints a value as YAML.
 pub(crate) fn yaml(out: &mut dyn Write, value: &Value) -> Result<(), Failure> {
-    let text = serde_yaml::to_string(value).map_err(Failure::error)?;
-    Ok(out.write_all(text.as_bytes())?)
+    Ok(out.write_all(yaml::document(value).as_bytes())?)
 }
 
 /// A list as kubectl prints one.
