@@ -105,7 +105,7 @@ pub struct Supervisor {
     replies: Deque<Reply, REPLIES_MAX>,
     effects: Deque<Effect, EFFECTS_MAX>,
     mode: Mode,
-    check: Option<Check>,
+    check: Check,
     program: Path,
     ticket: u64,
     own_pid: i32,
@@ -130,7 +130,7 @@ impl Supervisor {
             replies: Deque::new(),
             effects: Deque::new(),
             mode: Mode::Serving,
-            check: None,
+            check: Check::NONE,
             program: Path::new(),
             ticket: 0,
             own_pid: 0,
@@ -232,7 +232,7 @@ impl Supervisor {
         let sessions = self.sessions.used().filter(|(_, e)| e.is_creating()).map(|(_, e)| e.give_up_ns);
         let orphans = self.sessions.used().filter_map(|(_, e)| e.work.kill_at_ns);
         let children = [self.agent.due_ns(), self.zygote.due_ns(), self.mode.kill_at_ns()];
-        let check = self.check.as_ref().and_then(Check::kill_at_ns);
+        let check = self.check.kill_at_ns();
         containers.chain(sessions).chain(orphans).chain(children.into_iter().flatten()).chain(check).min()
     }
 

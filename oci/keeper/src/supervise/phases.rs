@@ -11,8 +11,10 @@ use crate::{
     tables::Life,
 };
 
-/// What the keeper is about.
+/// What the keeper is about. Its tag is its own byte, and 0 at first: a new supervisor is all zeroes, so
+/// that in static memory it takes no place in the file and none in memory before it is used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
 pub(super) enum Mode {
     /// Agent and zygote are kept alive.
     Serving,
@@ -38,9 +40,12 @@ impl Mode {
     }
 }
 
-/// Why the keeper is to become another program.
+/// Why the keeper is to become another program. Its tag is like that of [`Mode`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
 enum Why {
+    /// It is not.
+    Nothing,
     /// The agent asked.
     Upgrade { op: u64 },
     /// A front attached to a keeper that holds.
@@ -59,6 +64,13 @@ pub(super) struct Check {
 }
 
 impl Check {
+    /// No program is being asked.
+    pub(super) const NONE: Self = Self { why: Why::Nothing, pid: None, kill_at_ns: None };
+
+    pub(super) fn is_on(&self) -> bool {
+        self.why != Why::Nothing
+    }
+
     pub(super) fn kill_at_ns(&self) -> Option<u64> {
         self.kill_at_ns
     }
@@ -131,19 +143,17 @@ impl Supervisor {
     }
 
     fn begin_check(&mut self, now_ns: u64, why: Why) {
-        if let Some(check) = &mut self.check {
-            check.why = Why::Cancelled { resume: why == Why::Resume };
+        if self.check.is_on() {
+            self.check.why = Why::Cancelled { resume: why == Why::Resume };
             return;
         }
-        self.check = Some(Check { why, pid: None, kill_at_ns: Some(now_ns.saturating_add(CHECK_NS)) });
+        self.check = Check { why, pid: None, kill_at_ns: Some(now_ns.saturating_add(CHECK_NS)) };
         self.push(Effect::CheckProgram);
     }
 
     /// The shell has started the program that is to be asked.
     pub fn check_spawned(&mut self, pid: i32) {
-        if let Some(check) = &mut self.check {
-            check.pid = Some(pid);
-        }
+        self.check.pid = Some(pid);
     }
 
     /// The shell could not start it.
@@ -152,22 +162,24 @@ impl Supervisor {
     }
 
     pub(super) fn check_pid(&self) -> Option<i32> {
-        self.check.as_ref().and_then(|check| check.pid)
+        self.check.pid
     }
 
     fn cancel_check(&mut self) {
-        let Some(check) = &mut self.check else { return };
-        check.why = Why::Cancelled { resume: false };
-        if let Some(pid) = check.pid {
+        if !self.check.is_on() {
+            return;
+        }
+        self.check.why = Why::Cancelled { resume: false };
+        if let Some(pid) = self.check.pid {
             self.push(Effect::Signal { pid, signal: SIGKILL });
         }
     }
 
     pub(super) fn check_ended(&mut self, now_ns: u64, good: bool) {
-        let Some(check) = self.check else { return };
-        match check.why {
+        match self.check.why {
+            Why::Nothing => {}
             Why::Cancelled { resume } => {
-                self.check = None;
+                self.check = Check::NONE;
                 if resume {
                     self.begin_check(now_ns, Why::Resume);
                 }
@@ -179,11 +191,11 @@ impl Supervisor {
                 self.refuse(op, FailClass::Busy, "a create or exec is on, or not yet told; try again");
             }
             Why::Resume if !good => {
-                self.check = None;
+                self.check = Check::NONE;
                 self.push(Effect::Front(FrontNews::Refused));
             }
             Why::Upgrade { .. } | Why::Resume => {
-                self.check = Some(Check { why: check.why, pid: None, kill_at_ns: None });
+                self.check = Check { why: self.check.why, ..Check::NONE };
                 self.push(Effect::ReplaceSelf);
             }
         }
@@ -191,16 +203,16 @@ impl Supervisor {
 
     /// The shell could not become the new program; everything is as before.
     pub fn replace_failed(&mut self) {
-        match self.check.map(|check| check.why) {
-            Some(Why::Upgrade { op }) => self.refuse(op, FailClass::Internal, "the program cannot be run"),
-            Some(Why::Resume) => self.push(Effect::Front(FrontNews::Refused)),
-            Some(Why::Cancelled { .. }) | None => {}
+        match self.check.why {
+            Why::Upgrade { op } => self.refuse(op, FailClass::Internal, "the program cannot be run"),
+            Why::Resume => self.push(Effect::Front(FrontNews::Refused)),
+            Why::Cancelled { .. } | Why::Nothing => {}
         }
-        self.check = None;
+        self.check = Check::NONE;
     }
 
     fn refuse(&mut self, op: u64, class: FailClass, why: &'static str) {
-        self.check = None;
+        self.check = Check::NONE;
         if self.greeting != Greeting::None {
             self.reply(op, &Id::new(), Some((class, why)));
         }
@@ -217,11 +229,9 @@ impl Supervisor {
     }
 
     pub(super) fn kill_stragglers(&mut self, now_ns: u64) {
-        if let Some(check) = &mut self.check
-            && check.kill_at_ns.is_some_and(|at| at <= now_ns)
-        {
-            check.kill_at_ns = None;
-            if let Some(pid) = check.pid {
+        if self.check.kill_at_ns.is_some_and(|at| at <= now_ns) {
+            self.check.kill_at_ns = None;
+            if let Some(pid) = self.check.pid {
                 self.push(Effect::Signal { pid, signal: SIGKILL });
             }
         }

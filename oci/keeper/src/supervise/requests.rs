@@ -171,7 +171,7 @@ impl Supervisor {
     }
 
     fn upgrade(&mut self, now_ns: u64, op: u64, path: &Path) -> Result<(), Refusal> {
-        if self.mode != Mode::Serving || self.check.is_some() {
+        if self.mode != Mode::Serving || self.check.is_on() {
             return Err((FailClass::Busy, "the keeper is stopping, or another upgrade is on"));
         }
         if self.in_flight() {

@@ -39,7 +39,9 @@ pub(crate) fn agent(args: &[String]) -> ! {
 /// Takes work. A bundle is a script; some words are for the zygote itself.
 pub(crate) fn zygote() -> ! {
     let keeper = keeper();
-    link::send(&keeper, &WorkReport::Ready, &[]).unwrap();
+    if link::send(&keeper, &WorkReport::Ready, &[]).is_err() {
+        exit(0);
+    }
     loop {
         let Ok((work, fds)) = link::recv::<Work>(&keeper) else { exit(0) };
         let (ticket, script) = match &work {

@@ -251,6 +251,8 @@ impl Drop for Rig {
                 let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
             }
         }
+        // They are the test's children by now, itself being their subreaper; zygotes end by themselves.
+        while waitpid(None, None).is_ok() {}
     }
 }
 
