@@ -27,6 +27,8 @@ use std::{
 
 /// How long an answer that needs no waiting for may take.
 const CALL_TIMEOUT_S: u64 = 30;
+/// How often a question is asked of agents that hang up over it.
+const CALL_TRIES: u32 = 3;
 /// How long a connection that is refused is tried again: the keeper starts a killed agent within this.
 const CONNECT_RETRY_MAX_MS: u64 = 2_000;
 /// Between two tries. Nothing tells when a socket is listened on again.
@@ -51,14 +53,27 @@ impl Client {
     /// Berth does not run, the user lacks the right, the agent says no, or nothing within 30 s.
     pub(crate) fn call(&self, request: &Request) -> Result<Value, Failure> {
         let deadline = Instant::now() + Duration::from_secs(CALL_TIMEOUT_S);
-        match self.stream(request, &[])?.next(Some(deadline))? {
-            Next::Data(value) => Ok(value),
-            Next::Timeout => Err(Failure::error(format!(
-                "the agent at {} did not answer within {CALL_TIMEOUT_S} s",
-                self.socket.display()
-            ))),
-            Next::Closed => Err(self.hung_up()),
+        // A question can be asked again; what changes something cannot.
+        let tries = if matches!(request, Request::Upgrade { .. }) { 1 } else { CALL_TRIES };
+        for _ in 0..tries {
+            let answer = match self.stream(request, &[]) {
+                Ok(mut answers) => answers.next(Some(deadline))?,
+                Err(failure) if failure == self.hung_up() => Next::Closed,
+                Err(failure) => return Err(failure),
+            };
+            match answer {
+                Next::Data(value) => return Ok(value),
+                Next::Timeout => {
+                    let at = self.socket.display();
+                    return Err(Failure::error(format!(
+                        "the agent at {at} did not answer within {CALL_TIMEOUT_S} s"
+                    )));
+                }
+                // It was killed between question and answer.
+                Next::Closed => {}
+            }
         }
+        Err(self.hung_up())
     }
 
     /// Asks, with descriptors beside the request; answers are read from what is returned.
@@ -158,6 +173,7 @@ fn group_of(socket: &Path) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cli::testing::Agent;
 
     fn message(path: &Path) -> String {
         let client = Client { socket: path.into(), patience: Duration::ZERO };
@@ -181,6 +197,18 @@ mod tests {
     fn it_is_said_when_the_right_is_missing() {
         let text = explain(Path::new("/nowhere"), &io::ErrorKind::PermissionDenied.into());
         assert!(text.contains("apiSocketGroup"), "{text}");
+    }
+
+    #[test]
+    fn a_question_survives_an_agent_that_dies_over_it_and_a_command_does_not() {
+        let answer = serde_json::json!({"items": []});
+        let agent = || Agent::that_tells(vec![vec![], vec![answer.clone()]]);
+        let first = agent();
+        let client = Client::new(first.socket.clone());
+        assert_eq!(client.call(&Request::Images), Ok(answer.clone()));
+        let second = agent();
+        let client = Client::new(second.socket.clone());
+        assert_eq!(client.call(&Request::Upgrade { path: "/b".into() }), Err(client.hung_up()));
     }
 
     #[test]
