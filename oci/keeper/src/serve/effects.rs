@@ -30,6 +30,7 @@ impl Keeper<'_> {
                         say!("signal {signal} to {pid}: {errno}");
                     }
                 }
+                Effect::KillWorkers { zygote } => process::kill_group(zygote),
                 Effect::KillCgroup { slot } => self.kill_cgroup(slot),
                 Effect::Spawn(who) => self.spawn(who),
                 Effect::Disconnect(Who::Agent) => self.agent = None,
@@ -88,7 +89,8 @@ impl Keeper<'_> {
                 socket: Some(theirs.as_fd()),
                 stdin: None,
                 nofile: Some(self.nofile),
-                session: false,
+                // The zygote's is that of its workers, see `KillWorkers`.
+                session: who == Who::Zygote,
             };
             process::spawn(&command, &start).map(|pid| (ours, pid))
         });

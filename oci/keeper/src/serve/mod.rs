@@ -270,8 +270,8 @@ impl Keeper<'_> {
                 }
             }
             self.sup.reaped(now_ns(), dead.pid, dead.code, dead.signal);
-            sys::process::ended(Some(dead.pid));
             self.act();
+            sys::process::ended(Some(dead.pid));
         }
         true
     }

@@ -56,6 +56,12 @@ pub enum Effect {
         /// Signal number.
         signal: i32,
     },
+    /// Kill the process group of a zygote that has died and is not reaped yet: its workers, who would go on
+    /// and make what nobody knows of. What they have made is in sessions of its own by then.
+    KillWorkers {
+        /// Pid of the zygote, and of its process group.
+        zygote: i32,
+    },
     /// Kill all that is in the slot's cgroup (`Supervisor::cgroup`, readable although the slot is free).
     KillCgroup {
         /// The slot.

@@ -10,14 +10,14 @@ impl Supervisor {
     /// A child has died. To be called for each death, when all reports that the zygote's socket holds
     /// have been given to [`Supervisor::report`] and the child is not reaped yet: a worker reports before
     /// it exits and only then its container can be our child, so the container is known by now; and as
-    /// long as it is a zombie its pid is no other's.
+    /// long as it is a zombie its pid is no other's. So it is to be reaped after the effects of this.
     pub fn reaped(&mut self, now_ns: u64, pid: i32, code: i32, signal: i32) {
         let exit = ExitStatus { code, signal, at_ns: now_ns };
         let tell = self.greeting != Greeting::None;
         if self.agent.pid() == Some(pid) {
             self.agent_died(now_ns);
         } else if self.zygote.pid() == Some(pid) {
-            self.zygote_died(now_ns);
+            self.zygote_died(now_ns, pid);
         } else if self.check_pid() == Some(pid) {
             self.check_ended(now_ns, code == 0 && signal == 0);
         } else if let Some(place) = self.containers.by_pid(pid) {
@@ -105,7 +105,8 @@ impl Supervisor {
         }
     }
 
-    fn zygote_died(&mut self, now_ns: u64) {
+    fn zygote_died(&mut self, now_ns: u64, zygote: i32) {
+        self.push(Effect::KillWorkers { zygote });
         self.died(now_ns, Who::Zygote);
         self.fail_all_sent();
     }

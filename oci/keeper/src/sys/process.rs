@@ -155,6 +155,14 @@ pub(crate) fn signal(pid: i32, signal: i32) -> Result<(), Errno> {
     Errno::result(unsafe { libc::kill(pid, signal) }).map(drop)
 }
 
+/// Kills a process group. That of a dead leader is often empty.
+pub(crate) fn kill_group(leader: i32) {
+    if leader > 1 {
+        // SAFETY: a plain system call.
+        unsafe { libc::kill(-leader, libc::SIGKILL) };
+    }
+}
+
 /// Makes an inherited descriptor survive execve(2), or not.
 pub(crate) fn set_cloexec(fd: RawFd, on: bool) -> Result<(), Errno> {
     let flags = if on { libc::FD_CLOEXEC } else { 0 };

@@ -128,19 +128,39 @@ pub(crate) fn the_zygotes_death_fails_what_it_had_and_nothing_else() {
     assert_eq!(agent.exit("runs"), (3, 0));
 }
 
-pub(crate) fn an_exec_session() {
-    let rig = Rig::new();
-    let agent = rig.greeted();
-    let gate = rig.gate("gate");
-    agent.start("c", &format!("read x < {}", gate.display()));
-    let exec = |op, session: &str, script: &str| Request::Exec {
+fn exec(op: u64, session: &str, script: &str) -> Request {
+    Request::Exec {
         op,
         session: Id::try_from(session).unwrap(),
         container: Id::try_from("c").unwrap(),
         bundle: Path::try_from(script).unwrap(),
         deadline_ms: 20_000,
         tty: false,
-    };
+    }
+}
+
+pub(crate) fn workers_end_with_their_zygote() {
+    let rig = Rig::new();
+    let agent = rig.greeted();
+    let gate = rig.gate("gate");
+    agent.start("c", &format!("read x < {}; exit 3", gate.display()));
+    let ([_stdin, stdout, _stderr], theirs) = streams();
+    agent.ask_with(&exec(7, "s", "worker waits"), &theirs.each_ref());
+    drop(theirs);
+    agent.ask(&create(8, "fatal", "zygote dies"));
+    for _ in 0..2 {
+        assert!(matches!(agent.hear().0, Notice::Failed { class: FailClass::Lost, .. }));
+    }
+    assert_eq!(read_all(stdout), "", "the worker, which held the other end, is gone");
+    open_gate(&gate);
+    assert_eq!(agent.exit("c"), (3, 0));
+}
+
+pub(crate) fn an_exec_session() {
+    let rig = Rig::new();
+    let agent = rig.greeted();
+    let gate = rig.gate("gate");
+    agent.start("c", &format!("read x < {}", gate.display()));
     let ([stdin, stdout, _stderr], theirs) = streams();
     agent.ask_with(&exec(7, "s", "read x; echo got $x; exit 4"), &theirs.each_ref());
     drop(theirs);

@@ -36,6 +36,8 @@ pub(crate) fn agent(args: &[String]) -> ! {
     exit(0)
 }
 
+// The one who is not waited for outlives the zygote.
+#[allow(clippy::zombie_processes)]
 /// Takes work. A bundle is a script; some words are for the zygote itself.
 pub(crate) fn zygote() -> ! {
     let keeper = keeper();
@@ -65,6 +67,10 @@ pub(crate) fn zygote() -> ! {
         let stderr = fds.pop().unwrap();
         let stdout = fds.pop().unwrap();
         worker.stdin(fds.pop().map_or(Stdio::null(), Stdio::from)).stdout(stdout).stderr(stderr);
+        if script == "worker waits" {
+            worker.spawn().unwrap();
+            continue;
+        }
         let status = worker.status().unwrap();
         if !status.success() {
             link::send(&keeper, &WorkReport::Lost { ticket, class: FailClass::Lost }, &[]).unwrap();
@@ -82,6 +88,9 @@ pub(crate) fn worker(args: &[String]) -> ! {
     let report = |report: &WorkReport| link::send(&keeper, report, &[]).unwrap();
     match args[1].as_str() {
         "worker dies" => exit(1),
+        "worker waits" => loop {
+            std::thread::park();
+        },
         "refused" => {
             let text = Text::try_from("no such program").unwrap();
             report(&WorkReport::Failed { ticket, class: FailClass::Runtime, text });

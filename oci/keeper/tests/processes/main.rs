@@ -25,6 +25,7 @@ const CASES: &[(&str, fn())] = cases! {
     a_killed_agent_loses_neither_logs_nor_exits
     work_that_comes_to_nothing
     the_zygotes_death_fails_what_it_had_and_nothing_else
+    workers_end_with_their_zygote
     an_exec_session
     an_agent_gets_a_clean_start
     an_agent_that_says_nonsense_is_told_so
