@@ -61,7 +61,7 @@ pub(crate) fn record(container: &mut Container, memory: &mut Memory, birth: &Bir
     container.failure = None;
     container.start.clear();
     container.retry.clear();
-    let gate = memory.touch();
+    let gate = memory.touch_now();
     container.run = Run::Remains(Remains { recorded: true, gate, ..Remains::dead(birth.clone()) });
 }
 

@@ -1,8 +1,8 @@
 //! What is remembered of a pod on disk: its checkpoint, written when it has changed.
 //!
 //! Invariants: `saved <= version`; an exit is in memory and its version is saved before the container is
-//! removed (`gate`), unless saving has failed [`SAVE_TRIES`] times in a row; a start alone is saved only
-//! when the pod has come to rest, so that starting a pod costs one write.
+//! removed (`gate`), unless it could not be saved and [`SAVE_TRIES`] saves in a row have failed; a start
+//! alone is saved only when the pod has come to rest, so that starting a pod costs one write.
 
 use super::{
     backoff::{RETRY, Retry},
@@ -14,6 +14,7 @@ use crate::{
     action::ActionKind,
     event::{Checkpoint, ContainerMemory, Failure},
     ids::ActionId,
+    time::Mono,
 };
 
 /// Saves that may fail in a row before exits are acknowledged without; drops, before a checkpoint is left behind.
@@ -26,6 +27,8 @@ pub(crate) struct Memory {
     version: u64,
     /// The version that is on disk.
     saved: u64,
+    /// The latest version that the disk did not take.
+    refused: u64,
     /// There may be a file.
     pub(crate) on_disk: bool,
     /// The file is gone for good.
@@ -41,9 +44,15 @@ impl Memory {
         self.version
     }
 
+    /// As [`Self::touch`], for what others wait for: a disk that has failed is tried again at once.
+    pub(crate) fn touch_now(&mut self) -> u64 {
+        self.retry.at = Mono(0);
+        self.touch()
+    }
+
     /// What needed this version on disk may go on.
     pub(crate) fn has(&self, gate: u64) -> bool {
-        self.saved >= gate || self.retry.failures >= SAVE_TRIES
+        self.saved >= gate || self.refused >= gate && self.retry.failures >= SAVE_TRIES
     }
 }
 
@@ -97,6 +106,9 @@ pub(crate) fn answered(pod: &mut Pod, verb: Verb, result: Result<(), Failure>, p
         (_, Ok(())) => {}
         (_, Err(failure)) => {
             memory.retry.failed(planner.now.mono, RETRY);
+            if let Verb::Save(version) = verb {
+                memory.refused = version;
+            }
             let given_up = memory.retry.failures == SAVE_TRIES;
             // The next agent drops it then: nothing must stand in the way of the pod's next revision.
             memory.dropped = given_up && verb == Verb::Drop;

@@ -83,6 +83,7 @@ struct Run {
     /// It came to know so too late: it had waited long enough after a kill.
     told_late: bool,
     killed: Option<Mono>,
+    killed_again: Option<Mono>,
     /// When the core asked it to stop.
     signalled: Option<Mono>,
     /// The core has killed it, or was told that there is nothing to kill.

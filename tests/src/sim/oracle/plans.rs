@@ -11,6 +11,8 @@ use berth_core::{
     world::World,
 };
 
+/// A kill and the wait for its exit take no longer than this, seconds.
+const CLEAR_S: u64 = 20;
 /// From this step on the wait is the longest; steps beyond it are alike.
 const STEP_MAX: u32 = 6;
 
@@ -88,7 +90,14 @@ impl Oracle {
         }
         for ((uid, name), ledger) in self.ledgers.iter().filter(|(_, ledger)| now < ledger.not_before()) {
             let Some(pod) = self.begun.get(uid).filter(|_| !self.terminating.contains(uid)) else { continue };
-            let quiet = self.in_flight.values().all(|flight| flight.uid != *uid)
+            // What is left of the last run, or of a process that turned up late, is cleared first.
+            let clearing = |run: &Run| {
+                run.uid.as_ref() == Some(uid)
+                    && (run.told_exit && !run.removed
+                        || run.killed_again.is_some_and(|at| now <= at.plus_s(CLEAR_S)))
+            };
+            let quiet = !self.runs.values().any(clearing)
+                && self.in_flight.values().all(|flight| flight.uid != *uid)
                 && machine.sandboxes.get(uid).is_some_and(|sandbox| sandbox.ready)
                 && machine.containers.values().all(|record| record.pod != *uid || machine.alive(&record.id))
                 && world.runs(uid).iter().any(|run| run.container == name && run.pid.is_none());
@@ -171,6 +180,7 @@ impl Oracle {
         let over = grace_s == 0 || run.signalled.is_some_and(|at| now >= at.plus_s(grace_s));
         run.dead = true;
         run.killed = run.killed.or(Some(now));
+        run.killed_again = Some(now);
         if runs && !over {
             self.broken(Rule::Grace, format!("{id} of {uid} is killed, and its {grace_s} s are not over"));
         } else if runs && !self.terminating.contains(uid) {
