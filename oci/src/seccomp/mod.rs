@@ -61,6 +61,7 @@ pub fn ensure(roots: &Roots, choice: &Choice, capabilities: CapabilitySet) -> Re
     match choice {
         Choice::Unconfined => Ok(None),
         Choice::RuntimeDefault => {
+            let capabilities = builtin::relevant(capabilities);
             cache::builtin(&dir, capabilities, || compile::compile(&builtin::profile(capabilities)?))
                 .map(Some)
         }
@@ -76,13 +77,17 @@ pub fn ensure(roots: &Roots, choice: &Choice, capabilities: CapabilitySet) -> Re
     }
 }
 
-/// Compiles ahead what most containers will ask for, so that the first start does not wait for it.
+/// Compiles ahead what most containers will ask for, those with the usual capabilities and those with none,
+/// so that no start waits for it. Takes tens of milliseconds.
 ///
 /// # Errors
 /// As [`ensure`].
 pub fn warm_up(roots: &Roots) -> Result<()> {
     let usual = crate::spec::capability_set(&Container::default())?;
-    ensure(roots, &Choice::RuntimeDefault, usual).map(drop)
+    for capabilities in [usual, CapabilitySet::default()] {
+        ensure(roots, &Choice::RuntimeDefault, capabilities)?;
+    }
+    Ok(())
 }
 
 /// Where profiles of the node's are looked for.

@@ -82,6 +82,11 @@ impl CapabilitySet {
         number(name).is_some_and(|number| self.0 & (1 << number) != 0)
     }
 
+    /// The set of these names (without `CAP_`); those that do not exist are left out.
+    pub fn of_names<'a>(names: impl IntoIterator<Item = &'a str>) -> Self {
+        Self(names.into_iter().filter_map(number).fold(0, |set, number| set | (1 << number)))
+    }
+
     /// The names in the set, without `CAP_`.
     pub fn names(self) -> impl Iterator<Item = &'static str> {
         NAMES.iter().enumerate().filter(move |(number, _)| self.0 & (1 << number) != 0).map(|(_, name)| *name)
@@ -139,7 +144,7 @@ fn parse(list: &[String]) -> Result<Listed, String> {
 }
 
 fn default() -> u64 {
-    DEFAULT.iter().filter_map(|name| number(name)).fold(0, |set, number| set | (1 << number))
+    CapabilitySet::of_names(DEFAULT).0
 }
 
 fn number(name: &str) -> Option<usize> {
