@@ -12,6 +12,7 @@ mod doctor;
 mod exec;
 mod failure;
 mod get;
+mod hints;
 mod json;
 mod logs;
 mod man;
@@ -27,7 +28,7 @@ mod version;
 mod wait;
 
 use crate::applet::{Applet, Options};
-use clap::{CommandFactory, Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand, error::ErrorKind};
 use failure::Failure;
 use session::Session;
 use std::{path::PathBuf, process::ExitCode};
@@ -135,6 +136,10 @@ pub(crate) fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => {
             let _ = error.print();
+            let verb = std::env::args().nth(1).unwrap_or_default();
+            if let (ErrorKind::InvalidSubcommand, Some(hint)) = (error.kind(), hints::instead_of(&verb)) {
+                eprintln!("\nBerth has no verb {verb:?}: {hint}.");
+            }
             return ExitCode::from(if error.use_stderr() { failure::EXIT_USAGE } else { 0 });
         }
     };

@@ -1,7 +1,6 @@
 //! The command line as a whole: consistent, helpful, and as the golden texts show it.
 
 use super::*;
-use clap::error::ErrorKind;
 
 #[test]
 fn the_command_line_is_consistent() {

@@ -19,6 +19,8 @@ use crate::{api::wire::Request, cli::client::Watch};
 use berth_core::{manifest::Problem, time::Wall};
 use serde_json::Value;
 
+/// Problems of manifests that are told below a table.
+const WARNINGS_MAX: usize = 10;
 /// Behind the STATUS of a pod whose manifest no longer is what runs.
 const MANIFEST_ERROR: &str = ",ManifestError";
 
@@ -93,8 +95,11 @@ fn table(
     }
     // The table first: it must not be torn apart by what comes on the other stream.
     session.out.flush()?;
-    for problem in problems {
+    for problem in problems.iter().take(WARNINGS_MAX) {
         writeln!(session.err, "warning: {problem}")?;
+    }
+    if let more @ 1.. = problems.len().saturating_sub(WARNINGS_MAX) {
+        writeln!(session.err, "warning: {more} more problems; see `berth get problems`")?;
     }
     Ok(())
 }
