@@ -6,10 +6,7 @@ use nix::{
     mount::{MsFlags, mount},
     sched::{CloneFlags, unshare},
 };
-use std::{
-    fs, io,
-    path::Path,
-};
+use std::{fs, io, path::Path};
 
 /// Makes the trial; leaves nothing behind. This process is in a mount namespace of its own afterwards.
 pub(super) fn attempt(state: &Path, is_root: bool) -> Trial {

@@ -5,10 +5,9 @@ use super::super::{
     facts::{Facts, NAMESPACES, Trial},
 };
 
-/// The first kernel with `mount_setattr`, without which no container is made.
-const OLDEST: (u32, u32) = (5, 12);
-/// The first kernel with `cgroup.kill`, which ends a container's processes all at once.
-const OLDEST_GOOD: (u32, u32) = (5, 14);
+/// The first kernel with `cgroup.kill`, which ends a container's processes all at once (and with
+/// `mount_setattr`, of 5.12, without which no container is made).
+const OLDEST: (u32, u32) = (5, 14);
 /// Options without which pods do not run.
 const OPTIONS_NEEDED: [&str; 10] = [
     "CGROUPS",
@@ -50,15 +49,7 @@ pub(super) fn version(facts: &Facts) -> Finding {
         Some(version) if version < OLDEST => Finding::fail(
             ID,
             TITLE,
-            format!("Linux {release}; Berth needs 5.12 or newer (mount_setattr)"),
-            "run a newer kernel: 6.6 or 6.12 are maintained for long",
-        ),
-        Some(version) if version < OLDEST_GOOD => Finding::warn(
-            ID,
-            TITLE,
-            format!(
-                "Linux {release} has no cgroup.kill (5.14): processes that fork quickly may outlive their pod"
-            ),
+            format!("Linux {release}; Berth needs 5.14 or newer (cgroup.kill, mount_setattr)"),
             "run a newer kernel: 6.6 or 6.12 are maintained for long",
         ),
         Some(_) => Finding::ok(ID, TITLE, format!("Linux {release}")),

@@ -71,7 +71,7 @@ fn each_change_is_found_with_something_to_do() {
         ("fail cgroup-v2", Box::new(|f| f.cgroup.options.push("ro".into()))),
         ("warn cgroup-controllers", Box::new(|f| f.cgroup.controllers.retain(|c| c != "memory"))),
         ("fail kernel", Box::new(|f| f.kernel = "5.10.0".into())),
-        ("warn kernel", Box::new(|f| f.kernel = "5.13.19-x".into())),
+        ("fail kernel", Box::new(|f| f.kernel = "5.13.19-x".into())),
         ("warn kernel", Box::new(|f| f.kernel = String::new())),
         ("fail namespaces", Box::new(|f| f.namespaces.retain(|ns| *ns != "net"))),
         ("fail overlay-state", Box::new(|f| f.overlay = Trial::Fails("x".into()))),
