@@ -118,6 +118,10 @@ fn why_waiting(
     if let Some(refusal) = &pod.refusal {
         return (refusal.reason, refusal.message.clone());
     }
+    if pod.stage == Stage::Queued {
+        let message = "waits until the older revision of the pod is gone";
+        return ("ContainerCreating", message.to_owned());
+    }
     let max_s = world.crash_backoff_max_s();
     let restart_at = restart_at(&container.memory, max_s);
     if matches!(container.run, Run::Idle) && restart_at > now.mono && restart_at != Mono(0) {
