@@ -21,13 +21,19 @@ use files::Files;
 pub(crate) use images::ImageWatch;
 use lastgood::Copies;
 use select::Entry;
-use std::{collections::BTreeMap, path::PathBuf, time::Duration};
+use std::{cell::Cell, collections::BTreeMap, path::PathBuf, time::Duration};
 use tokio::time::{Instant, sleep_until};
 use trace::Wanted;
 use watch::Watcher;
 
 /// Looks in a row while the directories change under the eyes; the events of the last one lead to the next.
 const LOOKS_MAX: usize = 4;
+
+/// First wait before a file whose writer was just closing it is looked at again. The kernel tells of the close
+/// a moment before it takes the writer off the file's count (`__fput`), and tells nothing more after that.
+const WRITER_WAIT_MIN: Duration = Duration::from_millis(2);
+/// The longest such wait; each is twice the one before. A writer that stays longer is told of when it closes.
+const WRITER_WAIT_MAX: Duration = Duration::from_millis(256);
 
 /// What the source is told.
 #[derive(Debug, Clone)]
@@ -58,6 +64,8 @@ pub(crate) struct Source {
     problems: Vec<Problem>,
     started: bool,
     next_rescan: Instant,
+    /// When to look again at a file that was open for writing, and the wait that led there.
+    writer: Option<(Instant, Duration)>,
 }
 
 impl Source {
@@ -75,13 +83,15 @@ impl Source {
             problems: Vec::new(),
             started: false,
             next_rescan: Instant::now() + settings.rescan,
+            writer: None,
             settings,
         }
     }
 
     /// Waits until a look is called for. Safe to be dropped and called again.
     pub(crate) async fn changed(&mut self) {
-        let rescan = sleep_until(self.next_rescan);
+        let next = self.writer.map_or(self.next_rescan, |(at, _)| at.min(self.next_rescan));
+        let rescan = sleep_until(next);
         let Some(watcher) = &mut self.watcher else {
             return rescan.await;
         };
@@ -103,6 +113,7 @@ impl Source {
         }
         self.next_rescan = Instant::now() + self.settings.rescan;
         let mut changed = !std::mem::replace(&mut self.started, true);
+        let being_written = Cell::new(false);
         let mut table = BTreeMap::new();
         for _ in 0..LOOKS_MAX {
             // What is heard from here on is about something that this look may not have seen.
@@ -122,7 +133,11 @@ impl Source {
             changed |= self.files.update(
                 &table,
                 berth_oci::clock::now().wall,
-                |entry| read::read(&entry.path),
+                |entry| {
+                    let content = read::read(&entry.path);
+                    being_written.set(being_written.get() || content == read::Content::BeingWritten);
+                    content
+                },
                 |name| self.copies.read(name),
             );
             changed |= problems != self.problems;
@@ -131,6 +146,7 @@ impl Source {
                 break;
             }
         }
+        self.writer = being_written.get().then(|| self.after_writer()).flatten();
         if changed {
             self.copies.save(self.files.take_good(), table.keys().cloned().collect());
         }
@@ -139,6 +155,17 @@ impl Source {
             desired.problems.extend(self.problems.iter().cloned());
             desired
         })
+    }
+
+    /// When to look again after this look found a file open for writing.
+    fn after_writer(&self) -> Option<(Instant, Duration)> {
+        let now = Instant::now();
+        let wait = match self.writer {
+            Some((at, wait)) if now >= at => wait * 2,
+            // Something was heard in the meantime: from the beginning.
+            _ => WRITER_WAIT_MIN,
+        };
+        (wait <= WRITER_WAIT_MAX).then_some((now + wait, wait))
     }
 
     /// Lists all paths; what must be watched for them, and what is wrong with them.

@@ -64,11 +64,25 @@ pub fn refresh_qos<'a>(roots: &Roots, pods: impl IntoIterator<Item = &'a Desired
 /// # Errors
 /// [`Error::Io`]: the kernel refuses the value.
 pub fn apply(cgroup: &Path, writes: &[CgroupWrite]) -> Result<Vec<String>> {
-    let mut warnings = Vec::new();
+    let (opened, warnings) = open(cgroup, writes)?;
+    opened.write()?;
+    Ok(warnings)
+}
+
+/// Limits whose files are open already. The kernel judges by the cgroup namespace of the moment of opening
+/// whether a limit may be set (`nsdelegate`), so this can be written from inside the container's own.
+pub struct Opened(Vec<(PathBuf, fs::File, String)>);
+
+/// Opens the files of limits that are to be written later; warnings as with [`apply`].
+///
+/// # Errors
+/// [`Error::Io`]: a file cannot be opened.
+pub fn open(cgroup: &Path, writes: &[CgroupWrite]) -> Result<(Opened, Vec<String>)> {
+    let (mut opened, mut warnings) = (Vec::new(), Vec::new());
     for write in writes {
         let path = cgroup.join(&write.file);
-        match put(&path, &write.value) {
-            Ok(()) => {}
+        match OpenOptions::new().write(true).open(&path) {
+            Ok(file) => opened.push((path, file, write.value.clone())),
             Err(error) if error.kind() == io::ErrorKind::NotFound && cgroup.is_dir() => {
                 if !write.optional {
                     warnings.push(format!(
@@ -80,7 +94,20 @@ pub fn apply(cgroup: &Path, writes: &[CgroupWrite]) -> Result<Vec<String>> {
             Err(error) => return Err(Error::io("set the limit", &path)(error)),
         }
     }
-    Ok(warnings)
+    Ok((Opened(opened), warnings))
+}
+
+impl Opened {
+    /// Sets the limits.
+    ///
+    /// # Errors
+    /// [`Error::Io`]: the kernel refuses a value.
+    pub fn write(self) -> Result<()> {
+        for (path, mut file, value) in self.0 {
+            file.write_all(value.as_bytes()).map_err(Error::io("set the limit", &path))?;
+        }
+        Ok(())
+    }
 }
 
 /// The directories from the hierarchy's root down to `leaf`, both included.

@@ -5,7 +5,7 @@ mod create;
 mod formulas;
 mod limits;
 
-pub use create::{apply, create_pod, refresh_qos};
+pub use create::{Opened, apply, create_pod, open, refresh_qos};
 pub use formulas::{PERIOD_US, quota_us, shares, weight};
 pub use limits::{burstable_weight, container_after, container_before, kubepods, pod};
 

@@ -58,7 +58,10 @@ pub(super) fn create(id: &str, bundle: &str, fds: Fds, inside: bool, warm: &Warm
     // Opened before it is hidden.
     let mut processes = File::open(plan.cgroup.join("cgroup.procs"))
         .map_err(Error::io("open the processes of", &plan.cgroup))?;
-    let result = prepare(bundle, &plan, warm).and_then(|()| launch(id, bundle, &plan, streams));
+    // Opened while the worker is still in the box's own cgroup namespace.
+    let (later, warnings) = cgroup::open(&plan.cgroup, &plan.writes_after)?;
+    warn(bundle, &warnings);
+    let result = prepare(bundle, &plan, warm).and_then(|()| launch(id, bundle, &plan, streams, later));
     if result.is_err() {
         kill_begun(&mut processes);
     }
@@ -105,7 +108,13 @@ fn prepare(bundle: &Path, plan: &WorkerPlan, warm: &Warm) -> Result<(), Fault> {
     Ok(())
 }
 
-fn launch(id: &str, bundle: &Path, plan: &WorkerPlan, streams: Streams) -> Result<Pid, Fault> {
+fn launch(
+    id: &str,
+    bundle: &Path,
+    plan: &WorkerPlan,
+    streams: Streams,
+    later: cgroup::Opened,
+) -> Result<Pid, Fault> {
     let filter = plan.seccomp.as_deref().map(Filter::read).transpose()?.map(Arc::new);
     let trouble = Trouble::open().map_err(|errno| Fault::internal(format!("cannot make a pipe: {errno}")))?;
     let executor = Confined { capabilities: plan.capabilities, filter };
@@ -120,7 +129,7 @@ fn launch(id: &str, bundle: &Path, plan: &WorkerPlan, streams: Streams) -> Resul
         .map_err(|error| Fault::runtime(describe(&error, trouble.now())))?;
     let saved = container.set_status(ContainerStatus::Running).save();
     saved.map_err(|error| Fault::runtime(describe(&error, trouble.now())))?;
-    warn(bundle, &cgroup::apply(&plan.cgroup, &plan.writes_after)?);
+    later.write()?;
     match trouble.until_closed().fatal {
         Some(message) => Err(Fault::runtime(message)),
         None => Ok(pid),
