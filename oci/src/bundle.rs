@@ -156,7 +156,7 @@ pub fn assemble(roots: &Roots, node: &NodeFacts, input: &BundleInput<'_>) -> Res
         }),
         join: joined(&spec),
         own_cgroup_view: namespaces_of(&spec).any(|namespace| namespace.typ() == LinuxNamespaceType::Cgroup),
-        mounts: spec.mounts().iter().flatten().filter(|mount| !is_late(mount)).cloned().collect(),
+        mounts: early_mounts(&spec),
         mkdirs: spec
             .process()
             .iter()
@@ -226,6 +226,11 @@ pub(crate) fn for_libcontainer(spec: &Spec) -> Spec {
         mounts.retain(is_late);
     }
     spec
+}
+
+/// The spec's mounts that the worker makes.
+pub(crate) fn early_mounts(spec: &Spec) -> Vec<Mount> {
+    spec.mounts().iter().flatten().filter(|mount| !is_late(mount)).cloned().collect()
 }
 
 fn namespaces_of(spec: &Spec) -> impl Iterator<Item = &LinuxNamespace> {

@@ -24,8 +24,9 @@ use berth_keeper::{
     link::Fds,
     protocol::{FailClass, Text, Work, WorkReport},
 };
+use libcontainer::oci_spec::runtime::Mount;
 use nix::unistd::Pid;
-use std::os::fd::BorrowedFd;
+use std::{os::fd::BorrowedFd, path::Path};
 
 /// Why there is no container or session.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -93,6 +94,14 @@ fn answer(ticket: u64, result: Result<Pid, Fault>) -> WorkReport {
         Ok(pid) => WorkReport::Started { ticket, pid: pid.as_raw() },
         Err(fault) => WorkReport::Failed { ticket, class: fault.class, text: cut(&fault.text) },
     }
+}
+
+/// Mounts below a root what the worker mounts, see [`mounts`].
+///
+/// # Errors
+/// As [`mounts`] says.
+pub(crate) fn mount_below(root: &Path, list: &[Mount]) -> crate::error::Result<()> {
+    mounts::mount_all(&inside::Inside::open_root(root)?, list)
 }
 
 /// As much of a message as fits, on one line.

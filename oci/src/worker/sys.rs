@@ -19,6 +19,8 @@ use std::{
 const CAP_SYS_ADMIN: u64 = 1 << 21;
 /// `_LINUX_CAPABILITY_VERSION_3`.
 const CAP_VERSION: u32 = 0x2008_0522;
+/// An argument that is not used, as wide as the kernel reads it.
+const NONE: libc::c_ulong = 0;
 /// Signals, real-time ones included.
 const SIGNALS_MAX: i32 = 64;
 
@@ -53,7 +55,7 @@ struct CapData {
 /// the set, for a last privileged step: the next execve(2) takes it away, for it is not in the bounding set.
 pub(super) fn limit_capabilities(set: CapabilitySet, keep_admin: bool) -> Result<(), Errno> {
     // SAFETY: prctl with numbers only.
-    let prctl = |option, argument: libc::c_ulong| unsafe { libc::prctl(option, argument, 0, 0, 0) };
+    let prctl = |option, argument: libc::c_ulong| unsafe { libc::prctl(option, argument, NONE, NONE, NONE) };
     // Kernels without ambient capabilities have none to clear.
     prctl(libc::PR_CAP_AMBIENT, libc::PR_CAP_AMBIENT_CLEAR_ALL as libc::c_ulong);
     for number in 0..u64::from(u64::BITS) {

@@ -26,6 +26,8 @@ struct CloneArgs {
     cgroup: u64,
 }
 
+/// An argument that is not used, as wide as the kernel reads it.
+const NONE: libc::c_ulong = 0;
 const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
 const MOUNT_ATTR_RDONLY: u64 = 1;
 
@@ -85,7 +87,7 @@ pub(super) fn set_env(name: &CStr, value: &CStr) {
 /// Whether others of the same user may look into this process.
 pub(super) fn set_dumpable(dumpable: bool) {
     // SAFETY: prctl with numbers only.
-    unsafe { libc::prctl(libc::PR_SET_DUMPABLE, libc::c_ulong::from(dumpable), 0, 0, 0) };
+    unsafe { libc::prctl(libc::PR_SET_DUMPABLE, libc::c_ulong::from(dumpable), NONE, NONE, NONE) };
 }
 
 /// `struct mount_attr`.

@@ -55,7 +55,9 @@ fn create() -> Option<()> {
     let shm = bundle.join("shm");
     fs::create_dir_all(bundle.join(ROOTFS)).ok()?;
     fs::create_dir(&shm).ok()?;
-    bundle::put(&bundle.join(bundle::CONFIG), &bundle::for_libcontainer(&spec(&shm)?)).ok()?;
+    let spec = spec(&shm)?;
+    worker::mount_below(&bundle.join(ROOTFS), &bundle::early_mounts(&spec)).ok()?;
+    bundle::put(&bundle.join(bundle::CONFIG), &bundle::for_libcontainer(&spec)).ok()?;
     let mut container =
         worker::bare_create("warm", &bundle, &Path::new(PLACE).join("state"), None, worker::Nothing).ok()?;
     let started = container.start();

@@ -3,6 +3,7 @@
 
 mod cases;
 mod fixture;
+mod sys;
 
 use std::{panic, process::ExitCode};
 

@@ -16,6 +16,8 @@ pub(super) const NODEV: u64 = 0x04;
 pub(super) const NOEXEC: u64 = 0x08;
 pub(super) const STRICTATIME: u64 = 0x20;
 
+/// For a parameter that is a file, which none of these is.
+const AUX: libc::c_long = 0;
 const FSOPEN_CLOEXEC: libc::c_uint = 1;
 const FSMOUNT_CLOEXEC: libc::c_uint = 1;
 const SET_FLAG: libc::c_uint = 0;
@@ -66,7 +68,7 @@ fn configure(
     let pointer = |text: Option<&CStr>| text.map_or(ptr::null(), CStr::as_ptr);
     // SAFETY: both are null or strings that end in 0 and live over the call.
     let done = unsafe {
-        libc::syscall(libc::SYS_fsconfig, context.as_raw_fd(), command, pointer(key), pointer(value), 0)
+        libc::syscall(libc::SYS_fsconfig, context.as_raw_fd(), command, pointer(key), pointer(value), AUX)
     };
     Errno::result(done).map(drop)
 }

@@ -8,7 +8,7 @@ use nix::unistd::Pid;
 use std::{
     fs,
     io::{Read, Write},
-    os::fd::{AsRawFd, FromRawFd, OwnedFd},
+    os::fd::AsRawFd,
 };
 
 /// A container that lives until its stdout has no reader, as soon as it says so.
@@ -140,7 +140,7 @@ pub(super) fn terminal() {
     let Some(ControlMessageOwned::ScmRights(fds)) = message.cmsgs().unwrap().next() else {
         panic!("no master")
     };
-    let mut master = fs::File::from(owned(fds[0]));
+    let mut master = fs::File::from(crate::sys::owned(fds[0]));
     master.write_all(b"hello\n").unwrap();
     let mut text = Vec::new();
     let mut buffer = [0; 256];
@@ -151,11 +151,6 @@ pub(super) fn terminal() {
     assert_eq!(wait(pid), 4);
     let text = String::from_utf8(text).unwrap();
     assert!(text.contains("/dev/pts/0") && text.contains("got hello"), "{text:?}");
-}
-
-fn owned(fd: i32) -> OwnedFd {
-    // SAFETY: the kernel has just made this descriptor for us.
-    unsafe { OwnedFd::from_raw_fd(fd) }
 }
 
 pub(super) fn leave_nothing() {
