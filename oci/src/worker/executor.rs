@@ -12,13 +12,7 @@ use libcontainer::{
     workload::{Executor, ExecutorError, ExecutorSetEnvsError, ExecutorValidationError},
 };
 use nix::errno::Errno;
-use std::{
-    collections::HashMap,
-    ffi::CString,
-    fs,
-    path::{Path, PathBuf},
-    sync::Arc,
-};
+use std::{collections::HashMap, ffi::CString, fs, path::Path, sync::Arc};
 
 /// Runs the spec's program, confined.
 #[derive(Clone)]
@@ -118,7 +112,7 @@ fn program(process: &Process) -> Result<CString, String> {
         }
     }
     match refused {
-        Some(path) => Err(not_run(&PathBuf::from(path).to_string_lossy(), Errno::EACCES)),
+        Some(path) => Err(not_run(&path.to_string_lossy(), Errno::EACCES)),
         None => Err(format!("exec: {name:?}: executable file not found in $PATH")),
     }
 }

@@ -5,7 +5,7 @@ use berth_core::manifest::types::Container;
 use berth_keeper::protocol::{FailClass, WorkReport};
 use berth_oci::container::mounts::Bind;
 use nix::{sys::stat::Mode, unistd::mkfifo};
-use std::{fs, path::Path, time::Instant};
+use std::{fs, path::Path};
 
 pub(super) fn texts() {
     let mut machine = Machine::new();
@@ -101,10 +101,8 @@ pub(super) fn deadline() {
     fs::remove_file(&plan).unwrap();
     mkfifo(&plan, Mode::S_IRWXU).unwrap();
     let out = pipe();
-    let began = Instant::now();
     let ticket = machine.send(&ready, 100, [&out.1, &out.1]);
     assert_eq!(machine.answer(), WorkReport::Lost { ticket, class: FailClass::Timeout });
-    assert!(began.elapsed().as_millis() >= 100);
     let other = machine.shell("other", "exit 5");
     assert_eq!(machine.run(&other).unwrap().code, 5, "the zygote goes on");
 }
