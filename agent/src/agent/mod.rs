@@ -37,8 +37,8 @@ pub(crate) struct Args {
     pub(crate) config: Option<PathBuf>,
 }
 
-/// The applet `berth agent`, with the keeper's socket on descriptor 3: runs until it is killed or the keeper
-/// is gone. SIGTERM is as good an end as any, and not caught.
+/// The applet `berth agent`, with the keeper's socket on descriptor 3: runs until it is killed, the keeper is
+/// gone or has become another program. SIGTERM is as good an end as any, and not caught.
 pub(crate) fn main(args: Args) -> ExitCode {
     let started = Instant::now();
     let fit = boot::prepare(args.config.as_deref());
@@ -55,9 +55,12 @@ pub(crate) fn main(args: Args) -> ExitCode {
         .thread_keep_alive(Duration::from_millis(THREAD_KEEP_ALIVE_MS))
         .thread_stack_size(THREAD_STACK_BYTES)
         .build();
-    let ended = runtime
-        .map_err(boot::Unfit::from)
-        .and_then(|runtime| runtime.block_on(run::run(env, socket, started)));
+    let ended = runtime.map_err(boot::Unfit::from).and_then(|runtime| {
+        let ended = runtime.block_on(run::run(env, socket, started));
+        // What threads are at is undone or completed by the next agent.
+        runtime.shutdown_background();
+        ended
+    });
     match ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

@@ -1,6 +1,10 @@
 //! What the keeper says, and what that means for what is under way.
 
-use super::{flights::Purpose, inventory, run};
+use super::{
+    flights::Purpose,
+    inventory,
+    run::{self, Told},
+};
 use crate::{agent::Agent, logs::Place};
 use berth_core::{
     event::{Event, FailReason, Failure, Outcome},
@@ -11,7 +15,7 @@ use berth_core::{
 use berth_keeper::protocol::{ExitStatus, FailClass, NOBODY, Notice, Request};
 use berth_oci::{clock, container};
 use serde_json::json;
-use std::os::fd::OwnedFd;
+use std::{os::fd::OwnedFd, time::Duration};
 
 impl Agent {
     pub(super) fn notice(&mut self, notice: Notice, fds: Vec<OwnedFd>) {
@@ -28,11 +32,21 @@ impl Agent {
                 self.keeper_pid = pid;
                 if let Some(answer) = self.flights.end_upgrade() {
                     let _ = answer.send(Ok(json!({"upgraded": true, "keeperPid": pid})));
+                    self.leave();
                 }
             }
             // Its table, told again: nothing in it is new to an agent that was there all the time.
             Notice::Slot { .. } | Notice::ListEnd => {}
         }
+    }
+
+    /// Makes room for an agent of the keeper's new program, once the answer is on its way.
+    fn leave(&self) {
+        let told = self.told.clone();
+        tokio::spawn(async move {
+            tokio::time::sleep(Duration::from_millis(LEAVE_AFTER_MS)).await;
+            let _ = told.send(Told::Leave).await;
+        });
     }
 
     fn started(&mut self, op: u64, id: &str, pid: i32, at_ns: u64, fds: Vec<OwnedFd>) {
@@ -133,6 +147,8 @@ impl Agent {
     }
 }
 
+/// Milliseconds between the answer to an exchange of the program and this agent's end.
+const LEAVE_AFTER_MS: u64 = 100;
 /// Seconds in which the keeper must tell the end of a container whose processes are gone.
 const EXIT_WITHIN_S: u64 = 10;
 

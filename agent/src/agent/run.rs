@@ -49,6 +49,8 @@ pub(crate) enum Told {
     Emptied(ActionId, ContainerId, Mono),
     /// What nobody wants any more is removed.
     Cleaned,
+    /// The keeper has another program now: the next agent is to be of that too.
+    Leave,
 }
 
 /// The agent's state. What it means is in `world`; the rest is what is needed to carry things out.
@@ -77,6 +79,8 @@ pub(crate) struct Agent {
     pub(super) started: Now,
     /// What an earlier boot left is being removed: no manifest may come back to it meanwhile.
     cleaning: bool,
+    /// The loop is to end.
+    leaving: bool,
     /// Lets one import run at a time, so that threads are left for the rest.
     pub(crate) importing: Arc<tokio::sync::Semaphore>,
 }
@@ -155,6 +159,7 @@ impl Agent {
             keeper_pid,
             started: clock::now(),
             cleaning: false,
+            leaving: false,
             importing: Arc::new(tokio::sync::Semaphore::new(1)),
         })
     }
@@ -201,7 +206,7 @@ impl Agent {
     }
 
     async fn serve(mut self, mut ears: Ears) -> Result<(), Unfit> {
-        loop {
+        while !self.leaving {
             self.steps();
             let wake = sleep_until(self.next_wake());
             tokio::select! {
@@ -229,6 +234,8 @@ impl Agent {
                 self.hear(told);
             }
         }
+        tracing::info!("making room for another program");
+        Ok(())
     }
 
     /// Lets the core decide until what it wanted takes time.
@@ -269,6 +276,7 @@ impl Agent {
             Told::Done(action, outcome) => self.done(action, outcome),
             Told::Emptied(action, id, deadline) => self.release(action, id, deadline),
             Told::Cleaned => self.cleaning = false,
+            Told::Leave => self.leaving = true,
         }
     }
 

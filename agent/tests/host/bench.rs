@@ -180,6 +180,28 @@ impl Bench {
         })
     }
 
+    pub(crate) fn keeper_pid(&self) -> i64 {
+        self.ask(&json!({"verb": "status"}), |status| status["keeper"]["pid"].as_i64())
+    }
+
+    /// Waits until the agent that answers runs this program.
+    pub(crate) fn until_agent_is(&self, program: &Path) {
+        let exe = || fs::read_link(format!("/proc/{}/exe", self.agent_pid())).unwrap_or_default();
+        self.wait(|| exe() == program, || format!("{} instead of {}", program.display(), exe().display()));
+    }
+
+    /// Runs a verb of the command line: its exit status, stdout, stderr.
+    pub(crate) fn berth(&self, args: &[&str]) -> (i32, String, String) {
+        let output = Command::new(env!("CARGO_BIN_EXE_berth"))
+            .args(args)
+            .env("BERTH_SOCKET", self.dir().join("run/berth.sock"))
+            .stdin(Stdio::null())
+            .output()
+            .unwrap();
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+        (output.status.code().unwrap_or(-1), text(output.stdout), text(output.stderr))
+    }
+
     /// The agent's pid as soon as there is one, serving or not.
     pub(crate) fn newborn_agent(&self) -> i32 {
         let began = Instant::now();

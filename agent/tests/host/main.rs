@@ -114,6 +114,50 @@ fn what_changes_while_berth_is_down_is_acted_on() {
     bench.stop();
 }
 
+#[test]
+fn commands_run_in_a_container_with_their_own_ends() {
+    let Some(mut bench) = Bench::start("exec") else { return };
+    bench.manifest("web.yaml", &counter("web", 1, "a"));
+    bench.running("web");
+    let (status, out, err) =
+        bench.berth(&["exec", "web", "--", "sh", "-c", "echo out; echo err >&2; exit 5"]);
+    assert_eq!((status, out.as_str()), (5, "out\n"), "{err}");
+    assert!(err.contains("err\n"), "{err}");
+    let (status, out, err) = bench.berth(&["logs", "web", "--tail=1000"]);
+    assert!(status == 0 && out.starts_with("a 0\na 1\n"), "{status} {out} {err}");
+    let (status, _, err) = bench.berth(&["exec", "web", "--", "no-such-program"]);
+    assert!(status != 0 && err.contains("no-such-program"), "{status} {err}");
+    let (status, _, err) = bench.berth(&["exec", "none", "--", "true"]);
+    assert!(status != 0 && err.contains("not found"), "{status} {err}");
+    bench.remove_manifest("web.yaml");
+    bench.until(|list| list["items"].as_array().unwrap().is_empty().then_some(()));
+    bench.nothing_left();
+    bench.stop();
+}
+
+#[test]
+fn the_program_is_exchanged_under_running_pods() {
+    let Some(mut bench) = Bench::start("upgrade") else { return };
+    bench.manifest("web.yaml", &counter("web", 2000, "line"));
+    let before = bench.running("web");
+    let (agent, keeper) = (bench.agent_pid(), bench.keeper_pid());
+    let program = bench.dir().join("berth-next");
+    fs::copy(env!("CARGO_BIN_EXE_berth"), &program).unwrap();
+    let (status, out, err) = bench.berth(&["upgrade", program.to_str().unwrap()]);
+    assert_eq!(status, 0, "{out} {err}");
+    bench.until_agent_is(&program);
+    assert_ne!(bench.agent_pid(), agent, "another agent");
+    assert_eq!(bench.keeper_pid(), keeper, "the same process, another program");
+    let after = bench.running("web");
+    assert_eq!((after.id.as_str(), after.restarts), (before.id.as_str(), 0), "the container runs on");
+    bench.lines_grow(&before);
+    bench.assert_lines_complete(&before, "line");
+    bench.remove_manifest("web.yaml");
+    bench.until(|list| list["items"].as_array().unwrap().is_empty().then_some(()));
+    bench.nothing_left();
+    bench.stop();
+}
+
 /// Pods come, change and go while agents are killed in the middle of it. More rounds: BERTH_KILLS=100.
 #[test]
 fn agents_killed_at_any_moment() {
