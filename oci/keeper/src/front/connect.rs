@@ -107,7 +107,11 @@ fn start(settings: &Settings) -> Result<OwnedFd, String> {
 /// Says who we are and waits for the first answer.
 fn attach(keeper: &OwnedFd, settings: &Settings, deadline: Instant) -> Result<(), LinkError> {
     let message = ToKeeper::Attach { version: CONTROL_VERSION, settings: settings.line().clone() };
-    link::send(keeper, &message, &[1, 2])?;
+    match link::send(keeper, &message, &[1, 2]) {
+        // It may have refused us already, and let go of us: see what it said.
+        Ok(()) | Err(LinkError::Closed) => {}
+        Err(error) => return Err(error),
+    }
     let left = deadline.saturating_duration_since(Instant::now());
     let mut table = [PollFd::new(keeper.as_fd(), PollFlags::POLLIN)];
     let answered = poll(&mut table, PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX))?;
@@ -115,7 +119,9 @@ fn attach(keeper: &OwnedFd, settings: &Settings, deadline: Instant) -> Result<()
         return Err(LinkError::Os(Errno::ETIMEDOUT));
     }
     fcntl(keeper.as_raw_fd(), FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
-    match link::recv::<ToFront>(keeper)? {
+    // A peer that closes before it has read everything is told first, what it has said afterwards.
+    let first = link::recv::<ToFront>(keeper).or_else(|_| link::recv::<ToFront>(keeper));
+    match first? {
         (ToFront::Refused { why }, _) => {
             eprintln!("berth keeper: the running keeper refuses: {why}");
             Err(LinkError::Os(Errno::EBUSY))

@@ -147,11 +147,14 @@ pub(crate) fn workers_end_with_their_zygote() {
     let ([_stdin, stdout, _stderr], theirs) = streams();
     agent.ask_with(&exec(7, "s", "worker waits"), &theirs.each_ref());
     drop(theirs);
+    let mut stdout = File::from(stdout);
+    let mut up = [0; 3];
+    stdout.read_exact(&mut up).unwrap();
     agent.ask(&create(8, "fatal", "zygote dies"));
     for _ in 0..2 {
         assert!(matches!(agent.hear().0, Notice::Failed { class: FailClass::Lost, .. }));
     }
-    assert_eq!(read_all(stdout), "", "the worker, which held the other end, is gone");
+    assert_eq!(read_all(stdout.into()), "", "the worker, which held the other end, is gone");
     open_gate(&gate);
     assert_eq!(agent.exit("c"), (3, 0));
 }
@@ -239,7 +242,8 @@ pub(crate) fn a_stop_holds_the_containers_and_a_start_adopts_them() {
     agent.start("ends", &format!("echo one; read x < {}; echo two; exit 5", gate.display()));
     agent.start("runs", &format!("read x < {}; exit 6", later.display()));
     assert_eq!(rig.stop(), Some(0));
-    assert!(!std::path::Path::new(&format!("/proc/{}", agent.pid)).exists(), "stopped and reaped");
+    let program = format!("/proc/{}/exe", agent.pid);
+    assert!(!std::path::Path::new(&program).exists(), "the agent is dead when the front ends");
     open_gate(&gate);
     rig.begin();
     let agent = rig.agent();

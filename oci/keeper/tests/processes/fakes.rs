@@ -88,9 +88,12 @@ pub(crate) fn worker(args: &[String]) -> ! {
     let report = |report: &WorkReport| link::send(&keeper, report, &[]).unwrap();
     match args[1].as_str() {
         "worker dies" => exit(1),
-        "worker waits" => loop {
-            std::thread::park();
-        },
+        "worker waits" => {
+            println!("up");
+            loop {
+                std::thread::park();
+            }
+        }
         "refused" => {
             let text = Text::try_from("no such program").unwrap();
             report(&WorkReport::Failed { ticket, class: FailClass::Runtime, text });

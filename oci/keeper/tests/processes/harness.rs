@@ -7,6 +7,7 @@ use berth_keeper::{
 use nix::{
     errno::Errno,
     fcntl::{FcntlArg, FdFlag, fcntl},
+    poll::{PollFd, PollFlags, PollTimeout, poll},
     sys::{
         signal::{Signal, kill},
         socket::{
@@ -21,7 +22,7 @@ use nix::{
 use std::{
     io::{IoSlice, IoSliceMut, Read as _},
     os::{
-        fd::{AsRawFd as _, BorrowedFd, OwnedFd},
+        fd::{AsFd as _, AsRawFd as _, BorrowedFd, OwnedFd},
         unix::net::{UnixListener, UnixStream},
     },
     path::PathBuf,
@@ -29,7 +30,7 @@ use std::{
 };
 
 /// Nothing here takes that long; a test that waits longer has failed.
-const PATIENCE_S: i64 = 30;
+const PATIENCE_S: i32 = 30;
 
 pub(crate) fn send_fd(to: &UnixStream, text: &[u8], fd: BorrowedFd<'_>) {
     let fds = [fd.as_raw_fd()];
@@ -42,7 +43,7 @@ pub(crate) fn close_on_exec(fd: &OwnedFd) {
 }
 
 fn patient(fd: &impl std::os::fd::AsFd) {
-    ReceiveTimeout.set(fd, &TimeVal::seconds(PATIENCE_S)).unwrap();
+    ReceiveTimeout.set(fd, &TimeVal::seconds(PATIENCE_S.into())).unwrap();
 }
 
 /// An agent's seat, in which the test sits.
@@ -121,12 +122,20 @@ pub(crate) fn create(op: u64, name: &str, script: &str) -> Request {
     }
 }
 
-/// Reads a log pipe to its end: all writers are gone then.
+/// Reads a pipe to its end: all writers are gone then.
 pub(crate) fn read_all(pipe: OwnedFd) -> String {
-    fcntl(pipe.as_raw_fd(), FcntlArg::F_SETFL(nix::fcntl::OFlag::empty())).unwrap();
-    let mut text = String::new();
-    std::fs::File::from(pipe).read_to_string(&mut text).unwrap();
-    text
+    let mut pipe = std::fs::File::from(pipe);
+    let mut all = vec![];
+    loop {
+        let mut table = [PollFd::new(pipe.as_fd(), PollFlags::POLLIN)];
+        let timeout = PollTimeout::try_from(PATIENCE_S * 1_000).unwrap();
+        assert_eq!(poll(&mut table, timeout), Ok(1), "the pipe has not ended");
+        let mut part = [0; 4_096];
+        match pipe.read(&mut part).unwrap() {
+            0 => return String::from_utf8(all).unwrap(),
+            len => all.extend_from_slice(&part[..len]),
+        }
+    }
 }
 
 /// A run directory and the fronts that come and go over it.
