@@ -115,6 +115,7 @@ fn launch(
     streams: Streams,
     later: cgroup::Opened,
 ) -> Result<Pid, Fault> {
+    score(bundle, plan.oom_score_adj);
     let filter = plan.seccomp.as_deref().map(Filter::read).transpose()?.map(Arc::new);
     let trouble = Trouble::open().map_err(|errno| Fault::internal(format!("cannot make a pipe: {errno}")))?;
     let executor = Confined { capabilities: plan.capabilities, filter };
@@ -122,7 +123,6 @@ fn launch(
     trouble.detach();
     let mut container = built.map_err(|error| Fault::runtime(describe(&error, trouble.now())))?;
     let pid = container.pid().ok_or_else(|| Fault::internal("libcontainer names no process"))?;
-    score(bundle, pid, plan.oom_score_adj);
     // What `Container::start` does, with what nobody waits for after the start and not before it.
     NotifySocket::new(container.root.join(NOTIFY_FILE))
         .notify_container_start()
@@ -153,11 +153,10 @@ pub(crate) fn bare_create(
     builder.as_init(bundle).with_systemd(false).with_detach(true).as_sibling(false).build()
 }
 
-/// How willingly the process is killed when memory runs out. The spec does not say so, for libcontainer
-/// would change the worker too, which then could not change it back.
-pub(super) fn score(bundle: &Path, pid: Pid, value: i32) {
-    let written = fs::write(format!("/proc/{pid}/oom_score_adj"), value.to_string());
-    if let Err(error) = written {
+/// How willingly the processes that this one makes are killed when memory runs out. Itself too, but it has
+/// not long to live. The spec does not say so, for then a score that may not be set would be an error.
+pub(super) fn score(bundle: &Path, value: i32) {
+    if let Err(error) = fs::write("/proc/self/oom_score_adj", value.to_string()) {
         warn(bundle, &[format!("oom_score_adj={value} has no effect: {error}")]);
     }
 }

@@ -58,6 +58,7 @@ pub(super) fn exec(
     cover::enter(&plan.cgroup, inside)?;
     rootfs::own_mounts()?;
     cover::cover(&plan.cgroup_mount, &plan.cgroup)?;
+    score(bundle, plan.oom_score_adj);
     let filter = plan.seccomp.as_deref().map(Filter::read).transpose()?.map(Arc::new);
     let executor = Confined { capabilities: plan.capabilities, filter };
     let trouble = Trouble::open().map_err(|errno| Fault::internal(format!("cannot make a pipe: {errno}")))?;
@@ -75,7 +76,6 @@ pub(super) fn exec(
         super::sys::pass_on(listener, client.as_fd())
             .map_err(|errno| Fault::runtime(format!("cannot hand the terminal over: {errno}")))?;
     }
-    score(bundle, pid, plan.oom_score_adj);
     Ok(pid)
 }
 
