@@ -2,7 +2,7 @@
 # Two boots on one disk, the power cut between them: pods come back, emptyDir and restart counts stay, a
 # finished job stays finished.
 . /put/lib.sh
-if [ ! -e /var/first-boot-done ]; then
+if [ "$(cat /put/boot)" = 1 ]; then
     mkdir -p /var/keep
     cat >/var/keep/app.yaml <<'Y'
 apiVersion: v1
@@ -36,7 +36,6 @@ Y
     eventually 60 "the job is done" status_is once- Completed
     eventually 60 "the crashing pod backs off" status_is crash- CrashLoopBackOff
     berth get pods
-    touch /var/first-boot-done
     sync
     exit 0
 fi

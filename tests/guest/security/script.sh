@@ -33,28 +33,28 @@ spec:
   volumes: [{name: data, emptyDir: {}}, {name: etc, hostPath: {path: /etc, type: Directory}}]
 Y
 ready sec
-in() { c=$1; shift; berth exec sec -c "$c" -- "$@"; }
-field() { in "$1" sed -n "s/^$2:[[:space:]]*//p" /proc/1/status; }
-is "uid" 1000 "$(in plain id -u)"
-is "gid" 2000 "$(in plain id -g)"
+inside() { c=$1; shift; berth exec sec -c "$c" -- "$@"; }
+field() { inside "$1" sed -n "s/^$2:[[:space:]]*//p" /proc/1/status; }
+is "uid" 1000 "$(inside plain id -u)"
+is "gid" 2000 "$(inside plain id -g)"
 check "groups" sh -c 'berth exec sec -c plain -- id -G | grep -q "3000.*4000\|4000.*3000"'
 is "no capabilities" 0000000000000000 "$(field plain CapBnd)"
 is "no new privileges" 1 "$(field plain NoNewPrivs)"
 is "a seccomp filter" 2 "$(field plain Seccomp)"
-in plain touch /x; is "read-only root" 1 $?
-is "fsGroup lets it write" "" "$(in plain touch /data/file)"
-is "and owns the file" 3000 "$(in plain stat -c %g /data/file)"
-is "subPath" "" "$(in plain sh -c 'touch /data/inner/deep/seen 2>&1; ls /sub | grep -v seen')"
-in plain touch /hostetc/x; is "read-only hostPath" 1 $?
-is "hostname" custom "$(in plain hostname)"
+inside plain touch /x; is "read-only root" 1 $?
+is "fsGroup lets it write" "" "$(inside plain touch /data/file)"
+is "and owns the file" 3000 "$(inside plain stat -c %g /data/file)"
+is "subPath" "" "$(inside plain sh -c 'touch /data/inner/deep/seen 2>&1; ls /sub | grep -v seen')"
+inside plain touch /hostetc/x; is "read-only hostPath" 1 $?
+is "hostname" custom "$(inside plain hostname)"
 check "hostAliases" sh -c 'berth exec sec -c plain -- grep -q "10.1.2.3.*plc.local" /etc/hosts'
-is "loopback is up" "" "$(in plain ping -c1 -W1 127.0.0.1 >/dev/null 2>&1 || in root sh -c 'ip link show lo | grep -q UP || echo down')"
+is "loopback is up" "" "$(inside plain ping -c1 -W1 127.0.0.1 >/dev/null 2>&1 || inside root sh -c 'ip link show lo | grep -q UP || echo down')"
 is "root container: seccomp" 2 "$(field root Seccomp)"
-is "root container: filter holds in exec too" 2 "$(in root sed -n 's/^Seccomp:[[:space:]]*//p' /proc/self/status)"
+is "root container: filter holds in exec too" 2 "$(inside root sed -n 's/^Seccomp:[[:space:]]*//p' /proc/self/status)"
 is "privileged: no filter" 0 "$(field priv Seccomp)"
-is "privileged: sees the disk" "" "$(in priv sh -c 'test -b /dev/vda || echo missing')"
-is "not privileged: does not" "" "$(in root sh -c 'test -b /dev/vda && echo there')"
-is "kernel settings are read-only" 1 "$(in root sh -c 'echo 1 >/proc/sys/kernel/panic 2>/dev/null; echo $?')"
+is "privileged: sees the disk" "" "$(inside priv sh -c 'test -b /dev/vda || echo missing')"
+is "not privileged: does not" "" "$(inside root sh -c 'test -b /dev/vda && echo there')"
+is "kernel settings are read-only" 1 "$(inside root sh -c 'echo 1 >/proc/sys/kernel/panic 2>/dev/null; echo $?')"
 
 step "runAsNonRoot refuses root"
 drop nonroot.yaml <<'Y'

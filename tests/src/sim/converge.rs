@@ -15,11 +15,19 @@ const PEACE_MAX_S: u64 = 3600;
 /// Nothing may be left after this, seconds.
 const END_MAX_S: u64 = 1800;
 
+/// What no container may be in, not even for a moment.
+const BACKOFF_OVER: &str = "it waits for a back-off that is over";
+
 impl Sim {
     /// Whether all desired pods are as they should be; a broken rule if it takes too long.
     pub(crate) fn converged(&mut self, since: u64) -> bool {
         let set = self.manifests.read(&mut Default::default());
         let differs = self.differs(&set).and_then(|()| self.restless());
+        if let Err(missing) = &differs
+            && missing.contains(BACKOFF_OVER)
+        {
+            self.oracle.broken(Rule::Backoff, missing.clone());
+        }
         if let Err(missing) = &differs
             && self.now - since > PEACE_MAX_S * NS_PER_S
         {
@@ -98,7 +106,7 @@ impl Sim {
         }
         if state["waiting"]["reason"] == "CrashLoopBackOff" {
             let early = self.oracle.may_wait(uid, name, self.clocks().mono);
-            return if early { Ok(()) } else { Err("its back-off is over") };
+            return if early { Ok(()) } else { Err(BACKOFF_OVER) };
         }
         let code = state["terminated"]["exitCode"].as_i64().ok_or("it neither runs nor has ended")?;
         match policy {

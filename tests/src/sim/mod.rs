@@ -7,10 +7,12 @@
 
 mod chaos;
 mod converge;
+mod hands;
 mod keeper;
 mod machine;
 mod manifests;
 mod oracle;
+mod processes;
 mod queue;
 mod rng;
 mod sabotage;

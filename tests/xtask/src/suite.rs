@@ -3,7 +3,7 @@
 use crate::{
     apt,
     arch::Arch,
-    guest::qemu,
+    guest::{self, qemu},
     images, perf,
     sh::{self, Result, cmd},
     tidy, vm,
@@ -110,7 +110,11 @@ impl Scenario {
     fn run(&self, arch: Arch) -> Result {
         let boots =
             fs::read_to_string(self.folder.join("boots")).map_or(Ok(1), |text| text.trim().parse::<u32>())?;
-        let disk = (boots > 1).then(|| qemu::scratch(arch, &format!("{}.disk", self.name))).transpose()?;
+        let disk = (boots > 1).then(|| guest::dir(arch).join(format!("{}.disk", self.name)));
+        if let Some(old) = disk.as_ref().filter(|disk| disk.exists()) {
+            fs::remove_file(old)?;
+        }
+        let boot_file = guest::dir(arch).join("boot");
         let args = vm::Args {
             arch,
             manifest: Vec::new(),
@@ -118,6 +122,7 @@ impl Scenario {
             put: vec![
                 format!("{}:/put/scenario", self.folder.display()),
                 format!("{}:/put/lib.sh", sh::root().join("tests/guest/lib.sh").display()),
+                format!("{}:/put/boot", boot_file.display()),
             ],
             script: Some(self.folder.join("script.sh")),
             interactive: false,
@@ -127,7 +132,9 @@ impl Scenario {
             forward: Vec::new(),
             profile: "release".to_owned(),
         };
+        fs::create_dir_all(guest::dir(arch))?;
         for boot in 1..=boots {
+            fs::write(&boot_file, boot.to_string())?;
             let status = vm::run(&args, |line| qemu::stream(&format!("  {line}")))?;
             if status != 0 {
                 return Err(format!("boot {boot} of {boots}: the script ended with {status}").into());
