@@ -2,7 +2,7 @@
 
 use berth_images::build::{Entry, ImageBuilder};
 use nix::{
-    mount::{MsFlags, mount},
+    mount::{MntFlags, MsFlags, mount, umount2},
     sched::{CloneFlags, unshare},
     sys::signal::{Signal, kill},
     unistd::{Pid, Uid},
@@ -206,15 +206,9 @@ impl Bench {
     pub(crate) fn newborn_agent(&self) -> i32 {
         let began = Instant::now();
         while began.elapsed() < PATIENCE {
-            for entry in fs::read_dir("/proc").unwrap().flatten() {
-                let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else {
-                    continue;
-                };
-                let words = fs::read(entry.path().join("cmdline")).unwrap_or_default();
-                let words = String::from_utf8_lossy(&words).into_owned();
-                if words.contains("\0agent\0") && words.contains(self.dir().to_str().unwrap()) {
-                    return pid;
-                }
+            let config = format!("\0agent\0--config\0{}", self.dir().display());
+            if let Some(pid) = processes_with(&config).first() {
+                return *pid;
             }
         }
         panic!("no agent\n{}", self.tell());
@@ -348,13 +342,29 @@ impl Bench {
 
 impl Drop for Bench {
     fn drop(&mut self) {
-        if let Some(keeper) = self.keeper.take() {
-            // A failed test: everything of it goes, by its own cgroup and pid.
-            let _ = kill(Pid::from_raw(i32::try_from(keeper.id()).unwrap_or(0)), Signal::SIGTERM);
+        if self.keeper.take().is_some() {
+            // A failed test: everything of it goes, by pid and by cgroup.
+            for pid in processes_with(self.dir().to_str().unwrap_or("?")) {
+                let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
+            }
         }
         let _ = fs::write(self.cgroup.join("cgroup.kill"), "1");
         remove_cgroups(&self.cgroup);
+        // Before the directory is removed with all that is in it.
+        for mounted in ["cgroup", "run"] {
+            let _ = umount2(&self.dir().join(mounted), MntFlags::MNT_DETACH);
+        }
     }
+}
+
+/// Processes with these words in their command line.
+fn processes_with(words: &str) -> Vec<i32> {
+    let pid = |entry: fs::DirEntry| {
+        let pid = entry.file_name().to_str()?.parse().ok()?;
+        let line = fs::read(entry.path().join("cmdline")).ok()?;
+        String::from_utf8_lossy(&line).contains(words).then_some(pid)
+    };
+    fs::read_dir("/proc").into_iter().flatten().flatten().filter_map(pid).collect()
 }
 
 fn remove_cgroups(dir: &Path) {

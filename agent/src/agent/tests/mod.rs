@@ -8,7 +8,7 @@ use berth_keeper::link;
 use keeper::{Mood, Shared, keep};
 use nix::{
     fcntl::{FcntlArg, OFlag, fcntl},
-    mount::{MsFlags, mount},
+    mount::{MntFlags, MsFlags, mount, umount2},
     sched::{CloneFlags, unshare},
     unistd::Uid,
 };
@@ -27,6 +27,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 struct Bench {
     dir: tempfile::TempDir,
+    cgroup: PathBuf,
     table: Shared,
 }
 
@@ -41,7 +42,9 @@ impl Bench {
             eprintln!("SKIPPED: needs root and a mount namespace of its own");
             return None;
         }
-        let root = format!("berth-unit-{}", std::process::id());
+        // The hierarchy is the machine's, wherever it is mounted.
+        let root =
+            format!("berth-unit-{}", dir.path().file_name().unwrap().to_str().unwrap().replace('.', ""));
         let config = json!({
             "staticPodPath": at("manifests"), "imageSourcePaths": at("images"), "stateDirectory": at("state"),
             "runDirectory": at("run"), "logDirectory": at("log"), "cgroupMount": at("cgroup"),
@@ -52,7 +55,8 @@ impl Bench {
         let arch = if cfg!(target_arch = "aarch64") { "arm64" } else { "amd64" };
         let image = berth_images::build::ImageBuilder::new(arch).layer(layer).name("app:1");
         image.write_oci_archive(&at("images/app.tar")).unwrap();
-        Some(Self { dir, table: Shared::default() })
+        let cgroup = at("cgroup").join(root);
+        Some(Self { dir, cgroup, table: Shared::default() })
     }
 
     fn at(&self, path: &str) -> PathBuf {
@@ -90,6 +94,24 @@ impl Bench {
         keeping.join().unwrap();
         result
     }
+}
+
+impl Drop for Bench {
+    fn drop(&mut self) {
+        remove_cgroups(&self.cgroup);
+        // Before the directory is removed with all that is in it.
+        for mounted in ["cgroup", "run"] {
+            let _ = umount2(&self.at(mounted), MntFlags::MNT_DETACH);
+        }
+    }
+}
+
+/// No process was ever in them.
+fn remove_cgroups(dir: &Path) {
+    for child in fs::read_dir(dir).into_iter().flatten().flatten().filter(|entry| entry.path().is_dir()) {
+        remove_cgroups(&child.path());
+    }
+    let _ = fs::remove_dir(dir);
 }
 
 fn private_mounts(cgroup: &Path, run: &Path) -> nix::Result<()> {
