@@ -51,28 +51,42 @@ struct Front {
     next_ping: Option<Instant>,
 }
 
+/// Becomes a front with nothing in its memory but itself: whoever called has read a configuration, and
+/// what that took would stay for as long as the service runs. Returns only if that fails.
+pub(crate) fn become_front(config: &KeeperConfig) -> i32 {
+    let settings = match Settings::new(config) {
+        Ok(settings) => settings,
+        Err(why) => return fail(&why),
+    };
+    match settings.keeper(crate::FRONT, 0) {
+        Some(command) => {
+            let errno = sys::process::replace(&command);
+            fail(&format!("cannot run {}: {errno}", settings.program()))
+        }
+        None => fail("too many arguments"),
+    }
+}
+
+fn fail(why: &str) -> i32 {
+    eprintln!("berth keeper: {why}");
+    1
+}
+
 /// Runs until the service is stopped. Returns the exit status.
-pub(crate) fn run(config: &KeeperConfig) -> i32 {
-    match begin(config) {
+pub(crate) fn run(settings: &Settings) -> i32 {
+    match begin(settings) {
         Ok(mut front) => loop {
             match front.turn() {
                 Ok(None) => {}
                 Ok(Some(status)) => return status,
-                Err(why) => {
-                    eprintln!("berth keeper: {why}");
-                    return 1;
-                }
+                Err(why) => return fail(&why),
             }
         },
-        Err(why) => {
-            eprintln!("berth keeper: {why}");
-            1
-        }
+        Err(why) => fail(&why),
     }
 }
 
-fn begin(config: &KeeperConfig) -> Result<Front, String> {
-    let settings = Settings::new(config)?;
+fn begin(settings: &Settings) -> Result<Front, String> {
     let notify = Notify::take();
     let mut set = SigSet::empty();
     for signal in [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP] {
@@ -83,7 +97,7 @@ fn begin(config: &KeeperConfig) -> Result<Front, String> {
         .map_err(|e| format!("cannot make a signalfd: {e}"))?;
     // The keeper may be our child; its end is seen by its socket.
     sys::process::ignore(Signal::SIGCHLD as i32);
-    let keeper = connect::join(&settings)?;
+    let keeper = connect::join(settings)?;
     let next_ping = notify.ping_period().map(|period| Instant::now() + period);
     Ok(Front { keeper, signals, notify, stopping: None, next_ping })
 }

@@ -31,6 +31,8 @@ pub use serve::is_serving;
 use settings::Settings;
 use std::ffi::OsString;
 
+/// Goes on as the front: a zero, then the settings.
+const FRONT: &str = "--front";
 /// Begins a keeper that a front has started: descriptor of the socket to it, then the settings.
 const SERVE: &str = "--serve";
 /// Goes on as a keeper that has become this program: descriptor of the state, then the settings.
@@ -42,10 +44,11 @@ const EXIT_USAGE: i32 = 2;
 
 /// The applet `berth keeper`: starts the keeper in the background, or joins the one that runs, says
 /// `READY=1` when the agent has said its first word, and stays until SIGTERM. Then agent and zygote are
-/// stopped and the containers left running, held by the keeper. Returns the exit status. To be called
-/// while the process has one thread.
+/// stopped and the containers left running, held by the keeper. It does so in a fresh image of the same
+/// program (so the caller's memory is given back), and returns an exit status only if that fails. To be
+/// called while the process has one thread.
 pub fn run(config: &KeeperConfig) -> i32 {
-    front::run(config)
+    front::become_front(config)
 }
 
 /// For the applet `berth keeper`, before it looks at its arguments (those after the word `keeper`): if
@@ -57,7 +60,9 @@ pub fn internal(args: &[OsString]) -> Option<i32> {
         Some((fd, settings)) => serve::serve(origin(fd), settings),
         None => EXIT_USAGE,
     };
+    let front = || settings(rest).map_or(EXIT_USAGE, |(_, settings)| front::run(&settings));
     match flag.to_str()? {
+        FRONT => Some(front()),
         SERVE => Some(serve(Origin::Front)),
         RESUME => Some(serve(Origin::State)),
         CHECK_STATE => {
