@@ -28,7 +28,7 @@ pub struct Action {
     pub id: ActionId,
     /// The pod that it serves.
     pub pod: PodUid,
-    /// After this moment the core takes it for lost.
+    /// After this moment the core takes it for lost, so the hand begins nothing more of it.
     pub deadline: Mono,
     /// What.
     pub kind: ActionKind,

@@ -31,15 +31,14 @@ impl fmt::Display for PodUid {
     }
 }
 
-/// One run of one container: 32 hex digits, derived from pod uid, container name and attempt, so that
-/// nobody has to remember it. Safe as a file name, a cgroup name and a keeper slot's id.
+/// One run of one container, or one try at it: 32 hex digits, never used twice. Safe as a file name, a cgroup name and a keeper slot's id.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct ContainerId(pub Arc<str>);
 
 impl ContainerId {
-    /// The id of the `attempt`-th run (from 0) of `container` in sandbox number `sandbox` of the pod.
-    /// `boot` keeps ids of different boots apart.
+    /// The id of the `attempt`-th run (from 0) of `container` of the pod. `boot` keeps ids of different
+    /// boots apart, and whatever else must not be mistaken for each other: different tries at one run.
     pub fn derive(uid: &PodUid, container: &str, attempt: u32, boot: &str) -> Self {
         let mut hash = Sha256::new();
         for part in [&*uid.0, container, &attempt.to_string(), boot] {

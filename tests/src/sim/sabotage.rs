@@ -36,6 +36,8 @@ pub enum Sabotage {
     ReplayOldStart,
     /// Forgets when to wake.
     NeverWake,
+    /// Knows no limit.
+    IgnoreLimits,
 }
 
 /// What a sabotage remembers.
@@ -55,6 +57,9 @@ impl State {
     pub(crate) fn config(&self, config: &mut WorldConfig) {
         if self.kind == Sabotage::NoBackoff {
             config.crash_backoff_max_s = 0;
+        }
+        if self.kind == Sabotage::IgnoreLimits {
+            (config.pods_max, config.containers_max) = (usize::MAX, usize::MAX);
         }
     }
 
@@ -102,7 +107,7 @@ impl State {
                 let starts = |action: &&Action| matches!(action.kind, ActionKind::StartContainer { .. });
                 let start = plan.actions.iter().find(starts).cloned();
                 self.first_start = self.first_start.take().or(start);
-                if self.plans % 20 == 0 {
+                if self.plans.is_multiple_of(20) {
                     plan.actions.extend(self.first_start.clone());
                 }
             }

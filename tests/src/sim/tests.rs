@@ -3,7 +3,7 @@
 use super::{Rule, Sabotage, run, run_with};
 
 /// Seeds that a sabotage may get through before it must be caught.
-const SEEDS: u64 = 60;
+const SEEDS: u64 = 100;
 
 #[test]
 fn every_sabotage_is_caught() {
@@ -18,7 +18,8 @@ fn every_sabotage_is_caught() {
         (Sabotage::PlanTwice, &[Rule::OneAction]),
         (Sabotage::CountTwice, &[Rule::Count]),
         (Sabotage::ReplayOldStart, &[Rule::Desired, Rule::OneContainer, Rule::Count, Rule::OneAction]),
-        (Sabotage::NeverWake, &[Rule::Liveness, Rule::Leftover]),
+        (Sabotage::NeverWake, &[Rule::Backoff, Rule::Liveness, Rule::Leftover]),
+        (Sabotage::IgnoreLimits, &[Rule::Limit]),
     ] {
         let caught = (1..=SEEDS).find_map(|seed| run_with(seed, sabotage).err());
         let caught = caught.unwrap_or_else(|| panic!("{sabotage:?} gets through {SEEDS} seeds"));

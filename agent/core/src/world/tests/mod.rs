@@ -1,0 +1,29 @@
+//! The world by scenes: one promise each.
+
+mod adoption;
+mod late;
+mod life;
+
+use super::{World, WorldConfig, scene::*, step};
+use crate::{
+    action::{ActionKind, Plan},
+    event::{
+        Checkpoint, ContainerMemory, ContainerRecord, EndReason, Event, Exit, FailReason, Inventory, LastRun,
+        Outcome, RecordState, SandboxRecord,
+    },
+    ids::ContainerId,
+    manifest::{DesiredPod, types::RestartPolicy},
+    time::{Mono, Now, Wall},
+};
+use std::{collections::BTreeMap, sync::Arc};
+
+fn web() -> DesiredPod {
+    pod("web", 1, &["app=nginx"], RestartPolicy::Always)
+}
+
+fn running(pod: &DesiredPod) -> Scene {
+    let mut scene = Scene::new();
+    scene.desire(&[pod]);
+    scene.settle();
+    scene
+}

@@ -1,0 +1,185 @@
+//! Operations: what the agent's hands do for each action, step by step. The agent may die between any two.
+
+use super::keeper::Input;
+use super::{
+    Sim,
+    keeper::name,
+    machine::create,
+    queue::{Happening, Life},
+    shell::{Op, OpId, failed},
+};
+use berth_core::{
+    action::{Action, ActionKind, ImageFacts},
+    event::{ContainerRecord, Event, FailReason, Outcome, RecordState, SandboxRecord},
+    ids::ContainerId,
+    time::{NS_PER_MS, NS_PER_S},
+};
+use berth_keeper::protocol::Request;
+
+/// What one more step of an operation leads to.
+enum Next {
+    /// Another step after so many nanoseconds.
+    After(u64),
+    /// Its end.
+    Answer(Outcome),
+    /// The keeper's answer.
+    Keeper(Box<Request>),
+}
+
+impl Sim {
+    pub(crate) fn begin_op(&mut self, action: Action) {
+        if let Some(outcome) = self.sabotage.instead(&action) {
+            let (life, event) = (self.lives, Event::Done { action: action.id, outcome });
+            return self.queue.push(self.now + NS_PER_MS, Happening::Tell(life, Box::new(event)));
+        }
+        let delay = self.rng.scale(20 * NS_PER_MS);
+        let Some(agent) = self.agent.as_mut() else { return };
+        agent.last_op += 1;
+        agent.ops.insert(agent.last_op, Op { action, phase: 0 });
+        self.queue.push(self.now + delay, Happening::Op(agent.life, agent.last_op));
+    }
+
+    /// An operation goes on by one step. Past its deadline it begins nothing more.
+    pub(crate) fn op(&mut self, life: Life, id: OpId) {
+        let now = self.clocks();
+        let Some(op) = self.alive(life).and_then(|agent| agent.ops.get_mut(&id)) else { return };
+        op.phase += 1;
+        let (phase, action) = (op.phase, op.action.clone());
+        if now.mono >= action.deadline {
+            if let Some(agent) = self.alive(life) {
+                agent.ops.remove(&id);
+            }
+            return;
+        }
+        match self.advance(id, phase, &action) {
+            Next::After(delay) => self.queue.push(self.now + delay, Happening::Op(life, id)),
+            Next::Answer(outcome) => self.answer(life, id, outcome),
+            Next::Keeper(request) => self.keeper(Input::Request(request)),
+        }
+    }
+
+    fn advance(&mut self, op: OpId, phase: u32, action: &Action) -> Next {
+        let pause = self.rng.scale(10 * NS_PER_MS) + 1;
+        match &action.kind {
+            ActionKind::EnsureImage { image, .. } => Next::Answer(self.image(image)),
+            ActionKind::CreateSandbox { desired } => {
+                if phase == 1 {
+                    let record = SandboxRecord { desired: (**desired).clone(), ready: false };
+                    self.oracle.sandbox_begins(&record, &self.machine);
+                    self.machine.sandboxes.entry(desired.uid.clone()).or_insert(record);
+                    return Next::After(pause);
+                }
+                if self.rng.chance(self.machine.dials.sandbox_fails) {
+                    return Next::Answer(failed(FailReason::CreatePodSandboxError));
+                }
+                if let Some(record) = self.machine.sandboxes.get_mut(&desired.uid) {
+                    record.ready = true;
+                }
+                Next::Answer(Outcome::Ok)
+            }
+            ActionKind::StartContainer { .. } => self.start(op, phase, action, pause),
+            ActionKind::Signal { id, signal } => {
+                Next::Keeper(Box::new(Request::Signal { op, id: name(&id.0), signal: *signal }))
+            }
+            ActionKind::Kill { id } => {
+                self.kill(id);
+                Next::Answer(Outcome::Ok)
+            }
+            ActionKind::RemoveContainer { id } => self.remove_container(op, phase, id, pause),
+            ActionKind::RemoveSandbox { desired } => {
+                if self.rng.chance(self.machine.dials.remove_fails) {
+                    return Next::Answer(failed(FailReason::Internal));
+                }
+                if phase == 1 {
+                    self.machine
+                        .sandboxes
+                        .entry(desired.uid.clone())
+                        .and_modify(|record| record.ready = false);
+                    return Next::After(pause);
+                }
+                self.machine.sandboxes.remove(&desired.uid);
+                Next::Answer(Outcome::Ok)
+            }
+            ActionKind::SaveCheckpoint { .. } | ActionKind::DropCheckpoint => self.disk(phase, action, pause),
+        }
+    }
+
+    fn image(&mut self, image: &str) -> Outcome {
+        if self.machine.missing.contains(image) || self.rng.chance(self.machine.dials.image_fails) {
+            return failed(FailReason::ErrImagePull);
+        }
+        let facts =
+            ImageFacts { reference: image.to_owned(), id: format!("sha256:{image}"), ..Default::default() };
+        Outcome::Image(Box::new(facts))
+    }
+
+    fn start(&mut self, op: OpId, phase: u32, action: &Action, pause: u64) -> Next {
+        let ActionKind::StartContainer { container, attempt, id, image, .. } = &action.kind else {
+            return Next::Answer(failed(FailReason::Internal));
+        };
+        if phase == 1 {
+            let record = ContainerRecord {
+                id: id.clone(),
+                pod: action.pod.clone(),
+                name: container.clone(),
+                attempt: *attempt,
+                image: (**image).clone(),
+                state: RecordState::Unknown,
+            };
+            self.machine.containers.insert(id.clone(), record);
+            return Next::After(pause);
+        }
+        let left_ms = action.deadline.since(self.clocks().mono) / NS_PER_MS;
+        Next::Keeper(Box::new(create(op, &id.0, left_ms as u32)))
+    }
+
+    fn remove_container(&mut self, op: OpId, phase: u32, id: &ContainerId, pause: u64) -> Next {
+        if self.machine.alive(id) {
+            if phase % 16 == 1 {
+                self.kill(id);
+            }
+            return Next::After(pause.max(5 * NS_PER_MS));
+        }
+        if self.rng.chance(self.machine.dials.remove_fails) {
+            return Next::Answer(failed(FailReason::Internal));
+        }
+        Next::Keeper(Box::new(Request::Release { op, id: name(&id.0) }))
+    }
+
+    /// A file is replaced whole or not at all; the answer comes later than the file.
+    fn disk(&mut self, phase: u32, action: &Action, pause: u64) -> Next {
+        match (&action.kind, phase) {
+            (_, 1) => return Next::After(pause),
+            (ActionKind::SaveCheckpoint { .. }, 2) if self.machine.disk_full => {
+                return Next::Answer(failed(FailReason::Internal));
+            }
+            (ActionKind::SaveCheckpoint { checkpoint }, 2) => {
+                let previous = self.machine.disk.remove(&action.pod).map(|disk| disk.current);
+                let disk = super::machine::Disk { current: (**checkpoint).clone(), previous };
+                self.machine.disk.insert(action.pod.clone(), disk);
+            }
+            (_, 2) => {
+                self.machine.disk.remove(&action.pod);
+            }
+            _ => return Next::Answer(Outcome::Ok),
+        }
+        Next::After(pause)
+    }
+
+    /// The core is told, once in most cases and soon in most.
+    pub(crate) fn answer(&mut self, life: Life, id: OpId, outcome: Outcome) {
+        let Some(op) = self.alive(life).and_then(|agent| agent.ops.remove(&id)) else { return };
+        let dials = self.machine.dials;
+        if self.rng.chance(dials.answer_lost) {
+            return;
+        }
+        let late = self.rng.chance(dials.answer_late);
+        let delay = if late { self.rng.scale(150 * NS_PER_S) } else { self.rng.scale(NS_PER_MS) };
+        let event = Box::new(Event::Done { action: op.action.id, outcome });
+        self.queue.push(self.now + delay, Happening::Tell(life, event.clone()));
+        if self.rng.chance(dials.answer_twice) {
+            let delay = delay + self.rng.scale(100 * NS_PER_S);
+            self.queue.push(self.now + delay, Happening::Tell(life, event));
+        }
+    }
+}

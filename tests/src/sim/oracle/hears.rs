@@ -1,0 +1,203 @@
+//! Keeping the books: what the core hears, the oracle hears too.
+
+use super::{DISK_TRIES, Doing, EXIT_WAIT_S, InFlight, Ledger, Oracle, Run, START_ERROR};
+use crate::sim::machine::Machine;
+use berth_core::{
+    event::{DesiredSet, Event, Exit, FailReason, Inventory, Outcome, RecordState},
+    ids::{ActionId, ContainerId},
+    time::{Mono, Now},
+};
+use std::{collections::BTreeSet, sync::Arc};
+
+impl Oracle {
+    /// A new agent: it knows what the disk and the machine say and nothing else.
+    pub(crate) fn agent_up(&mut self, inventory: &Inventory, now: Mono, machine: &Machine) {
+        self.desired = None;
+        self.terminating.clear();
+        self.seen.clear();
+        self.made.clear();
+        self.in_flight.clear();
+        self.pulls.clear();
+        self.failed_saves.clear();
+        self.failed_drops.clear();
+        self.ledgers.clear();
+        self.begun = inventory.sandboxes.iter().map(|s| (s.desired.uid.clone(), s.desired.clone())).collect();
+        for checkpoint in &inventory.checkpoints {
+            for (name, memory) in &checkpoint.containers {
+                let ledger = Ledger::from_disk(memory, checkpoint.boot_id == machine.boot_id());
+                self.ledgers.insert((checkpoint.uid.clone(), name.clone()), ledger);
+            }
+        }
+        let mut seen = BTreeSet::new();
+        for record in &inventory.containers {
+            let run = self.runs.entry(record.id.clone()).or_default();
+            let creating_until = (record.state == RecordState::Creating).then(|| now.plus_s(60));
+            *run = Run {
+                uid: Some(record.pod.clone()),
+                name: record.name.clone(),
+                attempt: record.attempt,
+                creating_until,
+                ..Run::default()
+            };
+            let place = (record.pod.clone(), record.name.clone());
+            let ledger = self.ledgers.entry(place.clone()).or_default();
+            match record.state {
+                RecordState::Running { at, .. } => {
+                    run.told_start = Some(at.mono);
+                    ledger.started(record.attempt);
+                    seen.insert(place);
+                }
+                RecordState::Exited { started, exit } => {
+                    run.told_exit = true;
+                    ledger.ended(&record.id, record.attempt, exit.code, started.mono, exit.at.mono);
+                    seen.insert(place);
+                }
+                RecordState::Creating => {
+                    seen.insert(place);
+                }
+                RecordState::Unknown => run.dead = true,
+            }
+        }
+        for (_, ledger) in self.ledgers.iter_mut().filter(|(place, _)| !seen.contains(place)) {
+            ledger.settle();
+        }
+    }
+
+    /// The core is about to hear this.
+    pub(crate) fn hears(&mut self, events: &[Event], now: Now, machine: &Machine) {
+        for event in events {
+            match event {
+                Event::Desired(set) => self.hears_desired(set),
+                Event::Done { action, outcome } => self.hears_answer(*action, outcome, now.mono, machine),
+                Event::Exited { id, exit } => self.hears_exit(id, exit, now.mono),
+                Event::Started { id, at, .. } => {
+                    let run = self.runs.entry(id.clone()).or_default();
+                    if run.creating_until.is_some_and(|until| now.mono < until) && !run.told_exit {
+                        run.told_start = Some(at.mono);
+                        let place = run.uid.clone().map(|uid| (uid, run.name.clone()));
+                        let attempt = run.attempt;
+                        if let Some(place) = place {
+                            self.ledgers.entry(place).or_default().started(attempt);
+                        }
+                    }
+                }
+                Event::StartFailed { id, failure } => self.hears_refusal(id, failure.reason, now.mono),
+                Event::ImagesChanged => self.pulls.values_mut().for_each(|pull| pull.1 = Mono(0)),
+                Event::Inventory(_) => {}
+            }
+        }
+        let over: Vec<ActionId> =
+            self.in_flight.iter().filter(|(_, f)| f.deadline <= now.mono).map(|(id, _)| *id).collect();
+        for id in over {
+            if let Some(flight) = self.in_flight.remove(&id) {
+                self.failed(&flight, now.mono);
+            }
+        }
+        self.mark_terminating();
+    }
+
+    fn hears_desired(&mut self, set: &Arc<DesiredSet>) {
+        self.desired = Some(set.clone());
+        for new in &set.pods {
+            self.seen.insert(new.uid.clone());
+            // The same revision in another file now.
+            if let Some(pod) = self.begun.get_mut(&new.uid)
+                && pod.pod == new.pod
+                && !self.terminating.contains(&new.uid)
+            {
+                pod.origin = new.origin.clone();
+            }
+        }
+    }
+
+    fn hears_refusal(&mut self, id: &ContainerId, reason: FailReason, now: Mono) {
+        let Some(run) = self.runs.get_mut(id).filter(|run| run.creating_until.is_some_and(|u| now < u))
+        else {
+            return;
+        };
+        let (uid, name, attempt) = (run.uid.clone(), run.name.clone(), run.attempt);
+        run.dead = true;
+        if let (Some(uid), FailReason::RunContainerError) = (uid, reason)
+            && !run.told_exit
+            && !run.removed
+        {
+            run.told_exit = true;
+            self.reach(&uid, &name, attempt);
+            self.ledgers.entry((uid, name)).or_default().ended(id, attempt, START_ERROR, now, now);
+        }
+    }
+
+    fn hears_exit(&mut self, id: &ContainerId, exit: &Exit, now: Mono) {
+        let Some(run) = self.runs.get_mut(id) else { return };
+        let first = !std::mem::replace(&mut run.told_exit, true);
+        run.told_late |= first && run.killed.is_some_and(|at| now >= at.plus_s(EXIT_WAIT_S));
+        let Some(uid) = run.uid.clone().filter(|_| first && !run.removed) else { return };
+        let started = run.told_start.unwrap_or(exit.at.mono);
+        let place = (uid, run.name.clone());
+        let attempt = run.attempt;
+        self.ledgers.entry(place).or_default().ended(id, attempt, exit.code, started, exit.at.mono.min(now));
+    }
+
+    fn hears_answer(&mut self, action: ActionId, outcome: &Outcome, now: Mono, machine: &Machine) {
+        let Some(flight) = self.in_flight.remove(&action) else { return };
+        match (&flight.what, outcome) {
+            (Doing::Start { name, id, asked }, outcome) => {
+                let run = self.runs.entry(id.clone()).or_default();
+                let place = (flight.uid.clone(), name.clone());
+                let attempt = run.attempt;
+                match outcome {
+                    Outcome::Started { at, .. } => {
+                        run.told_start = Some(at.mono);
+                        self.ledgers.entry(place).or_default().started(attempt);
+                    }
+                    Outcome::Failed(f) if f.reason == FailReason::RunContainerError => {
+                        run.dead = true;
+                        if !run.told_exit {
+                            run.told_exit = true;
+                            self.reach(&place.0, &place.1, attempt);
+                            self.ledgers.entry(place).or_default().ended(
+                                id,
+                                attempt,
+                                START_ERROR,
+                                *asked,
+                                now,
+                            );
+                        }
+                    }
+                    _ => run.dead = true,
+                }
+            }
+            (_, Outcome::Failed(_)) => self.failed(&flight, now),
+            (Doing::Remove(id), _) => {
+                self.runs.entry(id.clone()).or_default().removed = true;
+            }
+            (Doing::Pull(image), _) => {
+                self.pulls.remove(&(flight.uid.clone(), image.clone()));
+            }
+            (Doing::Save, _) => {
+                self.failed_saves.remove(&flight.uid);
+            }
+            (Doing::Drop, _) => self.removed(&flight.uid, machine, true),
+            (Doing::Other, _) => {}
+        }
+    }
+
+    /// An action of this kind failed, or was not answered in time.
+    fn failed(&mut self, flight: &InFlight, now: Mono) {
+        match &flight.what {
+            Doing::Pull(image) => {
+                let pull = self.pulls.entry((flight.uid.clone(), image.clone())).or_default();
+                *pull = (pull.0 + 1, now);
+            }
+            Doing::Save => *self.failed_saves.entry(flight.uid.clone()).or_default() += 1,
+            Doing::Drop => {
+                let drops = self.failed_drops.entry(flight.uid.clone()).or_default();
+                *drops += 1;
+                if *drops == DISK_TRIES {
+                    self.forget(&flight.uid.clone());
+                }
+            }
+            Doing::Start { .. } | Doing::Remove(_) | Doing::Other => {}
+        }
+    }
+}
