@@ -107,6 +107,12 @@ impl Flights {
         self.late.remove(place)
     }
 
+    /// The start of this container that was taken for lost.
+    pub(crate) fn late_start_of(&mut self, id: &ContainerId) -> Option<Late> {
+        let place = self.late.iter().position(|late| late.id == *id)?;
+        self.late.remove(place)
+    }
+
     /// Stops waiting for the pod's images: they are of no use to it any more.
     pub(crate) fn forget_images(&mut self, pod: &PodUid) {
         self.table.retain(|_, flight| flight.pod != *pod || !matches!(flight.object, Object::Image(_)));

@@ -131,7 +131,8 @@ fn apply(world: &mut World, event: &Event, planner: &mut Planner) {
             Some((pod, i)) if adopting(pod, i) => outcome::started(pod, i, *pid, *at, planner),
             _ => {
                 let birth = Birth { id: id.clone(), attempt: 0, asked: *at };
-                outcome::unexpected(world, birth, PodUid("".into()));
+                let late = planner.flights.late_start_of(id).map(|late| late.pod);
+                outcome::unexpected(world, birth, late.unwrap_or_else(|| PodUid("".into())));
             }
         },
         Event::StartFailed { id, failure } => {

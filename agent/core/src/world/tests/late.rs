@@ -89,10 +89,22 @@ fn a_process_that_turns_up_late_is_cleared_before_anything_else_of_its_pod() {
 #[test]
 fn no_container_starts_beside_a_process_that_turned_up_late() {
     let pod = web();
-    let (mut scene, start) = lost_start(&pod);
-    let remove = scene.open.remove(0).id;
-    let late = Event::Done { action: start, outcome: Outcome::Started { pid: 1, at: scene.now } };
-    scene.tell(&[Event::Done { action: remove, outcome: Outcome::Ok }, late]);
+    for told_by_keeper in [false, true] {
+        let (mut scene, start) = lost_start(&pod);
+        let action = scene.open.remove(0);
+        let ActionKind::RemoveContainer { id } = action.kind else { panic!() };
+        let at = scene.now;
+        let late = if told_by_keeper {
+            Event::Started { id, pid: 1, at }
+        } else {
+            Event::Done { action: start, outcome: Outcome::Started { pid: 1, at } }
+        };
+        scene.tell(&[Event::Done { action: action.id, outcome: Outcome::Ok }, late]);
+        late_process_is_cleared(scene);
+    }
+}
+
+fn late_process_is_cleared(mut scene: Scene) {
     assert_eq!(scene.doing(), ["kill"]);
     let id = kill_target(&scene);
     scene.ok("kill");
