@@ -29,7 +29,13 @@ pub(super) fn find<'a>(
         meta["namespace"] == namespace && meta["name"] == name
     };
     let items = || list["items"].as_array().into_iter().flatten();
-    let found = items().find(|item| named(item, pod)).or_else(|| items().find(|item| named(item, &suffixed)));
+    // Of two revisions the one that comes before the one that goes.
+    let current = |name: &str| {
+        items()
+            .filter(|item| named(item, name))
+            .min_by_key(|item| item["metadata"]["deletionTimestamp"].is_string())
+    };
+    let found = current(pod).or_else(|| current(&suffixed));
     let item = found.ok_or_else(|| Refusal::not_found(format!("pod {namespace}/{pod} not found")))?;
     let containers = item["spec"]["containers"].as_array().into_iter().flatten();
     let names: Vec<&str> = containers.filter_map(|c| c["name"].as_str()).collect();

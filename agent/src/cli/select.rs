@@ -38,12 +38,17 @@ pub(crate) fn is_named(pod: &Value, name: &str) -> bool {
         || !node.is_empty() && full.strip_suffix(&*node).and_then(|n| n.strip_suffix('-')) == Some(name)
 }
 
-/// The pod of that name: the one with just this name before one that has it without the suffix.
+/// Whether the pod is on its way out.
+pub(crate) fn is_going(pod: &Value) -> bool {
+    !json::text(pod, "/metadata/deletionTimestamp").is_empty()
+}
+
+/// The pod of that name: the one with just this name before one that has it without the suffix; of two
+/// revisions the one that comes before the one that goes.
 pub(crate) fn find<'a>(pods: &'a [Value], namespace: &str, name: &str) -> Option<&'a Value> {
     let here = || pods.iter().filter(|pod| json::text(pod, "/metadata/namespace") == namespace);
-    here()
-        .find(|pod| json::text(pod, "/metadata/name") == name)
-        .or_else(|| here().find(|pod| is_named(pod, name)))
+    let full = here().filter(|pod| json::text(pod, "/metadata/name") == name).min_by_key(|pod| is_going(pod));
+    full.or_else(|| here().filter(|pod| is_named(pod, name)).min_by_key(|pod| is_going(pod)))
 }
 
 /// That there is no such pod; tells where there is one of the name.

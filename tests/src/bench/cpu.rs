@@ -6,21 +6,26 @@ use std::{collections::BTreeMap, fs};
 /// Milliseconds in a clock tick of `/proc/<pid>/stat` (USER_HZ is 100 on every Linux architecture of ours).
 const TICK_MS: f64 = 10.0;
 
-/// Berth's own processes by applet.
-pub fn berth_processes(keeper: u32) -> Result<BTreeMap<String, u32>> {
-    let mut found = BTreeMap::from([("keeper".to_owned(), keeper)]);
+/// Berth's own processes by role: the `front` that was started, the `keeper` that it starts, and the keeper's
+/// `agent` and `zygote`. `marker` is a word of the command line that only this Berth's have.
+pub fn berth_processes(front: u32, marker: &str) -> Result<BTreeMap<String, u32>> {
+    let mut found = BTreeMap::new();
     for entry in fs::read_dir("/proc")? {
         let Some(pid) = entry?.file_name().to_str().and_then(|n| n.parse::<u32>().ok()) else { continue };
-        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-        if field(&stat, 4) != f64::from(keeper) {
-            continue;
-        }
         let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-        let words: Vec<&[u8]> = line.split(|b| *b == 0).collect();
-        for applet in ["agent", "zygote"] {
-            if words.contains(&applet.as_bytes()) {
-                found.insert(applet.to_owned(), pid);
-            }
+        let words: Vec<_> = line.split(|b| *b == 0).map(String::from_utf8_lossy).collect();
+        let role = match words.get(1).map(AsRef::as_ref) {
+            _ if pid == front => "front",
+            Some("keeper") if words.iter().any(|word| word.starts_with(marker)) => "keeper",
+            _ => continue,
+        };
+        found.insert(role.to_owned(), pid);
+    }
+    let keeper = *found.get("keeper").ok_or("Berth has no keeper")?;
+    for pid in fs::read_to_string(format!("/proc/{keeper}/task/{keeper}/children"))?.split_whitespace() {
+        let line = fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        if let Some(applet) = ["agent", "zygote"].into_iter().find(|a| line.split('\0').nth(1) == Some(a)) {
+            found.insert(applet.to_owned(), pid.parse()?);
         }
     }
     Ok(found)

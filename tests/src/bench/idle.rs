@@ -16,7 +16,7 @@ pub fn measure(rig: &Rig, tier: &str, watch: Duration) -> Result<Vec<Row>> {
         rig.stamped(&name)?;
     }
     sleep(SETTLE);
-    let processes = cpu::berth_processes(rig.keeper())?;
+    let processes = rig.processes()?;
     let pss_kib = |applets: &[&str]| -> Result<f64> {
         applets
             .iter()
@@ -30,7 +30,8 @@ pub fn measure(rig: &Rig, tier: &str, watch: Duration) -> Result<Vec<Row>> {
     let row = |name, unit, value| Row { name, tier: tier.to_owned(), unit, ours: vec![value], peer: None };
     let mut rows = vec![
         row("idle-pss", "MiB", pss_kib(&["keeper", "agent"])? / 1024.0),
-        row("idle-pss-with-zygote", "MiB", pss_kib(&["keeper", "agent", "zygote"])? / 1024.0),
+        row("idle-pss-with-front", "MiB", pss_kib(&["front", "keeper", "agent"])? / 1024.0),
+        row("idle-pss-all", "MiB", pss_kib(&["front", "keeper", "agent", "zygote"])? / 1024.0),
     ];
     let before = (total("status", "voluntary_ctxt_switches:")?, total("io", "write_bytes:")?);
     sleep(watch);

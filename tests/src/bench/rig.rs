@@ -3,6 +3,7 @@
 use super::{Result, cpu};
 use berth_images::build::{Entry, ImageBuilder};
 use std::{
+    collections::BTreeMap,
     fs,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
@@ -53,14 +54,14 @@ impl Rig {
         Ok(rig)
     }
 
-    /// The keeper's pid.
-    pub fn keeper(&self) -> u32 {
-        self.keeper.id()
+    /// Berth's processes by role.
+    pub fn processes(&self) -> Result<BTreeMap<String, u32>> {
+        cpu::berth_processes(self.keeper.id(), &self.root.to_string_lossy())
     }
 
     /// CPU milliseconds that Berth and its containers have used.
     pub fn cpu_ms(&self) -> Result<f64> {
-        cpu::berth_processes(self.keeper())?.values().map(|pid| cpu::used_ms(*pid)).sum()
+        self.processes()?.values().map(|pid| cpu::used_ms(*pid)).sum()
     }
 
     /// A manifest of a pod that stamps `out/<name>`, made ready beside the directory; renamed in by [`Self::drop_in`].

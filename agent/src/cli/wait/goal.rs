@@ -1,6 +1,6 @@
 //! What can be waited for. Pure.
 
-use super::super::{json, pod::condition_status};
+use super::super::{json, pod::condition_status, select::is_going};
 use serde_json::Value;
 use std::{fmt, str::FromStr};
 
@@ -23,8 +23,10 @@ impl Goal {
     }
 
     /// Whether it has come true for the pods of one name. Two revisions of a pod are there while one makes way
-    /// for the other; any of them will do, but none may be left of a deleted pod.
+    /// for the other: then the one that comes counts, but none may be left of a deleted pod.
     pub(super) fn is_met(&self, pods: &[&Value]) -> bool {
+        let coming: Vec<&Value> = pods.iter().copied().filter(|pod| !is_going(pod)).collect();
+        let pods = if coming.is_empty() || self.is_deletion() { pods } else { &coming };
         match self {
             Self::Create => !pods.is_empty(),
             Self::Delete => pods.is_empty(),
