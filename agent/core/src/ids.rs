@@ -31,7 +31,8 @@ impl fmt::Display for PodUid {
     }
 }
 
-/// One run of one container, or one try at it: 32 hex digits, never used twice. Safe as a file name, a cgroup name and a keeper slot's id.
+/// One run of one container, or one try at it: 32 hex digits, never used twice. Safe as a file name, a
+/// cgroup name and a keeper slot's id.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct ContainerId(pub Arc<str>);
