@@ -8,6 +8,35 @@ use std::{
     process::{Command, Stdio},
 };
 
+const MASKED: [&str; 10] = [
+    "/proc/asound",
+    "/proc/acpi",
+    "/proc/interrupts",
+    "/proc/kcore",
+    "/proc/keys",
+    "/proc/latency_stats",
+    "/proc/timer_list",
+    "/proc/sched_debug",
+    "/proc/scsi",
+    "/sys/firmware",
+];
+const READ_ONLY: [&str; 5] = ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"];
+
+/// What every container of a pod has mounted, and the volume with the stamps.
+fn mounts(out: &Path) -> Value {
+    let mount = |to: &str, kind: &str, options: &[&str]| json!({ "destination": to, "type": kind, "source": kind, "options": options });
+    json!([
+        mount("/proc", "proc", &["nosuid", "noexec", "nodev"]),
+        mount("/dev", "tmpfs", &["nosuid", "strictatime", "mode=755", "size=65536k"]),
+        mount("/dev/pts", "devpts", &["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5"]),
+        mount("/dev/shm", "tmpfs", &["nosuid", "noexec", "nodev", "mode=1777"]),
+        mount("/dev/mqueue", "mqueue", &["nosuid", "noexec", "nodev"]),
+        mount("/sys", "sysfs", &["nosuid", "noexec", "nodev", "ro"]),
+        mount("/sys/fs/cgroup", "cgroup", &["nosuid", "noexec", "nodev", "relatime", "ro"]),
+        { "destination": "/out", "type": "bind", "source": out, "options": ["rbind", "rprivate"] },
+    ])
+}
+
 /// A bundle for crun.
 pub struct Crun {
     bundle: PathBuf,
@@ -30,7 +59,12 @@ impl Crun {
                 object.remove("path");
             }
         }
-        Ok(Self { bundle, out: root.join("out"), config })
+        let out = root.join("out");
+        // Berth's worker mounts these itself, so its spec does not list them; crun is to make the same view.
+        config["mounts"] = mounts(&out);
+        config["linux"]["maskedPaths"] = json!(MASKED);
+        config["linux"]["readonlyPaths"] = json!(READ_ONLY);
+        Ok(Self { bundle, out, config })
     }
 
     /// Adds a seccomp profile, in the OCI's form.
