@@ -119,8 +119,22 @@ pub(super) async fn run(env: Env, socket: OwnedFd, started: Instant) -> Result<(
     let listener = listen::listen(&env.roots.socket(), &env.config.api_socket_group)?;
     let images = ImageWatch::new(&env.config.image_source_paths.0);
     tracing::info!(took_us = started.elapsed().as_micros(), %env, "serving");
+    warm_up(&env);
     tokio::spawn(listen::serve(listener, Context { asks, changes: see_changes, env }));
     agent.serve(Ears { told: hear_told, asks: hear_asks, source, images }).await
+}
+
+/// Compiles the usual seccomp filters beside everything else, if this boot has not seen them yet.
+fn warm_up(env: &Arc<Env>) {
+    if !env.config.seccomp_default {
+        return;
+    }
+    let env = Arc::clone(env);
+    tokio::task::spawn_blocking(move || {
+        if let Err(error) = berth_oci::seccomp::warm_up(&env.roots) {
+            tracing::warn!(%error, "the first containers will wait for their seccomp filters");
+        }
+    });
 }
 
 fn world_config(env: &Env) -> WorldConfig {
@@ -297,7 +311,7 @@ impl Agent {
             tracing::warn!(?purpose, SILENT);
             match purpose {
                 Purpose::Start(action, _) | Purpose::Signal(action) | Purpose::Release(action, _) => {
-                    self.failed(action, FailReason::Lost, SILENT);
+                    self.failed(action, FailReason::Timeout, SILENT);
                 }
                 Purpose::Exec(session) => self.exec_failed(&session, SILENT),
                 Purpose::Upgrade(answer) => refuse(answer, SILENT),
