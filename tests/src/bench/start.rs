@@ -5,9 +5,14 @@ use super::{Result, peer::Crun, rig, rig::Rig, stats::Row};
 use std::{
     fs,
     path::{Path, PathBuf},
+    thread::sleep,
+    time::Duration,
 };
 
 const NS_PER_MS: f64 = 1e6;
+/// Between two starts: boxes do not start pods in a tight loop, and the kernel tears down the network namespaces
+/// of the last ones behind everybody's back, holding locks that the next one needs.
+const APART: Duration = Duration::from_millis(150);
 
 /// What to start.
 pub struct Case {
@@ -48,6 +53,7 @@ pub fn measure(
     for round in 0..rounds {
         let name = format!("{}-{round}", case.name);
         rig.prepare(&name, case.spec, false)?;
+        sleep(APART);
         let cpu = rig.cpu_ms()?;
         let begun = rig::boottime_ns()?;
         rig.drop_in(&name)?;
@@ -55,6 +61,7 @@ pub fn measure(
         rig.remove(&name)?;
         our_cpu.push(rig.cpu_ms()? - cpu);
         if let Some(crun) = &mut crun {
+            sleep(APART);
             let cpu = children_ms()?;
             theirs.push(crun.run(&name)? / NS_PER_MS);
             their_cpu.push(children_ms()? - cpu);
