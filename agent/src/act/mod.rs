@@ -57,11 +57,12 @@ impl Agent {
     /// Makes the sandbox, and brings the weights of the QoS classes up to the pods that are wanted now.
     fn create_sandbox(&self, action: ActionId, pod: DesiredPod) {
         let wanted = Arc::clone(&self.desired);
+        let told = self.told.clone();
         self.on_thread(action, move |env| {
             let made = sandbox::create(&env.roots, &env.node, &pod);
             if made.is_ok() {
                 for warning in sandbox::warnings(&env.roots, &pod.uid) {
-                    tracing::warn!(pod = %pod.key, warning);
+                    let _ = told.blocking_send(Told::warned(&pod.key, &pod.uid, warning));
                 }
                 if let Err(error) = cgroup::refresh_qos(&env.roots, &wanted.pods) {
                     tracing::warn!(%error, "weights of the QoS classes stay as they were");

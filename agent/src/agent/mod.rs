@@ -10,6 +10,7 @@ mod run;
 pub(crate) mod sys;
 #[cfg(test)]
 mod tests;
+mod warned;
 
 pub(crate) use boot::Env;
 pub(crate) use flights::Purpose;

@@ -54,6 +54,7 @@ impl Agent {
         match self.flights.end(op) {
             Some(Purpose::Start(action, id)) => {
                 self.follow(&id, fds);
+                self.read_warnings(&id);
                 self.done(action, Outcome::Started { pid, at });
             }
             Some(Purpose::Exec(session)) => self.exec_started(&session),

@@ -19,6 +19,7 @@ use crate::{
     source::{ImageWatch, Settings, Source},
 };
 use berth_core::{
+    action::PodEvent,
     event::{DesiredSet, Event, FailReason, Failure, Inventory, Outcome},
     ids::{ActionId, ContainerId},
     time::{Mono, Now},
@@ -47,6 +48,8 @@ pub(crate) enum Told {
     Done(ActionId, Outcome),
     /// Of a container only the keeper's slot is left.
     Emptied(ActionId, ContainerId, Mono),
+    /// The pod runs, but not with all that was wished.
+    Warned(Box<PodEvent>),
     /// What nobody wants any more is removed.
     Cleaned,
     /// The keeper has another program now: the next agent is to be of that too.
@@ -266,11 +269,7 @@ impl Agent {
             tracing::trace!(?news, ?plan, "step");
             self.wake = plan.wake;
             for event in plan.events {
-                match event.warning {
-                    true => tracing::warn!(pod = %event.pod, reason = event.reason, "{}", event.message),
-                    false => tracing::info!(pod = %event.pod, reason = event.reason, "{}", event.message),
-                }
-                self.events.push(event);
+                self.record(event);
             }
             for action in plan.actions {
                 self.act(action);
@@ -289,6 +288,10 @@ impl Agent {
         match told {
             Told::Done(action, outcome) => self.done(action, outcome),
             Told::Emptied(action, id, deadline) => self.release(action, id, deadline),
+            Told::Warned(event) => {
+                self.record(*event);
+                self.changes.send_modify(|number| *number += 1);
+            }
             Told::Cleaned => self.cleaning = false,
             Told::Leave => self.leaving = true,
         }
