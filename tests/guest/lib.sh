@@ -37,4 +37,4 @@ nothing_left() {
     is "no log directories" "" "$(ls /var/log/pods /var/log/containers 2>/dev/null | grep -v : | tr -d '\n')"
     is "no mounts" "" "$(grep -E '/run/berth/(pods|containers)|overlay' /proc/mounts)"
 }
-serves
+if [ -e /etc/berth/start ]; then serves; fi

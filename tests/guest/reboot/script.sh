@@ -32,6 +32,8 @@ spec:
   containers: [{name: main, image: "berth.test/busybox:1", command: [sh, -c, 'exit 3']}]
 Y
     cp /var/keep/app.yaml $M/app.yaml
+    /etc/init.d/berth start
+    serves
     ready app
     eventually 60 "the job is done" status_is once- Completed
     eventually 60 "the crashing pod backs off" status_is crash- CrashLoopBackOff
@@ -40,7 +42,10 @@ Y
     exit 0
 fi
 step "second boot"
+# A real box has its manifests on the disk: they are there before Berth is.
 cp /var/keep/app.yaml $M/app.yaml
+/etc/init.d/berth start
+serves
 ready app
 berth get pods
 is "emptyDir outlived the reboot" 2 "$(berth exec app -- sh -c 'wc -l </data/boots')"
