@@ -103,7 +103,7 @@ fn guest(args: &Args, arch: Arch) -> Result<Vec<Value>> {
         &script,
         format!(
             "#!/bin/sh\n/put/bench --berth /usr/bin/berth --stamp /put/stamp --tier guest-{arch} --rounds {rounds} \
-             --watch {watch} --json /tmp/rows || exit 1\nsed 's/^/{JSON_MARK}/' /tmp/rows\n"
+             --watch {watch} --json /tmp/rows || exit 1\nsed 's/^/{JSON_MARK}/' /tmp/rows\necho\n"
         ),
     )?;
     let put = |file: &Path, to: &str| format!("{}:{to}", file.display());
