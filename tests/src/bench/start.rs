@@ -10,8 +10,8 @@ use std::{
 };
 
 const NS_PER_MS: f64 = 1e6;
-/// Between two starts: boxes do not start pods in a tight loop, and the kernel tears down the network namespaces
-/// of the last ones behind everybody's back, holding locks that the next one needs.
+/// Between two starts: boxes do not start pods in a tight loop, and what the kernel still tears down of the last
+/// one should not be measured with the next.
 const APART: Duration = Duration::from_millis(150);
 
 /// What to start.
