@@ -1,9 +1,9 @@
 //! What is so on this machine. Everything that cannot be seen is `None` or `Unknown`, never an error.
 
+mod devices;
 mod kconfig;
 mod overlay;
 mod read;
-mod sys;
 
 use crate::config::Config;
 use std::{collections::BTreeMap, path::PathBuf};
@@ -123,7 +123,7 @@ pub(super) fn gather(config: &Config) -> Facts {
         overlay_known: has_overlay || modules.contains(&"overlay"),
         overlay: overlay::attempt(&config.state_directory, is_root),
         seccomp: read::text("/proc/sys/kernel/seccomp/actions_avail").contains("errno"),
-        device_filter: sys::load_device_filter(),
+        device_filter: devices::load_filter(),
         inotify_instances: read::number("/proc/sys/fs/inotify/max_user_instances"),
         inotify_watches: read::number("/proc/sys/fs/inotify/max_user_watches"),
         psi: !read::text("/proc/pressure/memory").is_empty(),

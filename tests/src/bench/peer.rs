@@ -8,20 +8,6 @@ use std::{
     process::{Command, Stdio},
 };
 
-const MASKED: [&str; 10] = [
-    "/proc/asound",
-    "/proc/acpi",
-    "/proc/interrupts",
-    "/proc/kcore",
-    "/proc/keys",
-    "/proc/latency_stats",
-    "/proc/timer_list",
-    "/proc/sched_debug",
-    "/proc/scsi",
-    "/sys/firmware",
-];
-const READ_ONLY: [&str; 5] = ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"];
-
 /// What every container of a pod has mounted, and the volume with the stamps.
 fn mounts(out: &Path) -> Value {
     let mount = |to: &str, kind: &str, options: &[&str]| json!({ "destination": to, "type": kind, "source": kind, "options": options });
@@ -62,8 +48,6 @@ impl Crun {
         let out = root.join("out");
         // Berth's worker mounts these itself, so its spec does not list them; crun is to make the same view.
         config["mounts"] = mounts(&out);
-        config["linux"]["maskedPaths"] = json!(MASKED);
-        config["linux"]["readonlyPaths"] = json!(READ_ONLY);
         Ok(Self { bundle, out, config })
     }
 
