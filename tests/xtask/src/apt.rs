@@ -49,11 +49,20 @@ pub(crate) fn dependency(name: &str, prefix: &str) -> Result<String> {
         .ok_or_else(|| format!("{name} depends on nothing that starts with {prefix}").into())
 }
 
+/// A package name alone means the machine's own architecture: dpkg-query would take any.
 fn installed(package: &str) -> bool {
-    let query =
-        cmd("dpkg-query", ["-W", "-f", "${db:Status-Status}\n", package]).stderr(Stdio::null()).output();
-    query
-        .is_ok_and(|out| out.status.success() && String::from_utf8_lossy(&out.stdout).contains("installed\n"))
+    let qualified = package.contains(':');
+    let native = sh::output(&mut cmd("dpkg", ["--print-architecture"])).unwrap_or_default();
+    let query = cmd("dpkg-query", ["-W", "-f", "${db:Status-Status} ${Architecture}\n", package])
+        .stderr(Stdio::null())
+        .output();
+    query.is_ok_and(|out| {
+        out.status.success()
+            && String::from_utf8_lossy(&out.stdout).lines().any(|line| {
+                matches!(line.split_once(' '), Some(("installed", arch))
+                    if qualified || arch == native.trim() || arch == "all")
+            })
+    })
 }
 
 /// Makes the package lists usable, with those of arm64 when they are needed.
