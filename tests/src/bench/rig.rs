@@ -17,8 +17,10 @@ pub const IMAGE: &str = "berth.test/stamp:1";
 
 /// A running Berth.
 pub struct Rig {
-    /// All of it lies in here.
+    /// What lies on a disk: manifests, images, state, logs.
     pub root: PathBuf,
+    /// What lies on a tmpfs, as on every box.
+    pub run: PathBuf,
     keeper: Child,
 }
 
@@ -26,9 +28,11 @@ impl Rig {
     /// Starts `berth` with an image that holds `stamp`.
     pub fn start(berth: &Path, stamp: &Path, root: &Path) -> Result<Self> {
         let _ = fs::remove_dir_all(root);
-        for folder in ["manifests", "images", "out", "run", "state", "log"] {
+        for folder in ["manifests", "images", "out", "state", "log"] {
             fs::create_dir_all(root.join(folder))?;
         }
+        let run = Path::new("/run").join(root.file_name().unwrap_or_default());
+        fs::create_dir_all(&run)?;
         let entries = vec![Entry::file("stamp", 0o755, fs::read(stamp)?)];
         let arch = if cfg!(target_arch = "aarch64") { "arm64" } else { "amd64" };
         ImageBuilder::new(arch)
@@ -37,8 +41,9 @@ impl Rig {
             .write_oci_archive(&root.join("images/stamp.tar"))?;
         let at = root.display();
         let config = format!(
-            "staticPodPath: {at}/manifests\nimageSourcePaths: {at}/images\nrunDirectory: {at}/run\n\
-             stateDirectory: {at}/state\nlogDirectory: {at}/log\nhostnameOverride: bench\ncgroupRoot: berth-bench\n"
+            "staticPodPath: {at}/manifests\nimageSourcePaths: {at}/images\nrunDirectory: {}\n\
+             stateDirectory: {at}/state\nlogDirectory: {at}/log\nhostnameOverride: bench\ncgroupRoot: berth-bench\n",
+            run.display()
         );
         fs::write(root.join("config.yaml"), config)?;
         let log = fs::File::create(root.join("berth.log"))?;
@@ -49,8 +54,8 @@ impl Rig {
             .stdout(log.try_clone()?)
             .stderr(log)
             .spawn()?;
-        let rig = Self { root: root.to_owned(), keeper };
-        rig.until("Berth serves", || Ok(rig.root.join("run/berth.sock").exists()))?;
+        let rig = Self { root: root.to_owned(), run, keeper };
+        rig.until("Berth serves", || Ok(rig.run.join("berth.sock").exists()))?;
         Ok(rig)
     }
 
@@ -142,7 +147,7 @@ impl Drop for Rig {
         for entry in fs::read_dir(self.root.join("manifests")).into_iter().flatten().flatten() {
             let _ = fs::remove_file(entry.path());
         }
-        let pods = self.root.join("run/pods");
+        let pods = self.run.join("pods");
         let _ = self
             .until("all pods are gone", || Ok(!fs::read_dir(&pods).is_ok_and(|mut d| d.next().is_some())));
         let _ = Command::new("kill").arg(self.keeper.id().to_string()).status();

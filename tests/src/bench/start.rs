@@ -48,7 +48,7 @@ pub fn measure(
     rig.drop_in("model")?;
     rig.stamped("model")?;
     let mut crun =
-        if with_peer { Some(Crun::new(&bundle_config(&rig.root)?, stamp, &rig.root)?) } else { None };
+        if with_peer { Some(Crun::new(&bundle_config(&rig.run)?, stamp, &rig.root)?) } else { None };
     let (mut ours, mut theirs, mut our_cpu, mut their_cpu) = (vec![], vec![], vec![], vec![]);
     for round in 0..rounds {
         let name = format!("{}-{round}", case.name);
@@ -90,8 +90,8 @@ fn children_ms() -> Result<f64> {
 }
 
 /// The spec of the one container that runs.
-fn bundle_config(root: &Path) -> Result<PathBuf> {
-    let containers = root.join("run/containers");
+fn bundle_config(run: &Path) -> Result<PathBuf> {
+    let containers = run.join("containers");
     let entry =
         fs::read_dir(&containers)?.next().ok_or_else(|| format!("{}: empty", containers.display()))??;
     Ok(entry.path().join("config.json"))
