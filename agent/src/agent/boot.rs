@@ -5,6 +5,7 @@ use berth_images::{Platform, Store, StoreConfig};
 use berth_oci::{
     node::{NodeFacts, Policy},
     paths::Roots,
+    sandbox::Spares,
 };
 use std::{fmt, io, path::Path};
 use tracing::level_filters::LevelFilter;
@@ -22,6 +23,8 @@ pub(crate) struct Env {
     pub(crate) store: Store,
     /// Which images run here.
     pub(crate) platform: Platform,
+    /// Namespaces for the next pod.
+    pub(crate) spares: Spares,
 }
 
 /// Why the agent cannot run.
@@ -72,7 +75,7 @@ pub(super) fn prepare(config: Option<&Path>) -> Result<Env, Unfit> {
     for what in &report.quarantined {
         tracing::warn!(what, "an image is set aside");
     }
-    Ok(Env { config, roots, node, store, platform: Platform::host() })
+    Ok(Env { config, roots, node, store, platform: Platform::host(), spares: Spares::default() })
 }
 
 /// What is wrong with a machine without cgroups v2 at `mount`, and what to do.
@@ -141,7 +144,14 @@ impl Env {
         };
         let node = NodeFacts::read(&roots, Some("box")).unwrap();
         let (store, _) = Store::open(StoreConfig::new(roots.store(), Vec::new())).unwrap();
-        Self { config: Config::default(), roots, node, store, platform: Platform::host() }
+        Self {
+            config: Config::default(),
+            roots,
+            node,
+            store,
+            platform: Platform::host(),
+            spares: Spares::default(),
+        }
     }
 }
 

@@ -123,6 +123,7 @@ pub(super) async fn run(env: Env, socket: OwnedFd, started: Instant) -> Result<(
     let images = ImageWatch::new(&env.config.image_source_paths.0);
     tracing::info!(took_us = started.elapsed().as_micros(), %env, "serving");
     warm_up(&env);
+    env.spares.refill();
     tokio::spawn(listen::serve(listener, Context { asks, changes: see_changes, env }));
     agent.serve(Ears { told: hear_told, asks: hear_asks, source, images }).await
 }

@@ -5,6 +5,7 @@
 
 pub mod namespaces;
 mod remove;
+mod spare;
 mod sys;
 mod turn;
 
@@ -21,6 +22,7 @@ use std::fs;
 use turn::Turn;
 
 pub use remove::{drop_dangling_log_links, remove, remove_leftover};
+pub use spare::Spares;
 
 /// What the pod's containers share as `/dev/shm`: as large as container runtimes make it.
 const SHM_OPTIONS: &str = "mode=1777,size=65536k";
@@ -35,6 +37,14 @@ const PRIVATE: u32 = 0o700;
 /// # Errors
 /// Tell the core as `CreatePodSandboxError`. What was made stays, for the next try or [`remove`].
 pub fn create(roots: &Roots, node: &NodeFacts, pod: &DesiredPod) -> Result<()> {
+    create_with(roots, node, pod, &Spares::default())
+}
+
+/// As [`create`], with the namespaces that `spares` may have ready.
+///
+/// # Errors
+/// As [`create`].
+pub fn create_with(roots: &Roots, node: &NodeFacts, pod: &DesiredPod, spares: &Spares) -> Result<()> {
     check_uid(pod)?;
     let _turn = Turn::take(roots, &pod.uid)?;
     let begun = records::read_sandbox(roots, &pod.uid).ok().flatten();
@@ -47,7 +57,7 @@ pub fn create(roots: &Roots, node: &NodeFacts, pod: &DesiredPod) -> Result<()> {
     }
     let warnings = cgroup::create_pod(roots, node, pod)?;
     write_warnings(roots, &pod.uid, &warnings)?;
-    namespaces::create(roots, pod, &files::hostname(node, pod))?;
+    namespaces::create(roots, pod, &files::hostname(node, pod), spares)?;
     shared_memory(roots, pod)?;
     files::create(roots, node, pod)?;
     for dir in [&roots.pods_state(), &roots.pod_state(&pod.uid)] {

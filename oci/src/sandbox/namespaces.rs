@@ -1,7 +1,7 @@
 //! The namespaces that the containers of a pod share. They are made by a thread that ends at once and kept
 //! by bind mounts, so no process has to live for them.
 
-use super::sys::loopback_up;
+use super::{spare::Spares, sys::loopback_up};
 use crate::{
     error::{Error, Result},
     fsys::{self, mounts},
@@ -15,7 +15,9 @@ use nix::{
 use std::{fs::OpenOptions, io, path::PathBuf, thread};
 
 /// Bytes of stack for a thread that makes a handful of system calls.
-const STACK_BYTES: usize = 128 * 1024;
+pub(super) const STACK_BYTES: usize = 128 * 1024;
+/// All kinds that a pod may have of its own.
+pub(super) const KINDS: [&str; 3] = ["net", "uts", "ipc"];
 
 /// The kinds that this pod has of its own: names under `/proc/<pid>/ns`.
 pub fn kinds(spec: &PodSpec) -> Vec<&'static str> {
@@ -24,7 +26,7 @@ pub fn kinds(spec: &PodSpec) -> Vec<&'static str> {
 }
 
 /// Makes and pins the pod's namespaces; those that are all there stay.
-pub(super) fn create(roots: &Roots, pod: &DesiredPod, hostname: &str) -> Result<()> {
+pub(super) fn create(roots: &Roots, pod: &DesiredPod, hostname: &str, spares: &Spares) -> Result<()> {
     let pins: Vec<Pin> =
         kinds(&pod.pod.spec).into_iter().map(|kind| Pin { kind, at: roots.pod_ns(&pod.uid, kind) }).collect();
     if pins.iter().all(|pin| fsys::is_namespace(&pin.at)) {
@@ -32,6 +34,9 @@ pub(super) fn create(roots: &Roots, pod: &DesiredPod, hostname: &str) -> Result<
     }
     for pin in &pins {
         pin.prepare()?;
+    }
+    if let Some(pinned) = spares.pin(&pins, hostname) {
+        return pinned;
     }
     thread::scope(|scope| {
         let made = thread::Builder::new()
@@ -47,7 +52,8 @@ pub(super) fn create(roots: &Roots, pod: &DesiredPod, hostname: &str) -> Result<
 }
 
 /// A namespace and where it is kept.
-struct Pin {
+#[derive(Debug, Clone)]
+pub(super) struct Pin {
     kind: &'static str,
     at: PathBuf,
 }
@@ -69,25 +75,36 @@ impl Pin {
             .map(drop)
             .map_err(Error::io("create the mount point", &self.at))
     }
+}
 
-    const fn flag(&self) -> CloneFlags {
-        match self.kind.as_bytes() {
-            b"net" => CloneFlags::CLONE_NEWNET,
-            b"uts" => CloneFlags::CLONE_NEWUTS,
-            _ => CloneFlags::CLONE_NEWIPC,
-        }
+fn flag(kind: &str) -> CloneFlags {
+    match kind {
+        "net" => CloneFlags::CLONE_NEWNET,
+        "uts" => CloneFlags::CLONE_NEWUTS,
+        _ => CloneFlags::CLONE_NEWIPC,
     }
 }
 
 /// In the thread that ends afterwards: it must not be used for anything else.
 fn make(pins: &[Pin], hostname: &str) -> Result<()> {
-    let flags = pins.iter().fold(CloneFlags::empty(), |flags, pin| flags | pin.flag());
+    unshare_all(&pins.iter().map(|pin| pin.kind).collect::<Vec<_>>())?;
+    pin(pins, hostname)
+}
+
+/// Gives the calling thread new namespaces of these kinds, the loopback of the network up.
+pub(super) fn unshare_all(kinds: &[&str]) -> Result<()> {
+    let flags = kinds.iter().fold(CloneFlags::empty(), |flags, kind| flags | flag(kind));
     unshare(flags).map_err(Error::sys("make", "the pod's namespaces (CAP_SYS_ADMIN is needed)"))?;
-    if flags.contains(CloneFlags::CLONE_NEWUTS) {
-        sethostname(hostname).map_err(Error::sys("set the host name to", hostname))?;
-    }
     if flags.contains(CloneFlags::CLONE_NEWNET) {
         loopback_up().map_err(Error::io("bring up", "the pod's loopback device"))?;
+    }
+    Ok(())
+}
+
+/// Pins the calling thread's new namespaces, the host name set.
+pub(super) fn pin(pins: &[Pin], hostname: &str) -> Result<()> {
+    if pins.iter().any(|pin| pin.kind == "uts") {
+        sethostname(hostname).map_err(Error::sys("set the host name to", hostname))?;
     }
     for pin in pins {
         fsys::bind(format!("/proc/thread-self/ns/{}", pin.kind).as_ref(), &pin.at)?;
