@@ -50,3 +50,13 @@ pub fn value(pid: u32, file: &str, key: &str) -> Result<u64> {
         text.lines().find(|l| l.starts_with(key)).ok_or_else(|| format!("/proc/{pid}/{file}: no {key}"))?;
     Ok(line.split_whitespace().nth(1).and_then(|v| v.parse().ok()).unwrap_or(0))
 }
+
+/// How often the threads of `pid` that live now have gone to sleep of themselves: each time they were awake.
+pub fn wakeups(pid: u32) -> Result<u64> {
+    let mut sum = 0;
+    for task in fs::read_dir(format!("/proc/{pid}/task"))? {
+        let task = task?.file_name();
+        sum += value(pid, &format!("task/{}/status", task.to_string_lossy()), "voluntary_ctxt_switches:")?;
+    }
+    Ok(sum)
+}

@@ -24,8 +24,10 @@ pub fn measure(rig: &Rig, tier: &str, watch: Duration) -> Result<Vec<Row>> {
             .map(|pid| Ok(cpu::value(*pid, "smaps_rollup", "Pss:")? as f64))
             .sum()
     };
-    let total = |file: &str, key: &str| -> Result<f64> {
-        processes.values().map(|pid| Ok(cpu::value(*pid, file, key)? as f64)).sum()
+    let counts = || -> Result<(u64, u64)> {
+        let wakeups: Result<u64> = processes.values().map(|pid| cpu::wakeups(*pid)).sum();
+        let written: Result<u64> = processes.values().map(|pid| cpu::value(*pid, "io", "write_bytes:")).sum();
+        Ok((wakeups?, written?))
     };
     let row = |name, unit, value| Row { name, tier: tier.to_owned(), unit, ours: vec![value], peer: None };
     let mut rows = vec![
@@ -33,11 +35,12 @@ pub fn measure(rig: &Rig, tier: &str, watch: Duration) -> Result<Vec<Row>> {
         row("idle-pss-with-front", "MiB", pss_kib(&["front", "keeper", "agent"])? / 1024.0),
         row("idle-pss-all", "MiB", pss_kib(&["front", "keeper", "agent", "zygote"])? / 1024.0),
     ];
-    let before = (total("status", "voluntary_ctxt_switches:")?, total("io", "write_bytes:")?);
+    let before = counts()?;
     sleep(watch);
-    let after = (total("status", "voluntary_ctxt_switches:")?, total("io", "write_bytes:")?);
-    rows.push(row("idle-wakeups", "/min", (after.0 - before.0) * 60.0 / watch.as_secs_f64()));
-    rows.push(row("idle-written", "B/min", (after.1 - before.1) * 60.0 / watch.as_secs_f64()));
+    let after = counts()?;
+    let a_minute = |more: u64| more as f64 * 60.0 / watch.as_secs_f64();
+    rows.push(row("idle-wakeups", "/min", a_minute(after.0.saturating_sub(before.0))));
+    rows.push(row("idle-written", "B/min", a_minute(after.1.saturating_sub(before.1))));
     for pod in 0..PODS {
         rig.remove(&format!("idle-{pod}"))?;
     }

@@ -27,7 +27,7 @@ use nix::{
     errno::Errno,
     fcntl::{Flock, FlockArg, OFlag},
     sys::{
-        resource::{Resource, getrlimit, setrlimit},
+        resource::{Resource, getrlimit, rlim_t, setrlimit},
         signal::{SigSet, Signal},
         signalfd::{SfdFlags, SignalFd},
     },
@@ -47,7 +47,7 @@ use std::{
 
 /// Descriptors that full tables need: six a container and two until its work is sent, three an exec,
 /// and some for ourselves.
-const FDS_NEEDED: u64 = 8 * crate::protocol::CONTAINERS_MAX as u64 + 3 * EXECS_MAX as u64 + 64;
+const FDS_NEEDED: rlim_t = 8 * crate::protocol::CONTAINERS_MAX as rlim_t + 3 * EXECS_MAX as rlim_t + 64;
 /// Children reaped in one turn of the loop; with more, the sockets get their turn in between.
 const REAP_MAX: usize = 256;
 
@@ -68,7 +68,7 @@ struct Keeper<'a> {
     /// Of the program that is being asked or run instead of ours.
     next: Option<Settings>,
     /// Soft limit of descriptors that we were started with and our children get.
-    nofile: u64,
+    nofile: rlim_t,
     signals: SignalFd,
     lock: Flock<OwnedFd>,
     listener: OwnedFd,

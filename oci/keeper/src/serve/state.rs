@@ -34,7 +34,7 @@ const STATE_LEN_MAX: u64 = 512 * 1_024;
 
 /// What a keeper before us has left, its tables apart.
 pub(super) struct Saved {
-    pub(super) nofile: u64,
+    pub(super) nofile: libc::rlim_t,
     pub(super) lock: OwnedFd,
     pub(super) listener: OwnedFd,
     pub(super) front: Option<OwnedFd>,
@@ -85,7 +85,7 @@ pub(super) fn write(keeper: &Keeper<'_>) -> Result<File, Errno> {
     let number = |fd: Option<&OwnedFd>| fd.map_or(-1, |fd| fd.as_raw_fd());
     records.file.write_all(&[0; HEADER_LEN]).map_err(|_| Errno::EIO)?;
     records.add(|to| {
-        to.u64(keeper.nofile);
+        to.u64(keeper.nofile as u64);
         for fd in [Some(&*keeper.lock), Some(&keeper.listener), keeper.front.as_ref(), keeper.agent.as_ref()]
         {
             to.i32(number(fd));
@@ -155,7 +155,7 @@ pub(crate) fn reads(version: u32) -> bool {
 }
 
 fn parse(sup: &mut Supervisor, from: &mut Reader<'_>) -> Result<Saved, DecodeError> {
-    let nofile = from.u64()?;
+    let nofile = from.u64()? as libc::rlim_t;
     let (lock, listener) = (take_fd(from)?, take_fd(from)?);
     let (front, agent) = (take_fd(from)?, take_fd(from)?);
     let (containers, sessions) = sup.restore_head(from)?;

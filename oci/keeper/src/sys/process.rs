@@ -20,7 +20,7 @@ pub(crate) struct Start<'a> {
     /// Becomes stdin.
     pub(crate) stdin: Option<BorrowedFd<'a>>,
     /// Soft limit of open descriptors.
-    pub(crate) nofile: Option<u64>,
+    pub(crate) nofile: Option<libc::rlim_t>,
     /// In a session of its own, away from any terminal.
     pub(crate) session: bool,
 }
@@ -93,7 +93,7 @@ unsafe fn prepare(start: &Start<'_>) {
         if let Some(soft) = start.nofile {
             let mut limit: libc::rlimit = mem::zeroed();
             libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit);
-            limit.rlim_cur = (soft as libc::rlim_t).min(limit.rlim_max);
+            limit.rlim_cur = soft.min(limit.rlim_max);
             libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit);
         }
         for signal in 1..=SIGNAL_MAX {
