@@ -85,6 +85,8 @@ pub(super) fn write(keeper: &Keeper<'_>) -> Result<File, Errno> {
     let number = |fd: Option<&OwnedFd>| fd.map_or(-1, |fd| fd.as_raw_fd());
     records.file.write_all(&[0; HEADER_LEN]).map_err(|_| Errno::EIO)?;
     records.add(|to| {
+        // Less than 64 bits on 32-bit machines.
+        #[allow(clippy::unnecessary_cast)]
         to.u64(keeper.nofile as u64);
         for fd in [Some(&*keeper.lock), Some(&keeper.listener), keeper.front.as_ref(), keeper.agent.as_ref()]
         {
