@@ -7,7 +7,7 @@ use crate::{
 };
 use std::{
     fs,
-    io::{BufRead, BufReader, Write},
+    io::{BufRead, BufReader, IsTerminal, Write},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
 };
@@ -115,10 +115,22 @@ impl Guest {
     }
 }
 
-/// Prints `text` to standard output at once, ignoring a reader that went away.
+/// Prints `text` to standard output at once, ignoring a reader that went away. The guest's console is a terminal
+/// for what runs in it, so there are colours in what it says: they are left out where ours is none.
 pub(crate) fn stream(text: &str) {
     let mut out = std::io::stdout().lock();
-    let _ = writeln!(out, "{text}").and_then(|()| out.flush());
+    let plain = if out.is_terminal() { text.to_owned() } else { without_colours(text) };
+    let _ = writeln!(out, "{plain}").and_then(|()| out.flush());
+}
+
+/// `text` without its escape sequences of the form `ESC [ … letter`.
+fn without_colours(text: &str) -> String {
+    let mut parts = text.split("\x1b[");
+    let mut plain = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        plain.push_str(part.split_once(|c: char| c.is_ascii_alphabetic()).map_or("", |(_, rest)| rest));
+    }
+    plain
 }
 
 /// A fresh path below `target/guest` for this process.
@@ -126,4 +138,14 @@ pub(crate) fn scratch(arch: Arch, name: &str) -> Result<PathBuf> {
     let dir = super::dir(arch).join(format!("run-{}", std::process::id()));
     fs::create_dir_all(&dir)?;
     Ok(dir.join(name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn colours_are_left_out() {
+        assert_eq!(without_colours("a  \x1b[31mError\x1b[0m  0\x1b[1;2mx\x1b["), "a  Error  0x");
+    }
 }
