@@ -50,8 +50,10 @@ pub(crate) fn run(args: &Args) -> Result {
     };
     println!("Booting a {} appliance under QEMU's emulation (a real box is many times faster).", args.arch);
     println!("Its web page will be at http://127.0.0.1:{port}/");
-    let begun = Instant::now();
+    // From the first line of the guest's console on: before it there is building and fetching.
+    let begun = std::cell::OnceCell::new();
     let tell = |line: &str| {
+        let begun: &Instant = begun.get_or_init(Instant::now);
         qemu::stream(&format!("{:>8} ms  {line}", begun.elapsed().as_millis()));
     };
     let mut page = Ok(());
