@@ -8,7 +8,10 @@ pub(crate) use check::{ConfigError, parse};
 pub(crate) use units::{Bytes, PathList, Period};
 
 use serde::{Deserialize, Serialize};
-use std::path::{Path, PathBuf};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
 /// Read when no `--config` is given; its absence means all defaults.
 pub(crate) const DEFAULT_PATH: &str = "/etc/berth/config.yaml";
@@ -75,10 +78,34 @@ config! {
     image_source_paths: PathList = PathList::from(["/usr/share/berth/images", "/var/lib/berth/images"]);
     /// The node's name, appended to the names of pods. Empty: the host name in lower case.
     hostname_override: String = String::new();
+    /// Labels of the node, for pods with a nodeSelector or a required node affinity. It has
+    /// kubernetes.io/hostname, kubernetes.io/os and kubernetes.io/arch anyway.
+    node_labels: BTreeMap<String, String> = BTreeMap::new();
     /// Pods that may run at one time; 1 to 256.
     max_pods: u32 = 110;
     /// Processes and threads that one pod may have; -1 for no limit of its own.
     pod_pids_limit: i64 = -1;
+    /// Limits of CPU time are enforced (cpu.max); requests weigh in any case.
+    cpu_c_f_s_quota: bool = true;
+    /// Containers are slowed down before they reach their memory limit (memory.high), at
+    /// memoryThrottlingFactor of the way from request to limit. Guaranteed pods are left alone.
+    memory_qos: bool = false;
+    /// Between 0 and 1; only with memoryQos.
+    memory_throttling_factor: f64 = 0.9;
+    /// TieredReservation keeps what pods request for them (memory.min, memory.low); None does not. Only
+    /// with memoryQos.
+    memory_reservation_policy: String = "None".into();
+    /// swapBehavior: NoSwap, or LimitedSwap to give burstable containers the share of the node's swap that
+    /// their request is of its memory.
+    memory_swap: MemorySwap = MemorySwap::default();
+    /// Name servers for pods whose dnsPolicy is ClusterFirst, the default. Without any they get the node's,
+    /// as with Default.
+    cluster_d_n_s: Vec<String> = Vec::new();
+    /// The domain below which pods have their full name, when they have a subdomain. Empty for none.
+    cluster_domain: String = String::new();
+    /// Kernel settings that pods may have beside those that Kubernetes calls safe; a `*` at the end stands
+    /// for the rest of a name: net.core.*
+    allowed_unsafe_sysctls: Vec<String> = Vec::new();
     /// The cgroup below which `kubepods` is made, relative to cgroupMount. Empty: right at the top.
     cgroup_root: String = String::new();
     /// Where the unified cgroup hierarchy is mounted.
@@ -119,7 +146,27 @@ impl Default for CrashLoopBackOff {
     }
 }
 
+/// kubelet's `memorySwap`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub(crate) struct MemorySwap {
+    /// `NoSwap` or `LimitedSwap`.
+    pub(crate) swap_behavior: String,
+}
+
+impl Default for MemorySwap {
+    fn default() -> Self {
+        Self { swap_behavior: "NoSwap".into() }
+    }
+}
+
 impl Config {
+    /// `memoryThrottlingFactor` in thousandths.
+    pub(crate) fn memory_throttling_permille(&self) -> u32 {
+        // Within 0 and 1000, by what was checked.
+        (self.memory_throttling_factor * 1000.0).round() as u32
+    }
+
     /// Reads the file: `path`, or the default one, whose absence means defaults.
     ///
     /// # Errors

@@ -129,7 +129,7 @@ pub fn assemble(roots: &Roots, node: &NodeFacts, input: &BundleInput<'_>) -> Res
     let (pod, container) = (input.desired, input.container);
     let privileged = container.is_privileged();
     let capabilities = spec::capability_set(container)?;
-    let choice = seccomp::choice(&pod.pod, container, node.policy);
+    let choice = seccomp::choice(&pod.pod, container, &node.policy);
     let cgroup = roots.container_cgroup(pod, input.id);
     let below = cgroup.strip_prefix(&roots.cgroup).unwrap_or(&cgroup);
     let spec = spec::build(&SpecInput {
@@ -138,7 +138,7 @@ pub fn assemble(roots: &Roots, node: &NodeFacts, input: &BundleInput<'_>) -> Res
         image: input.image,
         id: input.id,
         attempt: input.attempt,
-        hostname: &crate::files::hostname(node, pod),
+        hostname: crate::files::names(node, pod)?.kernel(),
         user: input.user,
         binds: input.binds,
         namespaces: &pod_namespaces(roots, pod),
@@ -162,8 +162,8 @@ pub fn assemble(roots: &Roots, node: &NodeFacts, input: &BundleInput<'_>) -> Res
             .iter()
             .filter_map(|process| process.cwd().to_str().map(str::to_owned))
             .collect(),
-        writes_before: cgroup::container_before(container),
-        writes_after: cgroup::container_after(container),
+        writes_before: cgroup::container_before(&pod.pod, container, node),
+        writes_after: cgroup::container_after(container, node),
         cgroup,
         cgroup_mount: roots.cgroup.clone(),
         devices: (!privileged).then(devices::default_rules),

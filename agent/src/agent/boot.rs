@@ -3,7 +3,7 @@
 use crate::config::{Config, ConfigError};
 use berth_images::{Platform, Store, StoreConfig};
 use berth_oci::{
-    node::{NodeFacts, Policy},
+    node::{MemoryQos, NodeFacts, Policy},
     paths::Roots,
     sandbox::Spares,
 };
@@ -67,6 +67,14 @@ pub(super) fn prepare(config: Option<&Path>) -> Result<Env, Unfit> {
         // -1 is kubelet's word for none.
         pod_pids_max: u64::try_from(config.pod_pids_limit).unwrap_or(0),
         seccomp_unconfined: !config.seccomp_default,
+        cpu_unlimited: !config.cpu_c_f_s_quota,
+        memory_qos: config.memory_qos.then(|| MemoryQos {
+            throttling_permille: config.memory_throttling_permille(),
+            reserve: config.memory_reservation_policy == "TieredReservation",
+        }),
+        swap_limited: config.memory_swap.swap_behavior == "LimitedSwap",
+        cluster_dns: config.cluster_d_n_s.clone(),
+        cluster_domain: config.cluster_domain.clone(),
     };
     if !node.cgroup_unified {
         return Err(Unfit::Cgroups(no_unified_hierarchy(&roots.cgroup)));

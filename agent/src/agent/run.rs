@@ -23,7 +23,7 @@ use berth_core::{
     event::{DesiredSet, Event, FailReason, Failure, Inventory, Outcome},
     ids::{ActionId, ContainerId},
     time::{Mono, Now},
-    world::{World, WorldConfig, step},
+    world::{Labels, World, WorldConfig, step},
 };
 use berth_oci::{clock, records, sandbox};
 use std::{
@@ -141,12 +141,26 @@ fn warm_up(env: &Arc<Env>) {
     });
 }
 
+/// The labels that kubelet gives its node, and those of the configuration.
+fn node_labels(env: &Env) -> Labels {
+    let own = [
+        ("kubernetes.io/hostname", env.node.name.as_str()),
+        ("kubernetes.io/os", "linux"),
+        ("kubernetes.io/arch", env.node.architecture.as_str()),
+    ];
+    let own = own.into_iter().map(|(key, value)| (key.to_owned(), value.to_owned()));
+    own.chain(env.config.node_labels.clone()).collect()
+}
+
 fn world_config(env: &Env) -> WorldConfig {
     let Config { max_pods, crash_loop_back_off, .. } = &env.config;
     WorldConfig {
         boot_id: env.node.boot_id.clone(),
         pods_max: usize::try_from(*max_pods).unwrap_or(usize::MAX),
         crash_backoff_max_s: crash_loop_back_off.max_container_restart_period.0.as_secs(),
+        allowed_unsafe_sysctls: env.config.allowed_unsafe_sysctls.clone(),
+        node_name: env.node.name.clone(),
+        node_labels: node_labels(env),
         ..WorldConfig::default()
     }
 }

@@ -6,24 +6,26 @@ use berth_core::{
     action::PodEvent,
     ids::{ContainerId, PodKey, PodUid},
 };
-use berth_oci::{bundle::WARNINGS, clock};
+use berth_oci::{
+    bundle::WARNINGS,
+    clock,
+    sandbox::{NOT_ENFORCED, Warning},
+};
 use std::{fs::File, io::Read};
 
-/// The reason of such events.
-const REASON: &str = "NotEnforced";
 /// Bytes of a container's warnings that are read.
 const WARNINGS_LEN_MAX_BYTES: u64 = 4096;
 
 /// The event of one warning.
-pub(crate) fn event(pod: &PodKey, uid: &PodUid, message: String) -> PodEvent {
-    let at = clock::now();
-    PodEvent { pod: pod.clone(), uid: uid.clone(), warning: true, reason: REASON.into(), message, at }
+pub(crate) fn event(pod: &PodKey, uid: &PodUid, warning: Warning) -> PodEvent {
+    let (at, Warning { reason, message }) = (clock::now(), warning);
+    PodEvent { pod: pod.clone(), uid: uid.clone(), warning: true, reason, message, at }
 }
 
 impl Told {
     /// What is told of a sandbox that was made with less than was wished.
-    pub(crate) fn warned(pod: &PodKey, uid: &PodUid, message: String) -> Self {
-        Self::Warned(Box::new(event(pod, uid, message)))
+    pub(crate) fn warned(pod: &PodKey, uid: &PodUid, warning: Warning) -> Self {
+        Self::Warned(Box::new(event(pod, uid, warning)))
     }
 }
 
@@ -47,7 +49,8 @@ impl Agent {
         let of = self.world.pods().find(|pod| self.world.runs(&pod.uid).iter().any(|run| run.id == Some(id)));
         let Some((key, uid)) = of.map(|pod| (pod.key.clone(), pod.uid.clone())) else { return };
         for line in text.lines() {
-            self.record(event(&key, &uid, line.to_owned()));
+            let warning = Warning { reason: NOT_ENFORCED.into(), message: line.to_owned() };
+            self.record(event(&key, &uid, warning));
         }
     }
 }

@@ -2,8 +2,10 @@
 //! its range, all at once and with its place. Pure.
 
 use super::{Config, KEYS, Key};
+use berth_core::world::sysctl;
 use std::{
     fmt,
+    net::IpAddr,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -130,6 +132,28 @@ fn out_of_range(config: &Config) -> Vec<(&'static str, String)> {
         "podPidsLimit",
         "must be -1 or more than 0",
     );
+    let (factor, swap) = (config.memory_throttling_factor, config.memory_swap.swap_behavior.as_str());
+    expect((0.0..=1.0).contains(&factor), "memoryThrottlingFactor", "must be 0 to 1");
+    expect(
+        ["None", "TieredReservation"].contains(&config.memory_reservation_policy.as_str()),
+        "memoryReservationPolicy",
+        "must be None or TieredReservation",
+    );
+    expect(
+        ["NoSwap", "LimitedSwap"].contains(&swap),
+        "memorySwap",
+        "swapBehavior must be NoSwap or LimitedSwap",
+    );
+    let addresses = config.cluster_d_n_s.iter().all(|server| server.parse::<IpAddr>().is_ok());
+    expect(addresses, "clusterDNS", "must be IP addresses, like 192.0.2.1 or 2001:db8::1");
+    let domain = &config.cluster_domain;
+    expect(domain.is_empty() || is_dns_name(domain), "clusterDomain", "must be a DNS name in lower case");
+    let own = config.allowed_unsafe_sysctls.iter().all(|pattern| sysctl::is_namespaced(pattern));
+    expect(
+        own,
+        "allowedUnsafeSysctls",
+        "each must be a setting that a pod has for itself: net.*, kernel.shm*, kernel.msg*, kernel.sem, fs.mqueue.*",
+    );
     let second = Duration::from_secs(1);
     expect(config.file_check_frequency.0 >= second, "fileCheckFrequency", "must be 1s or more");
     expect(config.container_log_max_size.0 >= 16 << 10, "containerLogMaxSize", "must be 16Ki or more");
@@ -212,6 +236,12 @@ mod tests {
                 "c.yaml:2:1: hostnameOverride: must be a DNS name in lower case",
             ),
             ("runDirectory: run\n", "c.yaml:1:1: runDirectory: must be an absolute path"),
+            ("memoryThrottlingFactor: 2\n", "c.yaml:1:1: memoryThrottlingFactor: must be 0 to 1"),
+            ("memoryReservationPolicy: All\n", "c.yaml:1:1: memoryReservationPolicy: must be None or"),
+            ("memorySwap: {swapBehavior: Some}\n", "c.yaml:1:1: memorySwap: swapBehavior must be NoSwap or"),
+            ("clusterDNS: [dns.local]\n", "c.yaml:1:1: clusterDNS: must be IP addresses"),
+            ("clusterDomain: .local\n", "c.yaml:1:1: clusterDomain: must be a DNS name"),
+            ("allowedUnsafeSysctls: [vm.swappiness]\n", "c.yaml:1:1: allowedUnsafeSysctls: each must be"),
             ("fileCheckFrequency: soon\n", "c.yaml:1:21: fileCheckFrequency: \"soon\" is no duration"),
             ("a: [\n", "c.yaml:2:1: "),
         ] {

@@ -1,14 +1,14 @@
 //! Makes the tree `kubepods/<class>/pod<uid>` and sets its limits. What the kernel cannot do is told as a
 //! warning: a pod without its limit is better than no pod.
 
-use super::{CONTROLLERS, CgroupWrite, burstable_weight, kubepods, pod as pod_limits};
+use super::{CONTROLLERS, CgroupWrite, HUGE_PAGES_CONTROLLER, burstable_weight, kubepods, pod as pod_limits};
 use crate::{
     error::{Error, Result},
     fsys,
     node::NodeFacts,
     paths::Roots,
 };
-use berth_core::manifest::DesiredPod;
+use berth_core::manifest::{DesiredPod, huge_pages};
 use std::{
     collections::BTreeSet,
     fs::{self, OpenOptions},
@@ -23,18 +23,19 @@ use std::{
 /// [`Error::Io`]: a directory cannot be made, or the kernel refuses a value.
 pub fn create_pod(roots: &Roots, node: &NodeFacts, pod: &DesiredPod) -> Result<Vec<String>> {
     let leaf = roots.pod_cgroup(pod);
+    let large = !node.huge_page_sizes.is_empty() || !huge_pages::sizes(&pod.pod.spec).is_empty();
     let mut lacking = BTreeSet::new();
     for dir in ancestors(&roots.cgroup, &leaf) {
         let made = !dir.is_dir();
         if made {
             fsys::make_dirs(&dir, 0o755)?;
         }
-        enable(&dir, &mut lacking)?;
+        enable(&dir, large, &mut lacking)?;
         if made && dir == roots.kubepods() {
             apply(&dir, &kubepods(node.memory_bytes, node.cpus, 0, 0))?;
         }
     }
-    let mut warnings = apply(&leaf, &pod_limits(&pod.pod, node.policy.pod_pids_max))?;
+    let mut warnings = apply(&leaf, &pod_limits(&pod.pod, node))?;
     warnings.extend(lacking.into_iter().map(|controller| {
         format!(
             "cgroup controller {controller} is not available in {}: its limits have no effect (kernel configuration, or cgroup_disable on the kernel's command line)",
@@ -120,14 +121,14 @@ fn ancestors(root: &Path, leaf: &Path) -> Vec<PathBuf> {
 
 /// Enables the controllers for the directory's children, one by one, so that one that is missing or
 /// held elsewhere does not keep the others away.
-fn enable(dir: &Path, lacking: &mut BTreeSet<&'static str>) -> Result<()> {
+fn enable(dir: &Path, large: bool, lacking: &mut BTreeSet<&'static str>) -> Result<()> {
     let file = dir.join("cgroup.subtree_control");
     let enabled = match fs::read_to_string(&file) {
         // Not a unified hierarchy: `doctor` says so, here it is only a tree of directories.
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         text => text.map_err(Error::io("read", &file))?,
     };
-    for controller in CONTROLLERS {
+    for controller in CONTROLLERS.into_iter().chain(large.then_some(HUGE_PAGES_CONTROLLER)) {
         if enabled.split_whitespace().any(|other| other == controller) {
             continue;
         }

@@ -1,6 +1,7 @@
 //! Which limits a pod, a container and the trees above them get. Pure.
 
-use super::{CgroupWrite, PERIOD_US, quota_us, shares, weight};
+use super::{CgroupWrite, PERIOD_US, memory, quota_us, shares, weight};
+use crate::node::NodeFacts;
 use berth_core::manifest::{
     DesiredPod,
     qos::{self, QosClass},
@@ -29,45 +30,51 @@ pub fn burstable_weight<'a>(pods: impl IntoIterator<Item = &'a DesiredPod>) -> u
     weight(shares(burstable.map(|pod| sum_cpu_requests(&pod.pod)).sum()))
 }
 
-/// The pod's cgroup. `pids_max` is kubelet's `podPidsLimit`; 0 for none.
-pub fn pod(pod: &Pod, pids_max: u64) -> Vec<CgroupWrite> {
+/// The pod's cgroup: what is said for the pod as a whole, else the sums over its containers.
+pub fn pod(pod: &Pod, node: &NodeFacts) -> Vec<CgroupWrite> {
     let containers = || pod.spec.containers.iter().map(|container| &container.resources);
+    let whole = pod.spec.resources.as_ref();
     let request = match qos::of(pod) {
         QosClass::BestEffort => 0,
-        QosClass::Guaranteed | QosClass::Burstable => sum_cpu_requests(pod),
+        QosClass::Guaranteed | QosClass::Burstable => {
+            whole.and_then(cpu_request).unwrap_or_else(|| sum_cpu_requests(pod))
+        }
     };
     let mut writes = vec![CgroupWrite::new("cpu.weight", weight(shares(request)))];
     // A limit for the whole pod only where each container has one.
-    if let Some(quota) = sum_if_all(containers().map(cpu_limit)).and_then(quota_us) {
-        writes.push(CgroupWrite::new("cpu.max", format!("{quota} {PERIOD_US}")));
+    let cpu = whole.and_then(cpu_limit).or_else(|| sum_if_all(containers().map(cpu_limit)));
+    if let Some(quota) = cpu.and_then(|milli| quota(milli, node)) {
+        writes.push(quota);
     }
-    if let Some(bytes) = sum_if_all(containers().map(memory_limit)) {
+    let memory = whole.and_then(memory_limit).or_else(|| sum_if_all(containers().map(memory_limit)));
+    if let Some(bytes) = memory {
         writes.push(CgroupWrite::new("memory.max", bytes));
     }
-    if pids_max > 0 {
-        writes.push(CgroupWrite::new("pids.max", pids_max));
+    if node.policy.pod_pids_max > 0 {
+        writes.push(CgroupWrite::new("pids.max", node.policy.pod_pids_max));
     }
+    writes.extend(memory::of_pod(pod, node));
     writes
 }
 
 /// The container's cgroup, before anything runs in it.
-pub fn container_before(container: &Container) -> Vec<CgroupWrite> {
+pub fn container_before(pod: &Pod, container: &Container, node: &NodeFacts) -> Vec<CgroupWrite> {
     let resources = &container.resources;
     let request = cpu_request(resources).or_else(|| cpu_limit(resources)).unwrap_or(0);
     let mut writes = vec![CgroupWrite::new("cpu.weight", weight(shares(request)))];
-    if let Some(bytes) = memory_limit(resources) {
-        writes.push(CgroupWrite::new("memory.max", bytes));
-    }
-    writes.push(CgroupWrite::new("memory.oom.group", 1));
-    // Static pods count as critical, and those never swap.
-    writes.push(CgroupWrite::optional("memory.swap.max", 0));
+    writes.extend(memory::of_container(pod, container, node));
     writes
 }
 
 /// What would only slow the runtime's own work down: written when the container is started.
-pub fn container_after(container: &Container) -> Vec<CgroupWrite> {
-    let quota = cpu_limit(&container.resources).and_then(quota_us);
-    quota.map(|quota| CgroupWrite::new("cpu.max", format!("{quota} {PERIOD_US}"))).into_iter().collect()
+pub fn container_after(container: &Container, node: &NodeFacts) -> Vec<CgroupWrite> {
+    cpu_limit(&container.resources).and_then(|milli| quota(milli, node)).into_iter().collect()
+}
+
+/// `cpu.max` for a limit in thousandths, if there is one and limits are enforced at all.
+fn quota(milli: u64, node: &NodeFacts) -> Option<CgroupWrite> {
+    let quota = quota_us(milli).filter(|_| !node.policy.cpu_unlimited)?;
+    Some(CgroupWrite::new("cpu.max", format!("{quota} {PERIOD_US}")))
 }
 
 fn sum_cpu_requests(pod: &Pod) -> u64 {
@@ -89,7 +96,7 @@ fn cpu_limit(resources: &Resources) -> Option<u64> {
     positive(resources.limits.get("cpu"), quantity::Quantity::milli)
 }
 
-fn memory_limit(resources: &Resources) -> Option<u64> {
+pub(super) fn memory_limit(resources: &Resources) -> Option<u64> {
     positive(resources.limits.get("memory"), quantity::Quantity::value)
 }
 

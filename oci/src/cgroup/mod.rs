@@ -4,6 +4,7 @@
 mod create;
 mod formulas;
 mod limits;
+mod memory;
 
 pub use create::{Opened, apply, create_pod, open, refresh_qos};
 pub use formulas::{PERIOD_US, quota_us, shares, weight};
@@ -13,6 +14,9 @@ use serde::{Deserialize, Serialize};
 
 /// The controllers that limits need; enabled from the hierarchy's root down to each pod.
 pub const CONTROLLERS: [&str; 3] = ["cpu", "memory", "pids"];
+
+/// For pages of larger sizes: enabled where the node has some, or a pod asks for them.
+pub const HUGE_PAGES_CONTROLLER: &str = "hugetlb";
 
 /// One limit: a value for a file of a cgroup's directory.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

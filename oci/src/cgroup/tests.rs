@@ -1,7 +1,10 @@
 //! Tables of kubelet's figures, and the tree on a hierarchy of the machine's.
 
 use super::*;
-use crate::testing;
+use crate::{
+    node::{MemoryQos, NodeFacts, Policy},
+    testing,
+};
 use berth_core::manifest::types::{Container, PodSpec, Resources};
 use std::{collections::BTreeMap, fs};
 
@@ -62,8 +65,12 @@ fn a_container_gets_its_own_limits() {
         ("", "memory=1G", "cpu.weight=1; memory.max=1000000000; memory.oom.group=1; memory.swap.max=0", ""),
     ] {
         let container = container(requests, limits);
-        assert_eq!(text(&container_before(&container)), before, "{requests} {limits}");
-        assert_eq!(text(&container_after(&container)), after, "{requests} {limits}");
+        let pod = testing::pod(PodSpec { containers: vec![container.clone()], ..PodSpec::default() });
+        let node = testing::node();
+        assert_eq!(text(&container_before(&pod.pod, &container, &node)), before, "{requests} {limits}");
+        assert_eq!(text(&container_after(&container, &node)), after, "{requests} {limits}");
+        let unlimited = with(Policy { cpu_unlimited: true, ..Policy::default() });
+        assert_eq!(text(&container_after(&container, &unlimited)), "");
     }
 }
 
@@ -87,7 +94,82 @@ fn a_pod_gets_the_sums_where_every_container_has_a_limit() {
             ..PodSpec::default()
         };
         let pod = testing::pod(spec);
-        assert_eq!(text(&super::pod(&pod.pod, pids)), writes, "{containers:?}");
+        let node = with(Policy { pod_pids_max: pids, ..Policy::default() });
+        assert_eq!(text(&super::pod(&pod.pod, &node)), writes, "{containers:?}");
+    }
+}
+
+#[test]
+fn what_is_said_for_the_pod_as_a_whole_stands_for_the_sums() {
+    let spec = PodSpec {
+        containers: vec![container("cpu=100m", ""), container("", "memory=1Mi")],
+        resources: Some(resources("cpu=500m memory=4Mi", "cpu=1 memory=8Mi")),
+        ..PodSpec::default()
+    };
+    let (pod, node) = (testing::pod(spec), testing::node());
+    assert_eq!(
+        text(&super::pod(&pod.pod, &node)),
+        "cpu.weight=20; cpu.max=100000 100000; memory.max=8388608"
+    );
+    let memory_max = |i: usize| {
+        let writes = container_before(&pod.pod, &pod.pod.spec.containers[i], &node);
+        writes.into_iter().find(|write| write.file == "memory.max").unwrap().value
+    };
+    assert_eq!(memory_max(0), "8388608", "a container without a limit has the pod's");
+    assert_eq!(memory_max(1), "1048576");
+}
+
+fn with(policy: Policy) -> NodeFacts {
+    NodeFacts { policy, swap_bytes: 1 << 27, ..testing::node() }
+}
+
+#[test]
+fn memory_is_throttled_and_reserved_and_swapped_as_configured() {
+    let memory_qos = |reserve| Policy {
+        memory_qos: Some(MemoryQos { throttling_permille: 900, reserve }),
+        ..Policy::default()
+    };
+    let swap = || Policy { swap_limited: true, ..Policy::default() };
+    // A node with 256 MiB of memory and 128 MiB of swap.
+    for (requests, limits, policy, expected) in [
+        ("memory=10Mi", "memory=20Mi", memory_qos(false), "memory.swap.max=0; memory.high=19922944"),
+        (
+            "memory=10Mi",
+            "memory=20Mi",
+            memory_qos(true),
+            "memory.swap.max=0; memory.high=19922944; memory.low=10485760",
+        ),
+        (
+            "memory=10Mi cpu=1",
+            "memory=10Mi cpu=1",
+            memory_qos(true),
+            "memory.swap.max=0; memory.min=10485760",
+        ),
+        ("", "", memory_qos(true), "memory.swap.max=0; memory.high=241590272"),
+        ("memory=10Mi", "memory=20Mi", swap(), "memory.swap.max=5242880"),
+        ("memory=10Mi", "memory=10Mi", swap(), "memory.swap.max=0"),
+        ("", "", swap(), "memory.swap.max=0"),
+    ] {
+        let container = container(requests, limits);
+        let pod = testing::pod(PodSpec { containers: vec![container.clone()], ..PodSpec::default() });
+        let all = text(&container_before(&pod.pod, &container, &with(policy)));
+        let (_, memory) = all.split_once("memory.oom.group=1; ").unwrap();
+        assert_eq!(memory, expected, "{requests} {limits}");
+    }
+}
+
+#[test]
+fn large_pages_are_for_who_asks_for_them() {
+    let asks = container("cpu=1 hugepages-2Mi=4Mi hugepages-1Gi=1Gi", "hugepages-2Mi=4Mi hugepages-1Gi=1Gi");
+    let node = NodeFacts { huge_page_sizes: vec![64 << 10, 2 << 20], ..testing::node() };
+    for (containers, expected) in [
+        (vec![asks.clone(), asks], "hugetlb.2MB.max=8388608; hugetlb.1GB.max=2147483648; hugetlb.64KB.max=0"),
+        (vec![container("", "")], "hugetlb.64KB.max=0; hugetlb.2MB.max=0"),
+    ] {
+        let pod = testing::pod(PodSpec { containers, ..PodSpec::default() });
+        let writes = super::pod(&pod.pod, &node);
+        let pages: Vec<CgroupWrite> = writes.into_iter().filter(|w| w.file.starts_with("hugetlb")).collect();
+        assert_eq!(text(&pages), expected);
     }
 }
 

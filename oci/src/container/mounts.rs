@@ -2,7 +2,10 @@
 
 use crate::{
     error::{Error, Result},
-    fsys::{self, mounts::unmount_below},
+    fsys::{
+        self,
+        mounts::{Peers, unmount_below},
+    },
     paths::Roots,
     volumes::{self, subpath},
 };
@@ -10,7 +13,7 @@ use berth_core::{
     ids::ContainerId,
     manifest::{
         DesiredPod,
-        types::{Container, VolumeMount},
+        types::{Container, MountPropagation, RecursiveReadOnly, VolumeMount},
     },
 };
 use std::{
@@ -20,7 +23,7 @@ use std::{
 };
 
 /// A file or directory of the node's that a container sees.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Bind {
     /// On the node. Never something that a container could turn into a link.
     pub source: PathBuf,
@@ -28,6 +31,22 @@ pub struct Bind {
     pub destination: String,
     /// Whether writing is refused.
     pub read_only: bool,
+    /// Also in what is mounted below it on the node.
+    pub recursive_read_only: bool,
+    /// Whether later mounts pass.
+    pub propagation: Propagation,
+}
+
+/// Which mounts made after the container's start pass between the node and a bind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Propagation {
+    /// None.
+    #[default]
+    None,
+    /// Those of the node appear in the container.
+    HostToContainer,
+    /// And those of the container on the node.
+    Bidirectional,
 }
 
 /// The files of the pod's that appear in every container, unless it mounts something else there. The
@@ -53,12 +72,12 @@ pub(crate) fn resolve(
         let (source, destination) = (roots.pod_etc(&pod.uid).join(name), format!("/etc/{name}"));
         add_unless_mounted(
             &mut binds,
-            Bind { source, destination, read_only: follows_root && read_only_root },
+            Bind { source, destination, read_only: follows_root && read_only_root, ..Bind::default() },
         );
     }
     if let Some(path) = container.termination_message_path.as_deref().filter(|path| !path.is_empty()) {
         let source = termination_log(roots, id)?;
-        add_unless_mounted(&mut binds, Bind { source, destination: path.to_owned(), read_only: false });
+        add_unless_mounted(&mut binds, Bind { source, destination: path.to_owned(), ..Bind::default() });
     }
     binds.sort_by_key(|bind| Path::new(&bind.destination).components().count());
     Ok(binds)
@@ -98,7 +117,37 @@ fn volume(
             held
         }
     };
-    Ok(Bind { source, destination: mount.mount_path.clone(), read_only: mount.read_only })
+    let propagation = propagation(mount, &source)?;
+    let recursive = mount.recursive_read_only.is_some_and(|mode| mode != RecursiveReadOnly::Disabled);
+    Ok(Bind {
+        source,
+        destination: mount.mount_path.clone(),
+        read_only: mount.read_only,
+        recursive_read_only: mount.read_only && recursive,
+        propagation,
+    })
+}
+
+/// What is asked for, if the node's mount there can do it.
+fn propagation(mount: &VolumeMount, source: &Path) -> Result<Propagation> {
+    let (wanted, able): (_, &[Peers]) = match mount.mount_propagation {
+        None | Some(MountPropagation::None) => return Ok(Propagation::None),
+        Some(MountPropagation::HostToContainer) => {
+            (Propagation::HostToContainer, &[Peers::Shared, Peers::Slave])
+        }
+        Some(MountPropagation::Bidirectional) => (Propagation::Bidirectional, &[Peers::Shared]),
+    };
+    let (point, peers) = fsys::mounts::around(source)?;
+    if able.contains(&peers) {
+        return Ok(wanted);
+    }
+    Err(Error::Config(format!(
+        "volumeMount {:?}: mountPropagation {wanted:?} needs a shared mount on the node, and {} is none: \
+         `mount --make-rshared {}` at boot",
+        mount.name,
+        point.display(),
+        point.display(),
+    )))
 }
 
 fn add_unless_mounted(binds: &mut Vec<Bind>, bind: Bind) {

@@ -36,6 +36,7 @@ fn mount(name: &str, path: &str, sub_path: Option<&str>, read_only: bool) -> Vol
         mount_path: path.into(),
         read_only,
         sub_path: sub_path.map(str::to_owned),
+        ..VolumeMount::default()
     }
 }
 

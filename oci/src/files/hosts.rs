@@ -1,5 +1,6 @@
 //! The text of /etc/hosts. Pure.
 
+use super::Names;
 use berth_core::manifest::types::HostAlias;
 
 /// What stands in every pod's file before its own lines.
@@ -14,11 +15,12 @@ const NO_ADDRESS: &str = "127.0.0.1";
 
 /// For a pod with a network of its own. Without an address the host name means the loopback, so that a
 /// program that looks itself up starts offline too.
-pub(super) fn managed(hostname: &str, addresses: &[String], aliases: &[HostAlias]) -> String {
+pub(super) fn managed(names: &Names, addresses: &[String], aliases: &[HostAlias]) -> String {
+    let full = names.full.as_ref().map_or_else(String::new, |full| format!("{full}\t"));
     let mut text = format!("# Kubernetes-managed hosts file.\n{LOCAL}");
     let own = addresses.iter().map(String::as_str);
     for address in own.chain(addresses.is_empty().then_some(NO_ADDRESS)) {
-        text += &format!("{address}\t{hostname}\n");
+        text += &format!("{address}\t{full}{}\n", names.host);
     }
     text + &entries(aliases)
 }

@@ -2,7 +2,10 @@
 //! containers may write to the first and must not fill the node's `/run`.
 
 mod hosts;
+mod names;
 mod resolv;
+
+pub use names::{HOSTNAME_LEN_MAX, Names, names};
 
 use crate::{
     error::{Error, Result},
@@ -10,7 +13,11 @@ use crate::{
     node::NodeFacts,
     paths::Roots,
 };
-use berth_core::manifest::{DesiredPod, types::DnsPolicy};
+use berth_core::manifest::{
+    DesiredPod,
+    types::{DnsPolicy, PodSpec},
+};
+use resolv::Resolver;
 use std::{
     fs::{self, File, OpenOptions},
     io::{self, Read, Write},
@@ -18,8 +25,6 @@ use std::{
     path::Path,
 };
 
-/// Bytes in the kernel's host name; a longer one from the manifest is cut as kubelet cuts it.
-pub const HOSTNAME_LEN_MAX: usize = 63;
 /// Bytes taken from a file of the node's; the rest is left out, at a line's end.
 pub const NODE_FILE_LEN_MAX_BYTES: u64 = 1024 * 1024;
 /// The tmpfs with the three files: one of the node's at its longest, and room for a container's edits.
@@ -27,21 +32,6 @@ const ETC_TMPFS: &str = "mode=0755,size=2m,nr_inodes=16";
 const HOSTS: &str = "hosts";
 const HOSTNAME: &str = "hostname";
 const RESOLV_CONF: &str = "resolv.conf";
-
-/// The name that the pod's processes have for their host: the node's in a hostNetwork pod, else
-/// `spec.hostname`, else the pod's name; at most 63 bytes.
-pub fn hostname(node: &NodeFacts, pod: &DesiredPod) -> String {
-    let spec = &pod.pod.spec;
-    if spec.host_network {
-        return node.hostname.clone();
-    }
-    let name = spec.hostname.as_deref().filter(|name| !name.is_empty()).unwrap_or(&pod.key.name);
-    let mut end = name.len().min(HOSTNAME_LEN_MAX);
-    while !name.is_char_boundary(end) {
-        end -= 1;
-    }
-    name[..end].trim_end_matches(['-', '.']).to_owned()
-}
 
 /// Makes the three files, or brings them up to date. Not yet visible to any container, or visible and
 /// then changed in place.
@@ -51,8 +41,8 @@ pub(crate) fn create(roots: &Roots, node: &NodeFacts, pod: &DesiredPod) -> Resul
     if !fsys::is_tmpfs_mount(&etc) {
         fsys::mount_tmpfs(&etc, ETC_TMPFS, false)?;
     }
-    put(&etc.join(HOSTNAME), &(hostname(node, pod) + "\n"))?;
-    put(&etc.join(RESOLV_CONF), &resolv_conf(roots, pod)?)?;
+    put(&etc.join(HOSTNAME), &format!("{}\n", names(node, pod)?.kernel()))?;
+    put(&etc.join(RESOLV_CONF), &resolv_conf(roots, node, pod)?)?;
     refresh_hosts(roots, node, pod)
 }
 
@@ -63,20 +53,44 @@ pub(crate) fn refresh_hosts(roots: &Roots, node: &NodeFacts, pod: &DesiredPod) -
         let of_node = read_node_file(&roots.node_etc.join(HOSTS))?;
         hosts::of_host_network(&of_node, &spec.host_aliases)
     } else {
-        hosts::managed(&hostname(node, pod), &[], &spec.host_aliases)
+        hosts::managed(&names(node, pod)?, &[], &spec.host_aliases)
     };
     put(&roots.pod_etc(&pod.uid).join(HOSTS), &content)
 }
 
-fn resolv_conf(roots: &Roots, pod: &DesiredPod) -> Result<String> {
-    // There is no cluster DNS here, so the two cluster policies fall back to the node's, as kubelet's do.
-    if pod.pod.spec.dns_policy == DnsPolicy::None {
-        return Ok(String::new());
+/// Whether the pod asks for a cluster's name servers. On the node's network only with all the letters.
+fn wants_cluster(spec: &PodSpec) -> bool {
+    match spec.dns_policy {
+        DnsPolicy::ClusterFirst => !spec.host_network,
+        DnsPolicy::ClusterFirstWithHostNet => true,
+        DnsPolicy::Default | DnsPolicy::None => false,
     }
-    if roots.resolv_conf.as_os_str().is_empty() {
-        return Ok(resolv::Resolver::local().render());
+}
+
+/// The pod asks for a cluster's name servers and the node knows of none: it gets the node's own, and is told.
+pub(crate) fn lacks_cluster_dns(node: &NodeFacts, pod: &DesiredPod) -> bool {
+    node.policy.cluster_dns.is_empty() && wants_cluster(&pod.pod.spec)
+}
+
+fn resolv_conf(roots: &Roots, node: &NodeFacts, pod: &DesiredPod) -> Result<String> {
+    let spec = &pod.pod.spec;
+    let of_node = || {
+        if roots.resolv_conf.as_os_str().is_empty() {
+            return Ok(Resolver::local());
+        }
+        read_node_file(&roots.resolv_conf).map(|text| Resolver::parse(&text))
+    };
+    let mut resolver = if spec.dns_policy == DnsPolicy::None {
+        Resolver::default()
+    } else if wants_cluster(spec) && !node.policy.cluster_dns.is_empty() {
+        of_node()?.of_cluster(&node.policy.cluster_dns, &node.policy.cluster_domain, &pod.key.namespace)
+    } else {
+        of_node()?
+    };
+    if let Some(config) = &spec.dns_config {
+        resolver.add(config);
     }
-    Ok(resolv::Resolver::parse(&read_node_file(&roots.resolv_conf)?).render())
+    Ok(resolver.render())
 }
 
 /// Writes in place (containers have the file itself mounted), and only what differs.

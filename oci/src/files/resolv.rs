@@ -1,4 +1,7 @@
-//! The text of /etc/resolv.conf: read from the node's, held to what resolvers take. Pure.
+//! The text of /etc/resolv.conf: read from the node's, changed as the pod wishes, held to what resolvers
+//! take. Pure.
+
+use berth_core::manifest::types::DnsConfig;
 
 /// Name servers; a C library looks at no more.
 const NAMESERVERS_MAX: usize = 3;
@@ -44,6 +47,35 @@ impl Resolver {
         resolver
     }
 
+    /// A cluster's: its name servers, its domains before the node's, and names with less than five dots
+    /// looked up in them first.
+    pub(super) fn of_cluster(self, servers: &[String], domain: &str, namespace: &str) -> Self {
+        let own = match domain {
+            "" => Vec::new(),
+            domain => vec![format!("{namespace}.svc.{domain}"), format!("svc.{domain}"), domain.to_owned()],
+        };
+        let mut cluster =
+            Self { nameservers: servers.to_vec(), searches: own, options: vec!["ndots:5".into()] };
+        add(&mut cluster.searches, &self.searches);
+        cluster
+    }
+
+    /// What the pod adds, each once; an option of its own takes the place of one of that name.
+    pub(super) fn add(&mut self, config: &DnsConfig) {
+        add(&mut self.nameservers, &config.nameservers);
+        let searches: Vec<String> = config.searches.iter().map(|name| domain(name)).collect();
+        add(&mut self.searches, &searches);
+        for option in &config.options {
+            let value = option.value.as_deref().filter(|value| !value.is_empty());
+            let text = value.map_or_else(|| option.name.clone(), |value| format!("{}:{value}", option.name));
+            let of_name = |known: &&mut String| known.split(':').next() == Some(&option.name);
+            match self.options.iter_mut().find(of_name) {
+                Some(known) => *known = text,
+                None => self.options.push(text),
+            }
+        }
+    }
+
     pub(super) fn render(&self) -> String {
         let mut text = String::new();
         let searches = self.searches_within_limits();
@@ -69,6 +101,14 @@ impl Resolver {
     }
 }
 
+fn add(list: &mut Vec<String>, more: &[String]) {
+    for item in more {
+        if !list.contains(item) {
+            list.push(item.clone());
+        }
+    }
+}
+
 /// Without the dot at its end, which a search list does not need; the root stays.
 fn domain(name: &str) -> String {
     if name == "." { name.to_owned() } else { name.strip_suffix('.').unwrap_or(name).to_owned() }
@@ -77,6 +117,7 @@ fn domain(name: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use berth_core::manifest::types::DnsOption;
 
     #[test]
     fn the_nodes_file_is_understood_as_resolvers_do() {
@@ -90,6 +131,36 @@ mod tests {
         );
         assert_eq!(Resolver::parse("").render(), "");
         assert_eq!(Resolver::local().render(), "search .\nnameserver 127.0.0.1\nnameserver ::1\n");
+    }
+
+    #[test]
+    fn a_pod_adds_to_what_it_finds() {
+        let option = |name: &str, value: Option<&str>| DnsOption {
+            name: name.to_owned(),
+            value: value.map(str::to_owned),
+        };
+        let list = |text: &str| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+        let config = DnsConfig {
+            nameservers: list("10.0.0.1 10.0.0.9"),
+            searches: list("a.example b.example."),
+            options: vec![option("ndots", Some("2")), option("edns0", None)],
+        };
+        let mut resolver = Resolver::parse("nameserver 10.0.0.1\nsearch a.example\noptions rotate ndots:1\n");
+        resolver.add(&config);
+        assert_eq!(
+            resolver.render(),
+            "search a.example b.example\nnameserver 10.0.0.1\nnameserver 10.0.0.9\noptions rotate ndots:2 edns0\n"
+        );
+        let cluster = Resolver::parse("nameserver 10.0.0.1\nsearch a.example\noptions rotate\n");
+        assert_eq!(
+            cluster.clone().of_cluster(&list("10.96.0.10"), "cluster.local", "shop").render(),
+            "search shop.svc.cluster.local svc.cluster.local cluster.local a.example\nnameserver 10.96.0.10\n\
+             options ndots:5\n"
+        );
+        assert_eq!(
+            cluster.of_cluster(&list("10.96.0.10"), "", "shop").render(),
+            "search a.example\nnameserver 10.96.0.10\noptions ndots:5\n"
+        );
     }
 
     #[test]

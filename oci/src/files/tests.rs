@@ -1,10 +1,12 @@
 //! The files as pods see them, byte for byte.
 
 use super::*;
+use crate::node::Policy;
 use berth_core::{
     ids::{PodKey, PodUid},
     manifest::types::{HostAlias, Pod, PodSpec},
 };
+use serde_json::json;
 use std::sync::Arc;
 
 fn pod(name: &str, spec: PodSpec) -> DesiredPod {
@@ -14,6 +16,10 @@ fn pod(name: &str, spec: PodSpec) -> DesiredPod {
         pod: Arc::new(Pod { spec, ..Pod::default() }),
         origin: "web.yaml".into(),
     }
+}
+
+fn web_box() -> Names {
+    names(&NodeFacts::default(), &pod("web-box", PodSpec::default())).unwrap()
 }
 
 fn aliases() -> Vec<HostAlias> {
@@ -26,9 +32,9 @@ fn aliases() -> Vec<HostAlias> {
 
 #[test]
 fn hosts_of_a_pod_with_its_own_network() {
-    assert_eq!(hosts::managed("web-box", &[], &aliases()), include_str!("golden/hosts"));
+    assert_eq!(hosts::managed(&web_box(), &[], &aliases()), include_str!("golden/hosts"));
     let addresses = ["10.88.0.4".to_owned(), "fd00::4".to_owned()];
-    let text = hosts::managed("web-box", &addresses, &[]);
+    let text = hosts::managed(&web_box(), &addresses, &[]);
     assert!(text.ends_with("ip6-allrouters\n10.88.0.4\tweb-box\nfd00::4\tweb-box\n"));
 }
 
@@ -41,19 +47,39 @@ fn hosts_of_a_pod_on_the_nodes_network() {
 
 #[test]
 fn host_names() {
-    let node = NodeFacts { hostname: "box".into(), ..NodeFacts::default() };
+    let policy = Policy { cluster_domain: "cluster.local".into(), ..Policy::default() };
+    let node = NodeFacts { hostname: "box".into(), policy, ..NodeFacts::default() };
     let long = format!("{}-.-tail", "n".repeat(61));
-    for (name, spec_name, host_network, expected) in [
-        ("web-box", None, false, "web-box"),
-        ("web-box", Some("db"), false, "db"),
-        ("web-box", Some(""), false, "web-box"),
-        ("web-box", Some("db"), true, "box"),
-        (long.as_str(), None, false, &"n".repeat(61)),
-        (&"n".repeat(200), None, false, &"n".repeat(63)),
+    for (name, spec, kernel, full) in [
+        ("web-box", json!({}), "web-box", None),
+        ("web-box", json!({"hostname": "db"}), "db", None),
+        ("web-box", json!({"hostname": ""}), "web-box", None),
+        ("web-box", json!({"hostname": "db", "hostNetwork": true}), "box", None),
+        (long.as_str(), json!({}), &"n".repeat(61), None),
+        (&"n".repeat(200), json!({}), &"n".repeat(63), None),
+        ("web-box", json!({"subdomain": "shop"}), "web-box", Some("web-box.shop.default.svc.cluster.local")),
+        (
+            "web-box",
+            json!({"hostname": "db", "subdomain": "shop", "setHostnameAsFQDN": true}),
+            "db.shop.default.svc.cluster.local",
+            Some("db.shop.default.svc.cluster.local"),
+        ),
+        // Without a subdomain there is no full name.
+        ("web-box", json!({"setHostnameAsFQDN": true}), "web-box", None),
+        ("web-box", json!({"hostnameOverride": "a.b", "hostname": "db", "subdomain": "s"}), "a.b", None),
     ] {
-        let spec = PodSpec { hostname: spec_name.map(str::to_owned), host_network, ..PodSpec::default() };
-        assert_eq!(hostname(&node, &pod(name, spec)), expected, "{name} {spec_name:?}");
+        let pod = pod(name, serde_json::from_value(spec.clone()).unwrap());
+        let names = names(&node, &pod).unwrap();
+        assert_eq!((names.kernel(), names.full.as_deref()), (kernel, full), "{name} {spec}");
     }
+    let spec = json!({"subdomain": "s".repeat(40), "setHostnameAsFQDN": true});
+    let error = names(&node, &pod("web-box", serde_json::from_value(spec).unwrap())).unwrap_err();
+    assert!(error.to_string().contains("64 is the most for a host name"), "{error}");
+    let bare = NodeFacts::default();
+    let names =
+        names(&bare, &pod("w", PodSpec { subdomain: Some("s".into()), ..PodSpec::default() })).unwrap();
+    assert_eq!(names.full.as_deref(), Some("w.s.default.svc"));
+    assert!(hosts::managed(&names, &["10.0.0.7".into()], &[]).ends_with("\n10.0.0.7\tw.s.default.svc\tw\n"));
 }
 
 #[test]
@@ -78,8 +104,31 @@ fn the_resolver_file_follows_the_policy() {
     }
 }
 
+#[test]
+fn a_clusters_name_servers_are_for_those_who_ask_for_them() {
+    let policy = Policy {
+        cluster_dns: vec!["10.96.0.10".into()],
+        cluster_domain: "cluster.local".into(),
+        ..Policy::default()
+    };
+    let (with, without) = (NodeFacts { policy, ..NodeFacts::default() }, NodeFacts::default());
+    for (dns_policy, host_network, asks) in [
+        (DnsPolicy::ClusterFirst, false, true),
+        (DnsPolicy::ClusterFirst, true, false),
+        (DnsPolicy::ClusterFirstWithHostNet, true, true),
+        (DnsPolicy::Default, false, false),
+        (DnsPolicy::None, false, false),
+    ] {
+        let pod = pod("web-box", PodSpec { dns_policy, host_network, ..PodSpec::default() });
+        let text = resolv_conf(&Roots { resolv_conf: "".into(), ..Roots::default() }, &with, &pod).unwrap();
+        assert_eq!(text.contains("nameserver 10.96.0.10\n"), asks, "{dns_policy:?}");
+        assert_eq!(lacks_cluster_dns(&without, &pod), asks, "{dns_policy:?}");
+        assert!(!lacks_cluster_dns(&with, &pod));
+    }
+}
+
 fn resolv_conf_of(roots: &Roots, spec: PodSpec) -> String {
-    resolv_conf(roots, &pod("web-box", spec)).unwrap()
+    resolv_conf(roots, &NodeFacts::default(), &pod("web-box", spec)).unwrap()
 }
 
 #[test]

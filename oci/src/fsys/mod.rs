@@ -8,7 +8,7 @@ pub(crate) mod sys;
 use crate::error::{Error, Result};
 use nix::{
     mount::{MsFlags, mount},
-    sys::statfs::{CGROUP2_SUPER_MAGIC, FsType, NSFS_MAGIC, TMPFS_MAGIC, statfs},
+    sys::statfs::{CGROUP2_SUPER_MAGIC, FsType, HUGETLBFS_MAGIC, NSFS_MAGIC, TMPFS_MAGIC, statfs},
 };
 use std::{
     fs::{self, DirBuilder, Permissions},
@@ -83,6 +83,18 @@ pub(crate) fn mount_tmpfs(target: &Path, options: &str, exec: bool) -> Result<()
     }
     mount(Some("tmpfs"), target, Some("tmpfs"), flags, Some(options))
         .map_err(Error::sys("mount a tmpfs on", target))
+}
+
+/// Whether the path is the root of a file system of large pages.
+pub(crate) fn is_huge_pages_mount(path: &Path) -> bool {
+    is_on(path, HUGETLBFS_MAGIC)
+}
+
+/// Mounts a file system of large pages.
+pub(crate) fn mount_huge_pages(target: &Path, options: &str) -> Result<()> {
+    let flags = MsFlags::MS_NODEV | MsFlags::MS_NOSUID;
+    mount(Some("hugetlbfs"), target, Some("hugetlbfs"), flags, Some(options))
+        .map_err(Error::sys("mount large pages on", target))
 }
 
 /// Makes what `source` names appear at `target` too (without what is mounted below it).

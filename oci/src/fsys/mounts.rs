@@ -61,6 +61,43 @@ pub(crate) fn unmount(point: &Path) -> Result<()> {
     }
 }
 
+/// How a mount stands to others in what is mounted below it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Peers {
+    /// It keeps to itself.
+    Private,
+    /// It gets what others have.
+    Slave,
+    /// It gives and gets.
+    Shared,
+}
+
+/// The mount that `path` lies on: its place, and how it stands to others.
+pub(crate) fn around(path: &Path) -> Result<(PathBuf, Peers)> {
+    let real = path.canonicalize().map_err(Error::io("look at", path))?;
+    let table = fs::read(MOUNTINFO).map_err(Error::io("read", MOUNTINFO))?;
+    let mounts = table.split(|byte| *byte == b'\n').filter_map(peers);
+    // Of the nearest the topmost, which the table has last.
+    mounts
+        .filter(|(point, _)| real.starts_with(point))
+        .max_by_key(|(point, _)| point.components().count())
+        .ok_or_else(|| Error::Malformed { path: MOUNTINFO.into(), message: "has no mount at /".into() })
+}
+
+/// Place and standing from one line, `proc_pid_mountinfo(5)`: the optional fields end with a lone dash.
+fn peers(line: &[u8]) -> Option<(PathBuf, Peers)> {
+    let mut fields = line.split(|byte| *byte == b' ');
+    let point = unescape(fields.nth(4)?);
+    let optional: Vec<&[u8]> = fields.skip(1).take_while(|field| *field != b"-").collect();
+    let has = |tag: &[u8]| optional.iter().any(|field| field.starts_with(tag));
+    let peers = match (has(b"shared:"), has(b"master:")) {
+        (true, _) => Peers::Shared,
+        (false, true) => Peers::Slave,
+        (false, false) => Peers::Private,
+    };
+    Some((point, peers))
+}
+
 /// The fifth field of each line.
 fn points(table: &[u8]) -> impl Iterator<Item = PathBuf> + '_ {
     let lines = table.split(|byte| *byte == b'\n');
@@ -98,6 +135,21 @@ mod tests {
             [PathBuf::from("/mnt/parent"), PathBuf::from("/mnt/parent/a b\\c")]
         );
         assert_eq!(unescape(b"\\9x\\04"), PathBuf::from("\\9x\\04"));
+    }
+
+    #[test]
+    fn a_mounts_standing_to_others_is_read_from_the_optional_fields() {
+        for (optional, expected) in [
+            ("", Peers::Private),
+            ("shared:1 ", Peers::Shared),
+            ("master:1 ", Peers::Slave),
+            ("shared:2 master:1 ", Peers::Shared),
+            ("unbindable ", Peers::Private),
+        ] {
+            let line = format!("36 35 98:0 /x /mnt/a\\040b rw,noatime {optional}- ext3 /dev/shared:0 rw");
+            assert_eq!(peers(line.as_bytes()), Some((PathBuf::from("/mnt/a b"), expected)), "{optional}");
+        }
+        assert_eq!(peers(b""), None);
     }
 
     #[test]

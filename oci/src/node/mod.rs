@@ -39,6 +39,9 @@ pub struct NodeFacts {
     pub controllers: Vec<String>,
     /// `/sys/fs/cgroup` (or where configured) is a cgroup2 mount.
     pub cgroup_unified: bool,
+    /// Sizes of larger pages of which the node has some, in bytes.
+    #[serde(default)]
+    pub huge_page_sizes: Vec<u64>,
     /// tmpfs takes `noswap`.
     pub tmpfs_noswap: bool,
     /// What the configuration says for all pods.
@@ -46,13 +49,33 @@ pub struct NodeFacts {
 }
 
 /// What holds for all pods of a node, unless a pod says otherwise.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
 pub struct Policy {
     /// Processes and threads of one pod, kubelet's `podPidsLimit`; 0 for no limit.
     pub pod_pids_max: u64,
     /// Containers that do not say a seccomp profile run unconfined: the opposite of kubelet's `seccompDefault`.
     pub seccomp_unconfined: bool,
+    /// CPU limits are not enforced: the opposite of kubelet's `cpuCFSQuota`.
+    pub cpu_unlimited: bool,
+    /// Throttling and reserving by `memory.high`, `memory.min` and `memory.low`; none by default.
+    pub memory_qos: Option<MemoryQos>,
+    /// Burstable containers get a share of the swap: kubelet's `LimitedSwap`; else nobody gets any.
+    pub swap_limited: bool,
+    /// Name servers for the pods whose dnsPolicy is a cluster's: kubelet's `clusterDNS`.
+    pub cluster_dns: Vec<String>,
+    /// The domain of such a cluster; empty for none.
+    pub cluster_domain: String,
+}
+
+/// Kubelet's `MemoryQoS`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct MemoryQos {
+    /// How far between request and limit throttling begins, in thousandths.
+    pub throttling_permille: u32,
+    /// Requests are kept free for who made them.
+    pub reserve: bool,
 }
 
 /// First kernel whose tmpfs takes `noswap`.
@@ -90,6 +113,7 @@ impl NodeFacts {
             controllers: controllers
                 .map(|list| list.split_whitespace().map(str::to_owned).collect())
                 .unwrap_or_default(),
+            huge_page_sizes: huge_page_sizes(Path::new("/sys/kernel/mm/hugepages")),
             tmpfs_noswap: kernel >= NOSWAP_SINCE,
             policy: Policy::default(),
             kernel_release,
@@ -108,6 +132,19 @@ fn cpus() -> u32 {
     known.unwrap_or_else(|| {
         std::thread::available_parallelism().map_or(1, |n| u32::try_from(n.get()).unwrap_or(u32::MAX))
     })
+}
+
+/// From directories like `hugepages-2048kB`.
+fn huge_page_sizes(dir: &Path) -> Vec<u64> {
+    let mut sizes = Vec::new();
+    for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        let kib = name.to_str().and_then(|name| name.strip_prefix("hugepages-")?.strip_suffix("kB"));
+        let some = fs::read_to_string(entry.path().join("nr_hugepages")).is_ok_and(|n| n.trim() != "0");
+        sizes.extend(kib.and_then(|kib| kib.parse::<u64>().ok()).filter(|_| some).map(|kib| kib << 10));
+    }
+    sizes.sort_unstable();
+    sizes
 }
 
 fn page_size_bytes() -> u64 {
@@ -133,6 +170,17 @@ mod tests {
         assert_eq!(facts.boot_id.len(), 36);
         assert!(facts.page_size_bytes.is_power_of_two() && facts.kernel >= (3, 0));
         assert!(!NodeFacts::read(&Roots::default(), None).unwrap().name.contains(char::is_uppercase));
+    }
+
+    #[test]
+    fn large_pages_count_where_there_are_some() {
+        let dir = tempfile::tempdir().unwrap();
+        for (name, pages) in [("hugepages-2048kB", "8\n"), ("hugepages-1048576kB", "0\n"), ("odd", "1\n")] {
+            fs::create_dir(dir.path().join(name)).unwrap();
+            fs::write(dir.path().join(name).join("nr_hugepages"), pages).unwrap();
+        }
+        assert_eq!(huge_page_sizes(dir.path()), [2 << 20]);
+        assert!(huge_page_sizes(&dir.path().join("none")).is_empty());
     }
 
     #[test]

@@ -7,7 +7,9 @@ pub mod namespaces;
 mod remove;
 mod spare;
 mod sys;
+mod sysctl;
 mod turn;
+mod warnings;
 
 use crate::{
     cgroup,
@@ -17,17 +19,16 @@ use crate::{
     paths::{Roots, UID_LEN_MAX, is_file_name},
     records, volumes,
 };
-use berth_core::{ids::PodUid, manifest::DesiredPod};
+use berth_core::manifest::DesiredPod;
 use std::fs;
 use turn::Turn;
 
 pub use remove::{drop_dangling_log_links, remove, remove_leftover};
 pub use spare::Spares;
+pub use warnings::{NOT_ENFORCED, Warning, read as warnings};
 
 /// What the pod's containers share as `/dev/shm`: as large as container runtimes make it.
 const SHM_OPTIONS: &str = "mode=1777,size=65536k";
-/// One line for each thing that could not be done as wished; absent if there is none.
-const WARNINGS: &str = "warnings";
 /// Only root looks into what Berth keeps; containers get at their parts through mounts.
 const PRIVATE: u32 = 0o700;
 
@@ -55,9 +56,9 @@ pub fn create_with(roots: &Roots, node: &NodeFacts, pod: &DesiredPod, spares: &S
         }
         records::write_sandbox(roots, pod)?;
     }
-    let warnings = cgroup::create_pod(roots, node, pod)?;
-    write_warnings(roots, &pod.uid, &warnings)?;
-    namespaces::create(roots, pod, &files::hostname(node, pod), spares)?;
+    let lacking = cgroup::create_pod(roots, node, pod)?;
+    warnings::write(roots, &pod.uid, &warnings::of(node, pod, lacking))?;
+    namespaces::create(roots, pod, files::names(node, pod)?.kernel(), spares)?;
     shared_memory(roots, pod)?;
     files::create(roots, node, pod)?;
     for dir in [&roots.pods_state(), &roots.pod_state(&pod.uid)] {
@@ -67,20 +68,6 @@ pub fn create_with(roots: &Roots, node: &NodeFacts, pod: &DesiredPod, spares: &S
     log_directory(roots, pod)?;
     let mark = roots.pod_ready(&pod.uid);
     fs::write(&mark, "").map_err(Error::io("write", &mark))
-}
-
-/// What the kernel lacks for this pod, one sentence each: to be told once, the pod runs without it.
-pub fn warnings(roots: &Roots, uid: &PodUid) -> Vec<String> {
-    let text = fs::read_to_string(roots.pod_run(uid).join(WARNINGS)).unwrap_or_default();
-    text.lines().map(str::to_owned).collect()
-}
-
-fn write_warnings(roots: &Roots, uid: &PodUid, warnings: &[String]) -> Result<()> {
-    let path = roots.pod_run(uid).join(WARNINGS);
-    if warnings.is_empty() {
-        return fsys::remove_file(&path);
-    }
-    fs::write(&path, warnings.join("\n") + "\n").map_err(Error::io("write", &path))
 }
 
 /// The tmpfs behind `/dev/shm`, unless the pod shares the node's.

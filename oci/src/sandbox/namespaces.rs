@@ -1,13 +1,16 @@
 //! The namespaces that the containers of a pod share. They are made by a thread that ends at once and kept
 //! by bind mounts, so no process has to live for them.
 
-use super::{spare::Spares, sys::loopback_up};
+use super::{spare::Spares, sys::loopback_up, sysctl};
 use crate::{
     error::{Error, Result},
     fsys::{self, mounts},
     paths::Roots,
 };
-use berth_core::manifest::{DesiredPod, types::PodSpec};
+use berth_core::manifest::{
+    DesiredPod,
+    types::{PodSpec, Sysctl},
+};
 use nix::{
     sched::{CloneFlags, unshare},
     unistd::sethostname,
@@ -35,20 +38,29 @@ pub(super) fn create(roots: &Roots, pod: &DesiredPod, hostname: &str, spares: &S
     for pin in &pins {
         pin.prepare()?;
     }
-    if let Some(pinned) = spares.pin(&pins, hostname) {
+    let traits =
+        Traits { hostname: hostname.to_owned(), sysctls: pod.pod.spec.security_context.sysctls.clone() };
+    if let Some(pinned) = spares.pin(&pins, &traits) {
         return pinned;
     }
     thread::scope(|scope| {
         let made = thread::Builder::new()
             .name("berth-sandbox".into())
             .stack_size(STACK_BYTES)
-            .spawn_scoped(scope, || make(&pins, hostname))
+            .spawn_scoped(scope, || make(&pins, &traits))
             .map_err(Error::io("start a thread for", "the pod's namespaces"))?
             .join();
         made.unwrap_or_else(|_| {
             Err(Error::io("make", "the pod's namespaces")(io::Error::other("the thread panicked")))
         })
     })
+}
+
+/// What is set in a pod's namespaces before anybody is in them.
+#[derive(Debug, Clone)]
+pub(super) struct Traits {
+    hostname: String,
+    sysctls: Vec<Sysctl>,
 }
 
 /// A namespace and where it is kept.
@@ -86,9 +98,9 @@ fn flag(kind: &str) -> CloneFlags {
 }
 
 /// In the thread that ends afterwards: it must not be used for anything else.
-fn make(pins: &[Pin], hostname: &str) -> Result<()> {
+fn make(pins: &[Pin], traits: &Traits) -> Result<()> {
     unshare_all(&pins.iter().map(|pin| pin.kind).collect::<Vec<_>>())?;
-    pin(pins, hostname)
+    pin(pins, traits)
 }
 
 /// Gives the calling thread new namespaces of these kinds, the loopback of the network up.
@@ -101,11 +113,13 @@ pub(super) fn unshare_all(kinds: &[&str]) -> Result<()> {
     Ok(())
 }
 
-/// Pins the calling thread's new namespaces, the host name set.
-pub(super) fn pin(pins: &[Pin], hostname: &str) -> Result<()> {
+/// Pins the calling thread's new namespaces when they are as the pod wants them: a pod never has its
+/// namespaces without its name and settings.
+pub(super) fn pin(pins: &[Pin], traits: &Traits) -> Result<()> {
     if pins.iter().any(|pin| pin.kind == "uts") {
-        sethostname(hostname).map_err(Error::sys("set the host name to", hostname))?;
+        sethostname(&traits.hostname).map_err(Error::sys("set the host name to", &traits.hostname))?;
     }
+    traits.sysctls.iter().try_for_each(sysctl::set)?;
     for pin in pins {
         fsys::bind(format!("/proc/thread-self/ns/{}", pin.kind).as_ref(), &pin.at)?;
     }

@@ -2,7 +2,7 @@
 //! longest. A thread has them and sleeps until it is told whose they are; it then pins them and ends. Must
 //! never be needed: without a spare, or with one that failed, the pod's namespaces are made on the spot.
 
-use super::namespaces::{self, Pin};
+use super::namespaces::{self, Pin, Traits};
 use crate::error::Result;
 use std::{
     sync::{
@@ -15,7 +15,7 @@ use std::{
 /// Whose they are, and who waits for them to be pinned.
 struct Order {
     pins: Vec<Pin>,
-    hostname: String,
+    traits: Traits,
     pinned: SyncSender<Result<()>>,
 }
 
@@ -47,13 +47,13 @@ impl Spares {
     }
 
     /// Pins the spare set, if there is one and it has all that `pins` want. None: make them yourself.
-    pub(super) fn pin(&self, pins: &[Pin], hostname: &str) -> Option<Result<()>> {
+    pub(super) fn pin(&self, pins: &[Pin], traits: &Traits) -> Option<Result<()>> {
         if pins.len() != namespaces::KINDS.len() {
             return None;
         }
         let order = self.next.lock().unwrap_or_else(PoisonError::into_inner).take()?;
         let (pinned, answer) = sync_channel(1);
-        order.send(Order { pins: pins.to_vec(), hostname: hostname.to_owned(), pinned }).ok()?;
+        order.send(Order { pins: pins.to_vec(), traits: traits.clone(), pinned }).ok()?;
         answer.recv().ok()
     }
 }
@@ -65,6 +65,6 @@ fn wait(orders: &Receiver<Order>) {
     }
     // An error: the process ends, or nobody keeps the spare.
     if let Ok(order) = orders.recv() {
-        let _ = order.pinned.send(namespaces::pin(&order.pins, &order.hostname));
+        let _ = order.pinned.send(namespaces::pin(&order.pins, &order.traits));
     }
 }

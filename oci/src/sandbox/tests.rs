@@ -63,10 +63,10 @@ fn what_the_kernel_lacks_is_told_and_does_not_stop_the_pod() {
         let controllers = fs::read_to_string(roots.cgroup.join("cgroup.controllers")).unwrap();
         let has = |name: &str| controllers.split_whitespace().any(|controller| controller == name);
         for name in cgroup::CONTROLLERS {
-            let told = warnings(roots, &pod.uid).iter().any(|warning| warning.contains(name));
+            let told = warnings(roots, &pod.uid).iter().any(|warning| warning.message.contains(name));
             assert!(has(name) || told, "{name} of {controllers:?}");
         }
-        write_warnings(roots, &pod.uid, &[]).unwrap();
+        warnings::write(roots, &pod.uid, &[]).unwrap();
         assert!(warnings(roots, &pod.uid).is_empty());
         remove(roots, &pod).unwrap();
     });

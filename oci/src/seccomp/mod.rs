@@ -35,7 +35,7 @@ pub enum Choice {
 }
 
 /// The container's own word, the pod's, else the node's policy; privileged containers are not confined.
-pub fn choice(pod: &Pod, container: &Container, policy: Policy) -> Choice {
+pub fn choice(pod: &Pod, container: &Container, policy: &Policy) -> Choice {
     if container.is_privileged() {
         return Choice::Unconfined;
     }

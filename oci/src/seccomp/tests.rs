@@ -29,10 +29,10 @@ fn the_container_has_the_first_word_and_privileged_the_last() {
             ..SecurityContext::default()
         };
         let container = Container { security_context: Some(security), ..Container::default() };
-        assert_eq!(choice(&pod, &container, Policy::default()), chosen);
+        assert_eq!(choice(&pod, &container, &Policy::default()), chosen);
     }
     let lax = Policy { seccomp_unconfined: true, ..Policy::default() };
-    assert_eq!(choice(&Pod::default(), &Container::default(), lax), Choice::Unconfined);
+    assert_eq!(choice(&Pod::default(), &Container::default(), &lax), Choice::Unconfined);
 }
 
 #[test]

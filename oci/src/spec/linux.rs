@@ -1,7 +1,8 @@
 //! The Linux part of a spec: namespaces, cgroup, what of /proc and /sys is hidden.
 
 use super::SpecInput;
-use crate::{devices::DeviceNode, error::Result};
+use crate::{container::mounts::Propagation, devices::DeviceNode, error::Result};
+use berth_core::manifest::types::ProcMount;
 use libcontainer::oci_spec::runtime::{Linux, LinuxNamespace, LinuxNamespaceType};
 use std::path::PathBuf;
 
@@ -26,6 +27,10 @@ const READ_ONLY: [&str; 5] = ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys",
 
 pub(super) fn linux(input: &SpecInput<'_>) -> Result<Linux> {
     let privileged = input.container.is_privileged();
+    let unmasked =
+        input.container.security_context.as_ref().and_then(|sc| sc.proc_mount) == Some(ProcMount::Unmasked);
+    let open = privileged || unmasked;
+    let bidirectional = input.binds.iter().any(|bind| bind.propagation == Propagation::Bidirectional);
     let list = |paths: &[&str]| paths.iter().map(|path| (*path).to_owned()).collect::<Vec<_>>();
     let devices = input.devices.iter().map(DeviceNode::to_oci);
     let mut linux = Linux::default();
@@ -38,9 +43,10 @@ pub(super) fn linux(input: &SpecInput<'_>) -> Result<Linux> {
         .set_sysctl(None)
         .set_uid_mappings(None)
         .set_gid_mappings(None)
-        .set_rootfs_propagation(None)
-        .set_masked_paths((!privileged).then(|| list(&MASKED)))
-        .set_readonly_paths((!privileged).then(|| list(&READ_ONLY)));
+        // Else the runtime makes a slave of each mount, and nothing passes to the node.
+        .set_rootfs_propagation(bidirectional.then(|| "shared".to_owned()))
+        .set_masked_paths((!open).then(|| list(&MASKED)))
+        .set_readonly_paths((!open).then(|| list(&READ_ONLY)));
     Ok(linux)
 }
 

@@ -1,7 +1,7 @@
 //! What is mounted into a container, in order: the kernel's file systems, then the pod's volumes and files.
 
 use super::SpecInput;
-use crate::{error::Result, paths::utf8};
+use crate::{container::mounts::Propagation, error::Result, paths::utf8};
 use libcontainer::oci_spec::runtime::Mount;
 use std::path::Path;
 
@@ -35,8 +35,17 @@ pub(super) fn mounts(input: &SpecInput<'_>) -> Result<Vec<Mount>> {
         mounts.push(mount("/dev/shm", "bind", shm, &["rbind", "rprivate", "nosuid", "noexec", "nodev"]));
     }
     for bind in input.binds {
-        let access = if bind.read_only { "ro" } else { "rw" };
-        mounts.push(mount(&bind.destination, "bind", utf8(&bind.source)?, &["rbind", "rprivate", access]));
+        let access = match (bind.read_only, bind.recursive_read_only) {
+            (true, true) => "rro",
+            (true, false) => "ro",
+            (false, _) => "rw",
+        };
+        let propagation = match bind.propagation {
+            Propagation::None => "rprivate",
+            Propagation::HostToContainer => "rslave",
+            Propagation::Bidirectional => "rshared",
+        };
+        mounts.push(mount(&bind.destination, "bind", utf8(&bind.source)?, &["rbind", propagation, access]));
     }
     Ok(mounts)
 }

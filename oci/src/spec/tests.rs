@@ -97,6 +97,7 @@ fn binds(container: &Container) -> Vec<Bind> {
         source: source.into(),
         destination: destination.into(),
         read_only,
+        ..Bind::default()
     };
     let volumes = container.volume_mounts.iter().map(|mount| bind("/volumes/v", &mount.mount_path, false));
     let root = container.security_context.as_ref().and_then(|sc| sc.read_only_root_filesystem) == Some(true);

@@ -7,7 +7,10 @@ mod layers;
 use crate::error::{Error, Result};
 use berth_core::{
     action::ImageFacts,
-    manifest::{DesiredPod, types::Container},
+    manifest::{
+        DesiredPod,
+        types::{Container, SupplementalGroupsPolicy},
+    },
 };
 use database::{Group, User};
 use layers::Layers;
@@ -46,6 +49,8 @@ struct Wanted {
     user: Name,
     group: Option<Name>,
     supplemental: Vec<u32>,
+    /// The image's /etc/group has no say.
+    strict: bool,
 }
 
 /// A number, or a name of the image's.
@@ -84,7 +89,8 @@ impl Wanted {
             _ => None,
         };
         let supplemental = of_pod.supplemental_groups.iter().copied().chain(of_pod.fs_group).collect();
-        Ok(Self { user, group, supplemental })
+        let strict = of_pod.supplemental_groups_policy == Some(SupplementalGroupsPolicy::Strict);
+        Ok(Self { user, group, supplemental, strict })
     }
 
     fn look_up(&self, users: &[User], groups: &[Group], image: &str) -> Result<ProcessUser> {
@@ -112,7 +118,8 @@ impl Wanted {
                 group.gid
             }
         };
-        let member_of = |group: &&Group| known.is_some_and(|user| group.members.contains(&user.name));
+        let member_of =
+            |group: &&Group| !self.strict && known.is_some_and(|user| group.members.contains(&user.name));
         let mut all = vec![gid];
         let further = groups.iter().filter(member_of).map(|group| group.gid);
         for group in further.chain(self.supplemental.iter().copied()) {

@@ -1,4 +1,4 @@
-//! emptyDir: a directory on disk that outlives a reboot, or a tmpfs that does not.
+//! emptyDir: a directory on disk that outlives a reboot, or a file system in memory that does not.
 
 use crate::{
     error::{Error, Result},
@@ -7,7 +7,7 @@ use crate::{
     paths::Roots,
 };
 use berth_core::manifest::{
-    DesiredPod, quantity,
+    DesiredPod, huge_pages, quantity,
     types::{Pod, Volume},
 };
 use std::path::{Path, PathBuf};
@@ -15,22 +15,49 @@ use std::path::{Path, PathBuf};
 /// Everybody in the pod may write, as in kubelet's.
 const MODE: u32 = 0o777;
 
-/// Whether the volume is a tmpfs.
-pub(super) fn in_memory(volume: &Volume) -> bool {
-    volume.empty_dir.as_ref().is_some_and(|dir| dir.medium == "Memory")
+/// What holds a volume's data.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Medium {
+    Disk,
+    Memory,
+    /// Pages of so many bytes.
+    HugePages(u64),
+}
+
+fn medium(pod: &Pod, volume: &Volume) -> Medium {
+    let medium = volume.empty_dir.as_ref().map_or("", |dir| dir.medium.as_str());
+    // Validation has seen to it that there is such a size, and only one if none is named.
+    let sizes = huge_pages::sizes(&pod.spec);
+    let size = match medium.strip_prefix("HugePages") {
+        None => return if medium == "Memory" { Medium::Memory } else { Medium::Disk },
+        Some(size) => huge_pages::bytes(size.trim_start_matches('-')).or_else(|| sizes.first().copied()),
+    };
+    Medium::HugePages(size.unwrap_or_default())
+}
+
+/// Whether the volume is mounted memory.
+pub(super) fn in_memory(pod: &Pod, volume: &Volume) -> bool {
+    medium(pod, volume) != Medium::Disk
 }
 
 /// Makes the volume unless it is there, and tells where.
 pub(super) fn create(roots: &Roots, node: &NodeFacts, pod: &DesiredPod, volume: &Volume) -> Result<PathBuf> {
-    if !in_memory(volume) {
+    let medium = medium(&pod.pod, volume);
+    if medium == Medium::Disk {
         let dir = roots.pod_disk_volume(&pod.uid, &volume.name);
         fsys::make_dirs(&dir, MODE)?;
         return Ok(dir);
     }
     let dir = roots.pod_memory_volume(&pod.uid, &volume.name);
     fsys::make_dirs(&dir, MODE)?;
-    if !fsys::is_tmpfs_mount(&dir) {
-        mount(node, &pod.pod, volume, &dir)?;
+    match medium {
+        Medium::HugePages(size) if !fsys::is_huge_pages_mount(&dir) => {
+            let limit = volume.empty_dir.as_ref().and_then(|dir| dir.size_limit.as_deref()).and_then(bytes);
+            let limit = limit.map_or_else(String::new, |bytes| format!(",size={bytes}"));
+            fsys::mount_huge_pages(&dir, &format!("mode=0777,pagesize={size}{limit}"))?;
+        }
+        Medium::Memory if !fsys::is_tmpfs_mount(&dir) => mount(node, &pod.pod, volume, &dir)?,
+        _ => {}
     }
     Ok(dir)
 }
@@ -54,13 +81,15 @@ fn mount(node: &NodeFacts, pod: &Pod, volume: &Volume, dir: &Path) -> Result<()>
 fn size_bytes(node: &NodeFacts, pod: &Pod, volume: &Volume) -> u64 {
     let limit = volume.empty_dir.as_ref().and_then(|dir| dir.size_limit.as_deref()).and_then(bytes);
     let of_container = |limit: Option<&String>| limit.and_then(|text| bytes(text));
-    let of_pod: Option<u64> = pod
+    let whole = pod.spec.resources.as_ref().and_then(|whole| of_container(whole.limits.get("memory")));
+    let of_containers: Option<u64> = pod
         .spec
         .containers
         .iter()
         .map(|container| of_container(container.resources.limits.get("memory")))
         .try_fold(0_u64, |sum, limit| sum.checked_add(limit?));
-    [limit, of_pod.filter(|sum| *sum > 0)].into_iter().flatten().fold(node.memory_bytes, u64::min)
+    let of_pod = whole.or(of_containers.filter(|sum| *sum > 0));
+    [limit, of_pod].into_iter().flatten().fold(node.memory_bytes, u64::min)
 }
 
 fn bytes(text: &str) -> Option<u64> {

@@ -40,7 +40,7 @@ pub fn source(roots: &Roots, pod: &DesiredPod, name: &str) -> Result<PathBuf> {
     let volume = volume.ok_or_else(|| Error::Config(format!("pod {} has no volume {name:?}", pod.key)))?;
     Ok(match &volume.host_path {
         Some(host_path) => PathBuf::from(&host_path.path),
-        None if empty_dir::in_memory(volume) => roots.pod_memory_volume(&pod.uid, name),
+        None if empty_dir::in_memory(&pod.pod, volume) => roots.pod_memory_volume(&pod.uid, name),
         None => roots.pod_disk_volume(&pod.uid, name),
     })
 }

@@ -80,6 +80,7 @@ fn streams(fds: Fds) -> Result<Streams, Fault> {
 
 /// All that must be there before libcontainer begins.
 fn prepare(bundle: &Path, plan: &WorkerPlan, warm: &Warm) -> Result<(), Fault> {
+    let held = mounts::hold(&plan.mounts)?;
     rootfs::own_mounts()?;
     let mut warnings = cgroup::apply(&plan.cgroup, &plan.writes_before)?;
     if let Some(rules) = &plan.devices {
@@ -99,7 +100,7 @@ fn prepare(bundle: &Path, plan: &WorkerPlan, warm: &Warm) -> Result<(), Fault> {
         rootfs::own_cgroup_view()?;
     }
     let root = Inside::open_root(&path)?;
-    mounts::mount_all(&root, &plan.mounts)?;
+    mounts::mount_all(&root, &plan.mounts, held)?;
     for path in &plan.mkdirs {
         root.directory(Path::new(path))?;
     }

@@ -99,6 +99,7 @@ fn binds() {
         source: source.clone(),
         destination: destination.into(),
         read_only,
+        ..Bind::default()
     };
     let binds = vec![
         bind(&volume, "/data", false),

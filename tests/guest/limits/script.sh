@@ -69,6 +69,32 @@ spec:
 Y
 eventually 60 "the pod is shown as OOMKilled" status_is hungry OOMKilled
 
+step "what is said for the pod as a whole (pod_level_resources.go)"
+drop whole.yaml <<'Y'
+apiVersion: v1
+kind: Pod
+metadata: {name: whole}
+spec:
+  terminationGracePeriodSeconds: 1
+  resources: {limits: {cpu: 500m, memory: 64Mi}, requests: {cpu: 250m, memory: 32Mi}}
+  containers:
+  - name: own
+    image: berth.test/busybox:1
+    command: [sleep, "100000"]
+    resources: {limits: {memory: 16Mi, ephemeral-storage: 1Gi}}
+  - name: rest
+    image: berth.test/busybox:1
+    command: [sleep, "100000"]
+Y
+ready whole
+W=$(cgroup_of whole)
+check "its class follows from it" test "$(dirname "$W")" = /sys/fs/cgroup/kubepods/burstable
+is "pod memory.max" 67108864 "$(cat $W/memory.max)"
+is "pod cpu.max" "50000 100000" "$(cat $W/cpu.max)"
+is "containers: the own limit, or the pod's" "16777216 67108864" "$(cat $W/*/memory.max | sort -n | tr '\n' ' ' | sed 's/ $//')"
+check "what nothing holds it to is told" sh -c 'berth get events | grep NotEnforced | grep -q ephemeral-storage'
+rm $M/whole.yaml; gone whole
+
 step "devices"
 is "null device works" "" "$(berth exec guaranteed -- sh -c 'echo x >/dev/null')"
 berth exec guaranteed -- mknod /tmp/vda b 254 0; is "mknod of a disk is denied" 1 $?

@@ -56,6 +56,111 @@ is "privileged: sees the disk" "" "$(inside priv sh -c 'test -b /dev/vda || echo
 is "not privileged: does not" "" "$(inside root sh -c 'test -b /dev/vda && echo there')"
 is "kernel settings are read-only" 1 "$(inside root sh -c 'echo 1 >/proc/sys/kernel/panic 2>/dev/null; echo $?')"
 
+step "kernel settings (sysctl.go)"
+drop sysctl.yaml <<'Y'
+apiVersion: v1
+kind: Pod
+metadata: {name: tuned}
+spec:
+  terminationGracePeriodSeconds: 1
+  securityContext:
+    sysctls:
+    - {name: kernel.shm_rmid_forced, value: "1"}
+    - {name: net/ipv4/ip_unprivileged_port_start, value: "0"}
+  containers: [{name: main, image: "berth.test/busybox:1", command: [sleep, "100000"]}]
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: greedy}
+spec:
+  securityContext: {sysctls: [{name: kernel.msgmax, value: "1000"}]}
+  containers: [{name: main, image: "berth.test/busybox:1", command: [sleep, "100000"]}]
+Y
+ready tuned
+is "of the pod's IPC" 1 "$(berth exec tuned -- cat /proc/sys/kernel/shm_rmid_forced)"
+is "and not the node's" 0 "$(cat /proc/sys/kernel/shm_rmid_forced)"
+is "of the pod's network" 0 "$(berth exec tuned -- cat /proc/sys/net/ipv4/ip_unprivileged_port_start)"
+is "and not the node's" 1024 "$(cat /proc/sys/net/ipv4/ip_unprivileged_port_start)"
+reason_is() { [ "$(berth get pod "$1" -o yaml | sed -n 's/^  reason: //p')" = "$2" ]; }
+eventually 30 "what is not safe is refused with Kubernetes' reason" reason_is greedy SysctlForbidden
+rm $M/sysctl.yaml; gone tuned; gone greedy
+
+step "the image's groups (supplementalGroupsPolicy)"
+drop groups.yaml <<'Y'
+apiVersion: v1
+kind: Pod
+metadata: {name: merge}
+spec:
+  terminationGracePeriodSeconds: 1
+  securityContext: {runAsUser: 0, supplementalGroups: [4000]}
+  containers: [{name: main, image: "berth.test/busybox:1", command: [sleep, "100000"]}]
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: strict}
+spec:
+  terminationGracePeriodSeconds: 1
+  securityContext: {runAsUser: 0, supplementalGroups: [4000], supplementalGroupsPolicy: Strict}
+  containers: [{name: main, image: "berth.test/busybox:1", command: [sleep, "100000"]}]
+Y
+ready merge; ready strict
+groups() { berth exec "$1" -- sed -n 's/^Groups:[[:space:]]*//p' /proc/1/status | sed 's/ *$//'; }
+is "Strict: what the pod says and no more" "0 4000" "$(groups strict)"
+check "Merge: the pod's are among them" sh -c 'echo "$1" | grep -q 4000' sh "$(groups merge)"
+rm $M/groups.yaml; gone merge; gone strict
+
+step "names and name servers (pod_hostnamefqdn_test.go, pod_hostnameoverride.go, dns.go)"
+drop dns.yaml <<'Y'
+apiVersion: v1
+kind: Pod
+metadata: {name: fqdn}
+spec:
+  terminationGracePeriodSeconds: 1
+  hostname: db
+  subdomain: shop
+  setHostnameAsFQDN: true
+  dnsPolicy: None
+  dnsConfig: {nameservers: [192.0.2.53], searches: [example.com], options: [{name: ndots, value: "2"}]}
+  containers: [{name: main, image: "berth.test/busybox:1", command: [sleep, "100000"]}]
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: override}
+spec:
+  terminationGracePeriodSeconds: 1
+  hostnameOverride: plc.line4
+  containers: [{name: main, image: "berth.test/busybox:1", command: [sleep, "100000"]}]
+Y
+ready fqdn; ready override
+is "the full name" db.shop.default.svc "$(berth exec fqdn -- hostname)"
+check "and both in hosts" sh -c 'berth exec fqdn -- grep -q "db.shop.default.svc.*db$" /etc/hosts'
+is "dnsPolicy None: dnsConfig only" "search example.com nameserver 192.0.2.53 options ndots:2" \
+    "$(berth exec fqdn -- cat /etc/resolv.conf | tr '\n' ' ' | sed 's/ $//')"
+is "hostnameOverride" plc.line4 "$(berth exec override -- hostname)"
+check "ClusterFirst without a cluster is told" sh -c 'berth get events | grep override | grep -q MissingClusterDNS'
+rm $M/dns.yaml; gone fqdn; gone override
+
+step "pods that want another node"
+drop elsewhere.yaml <<'Y'
+apiVersion: v1
+kind: Pod
+metadata: {name: elsewhere}
+spec:
+  nodeSelector: {disk: ssd}
+  containers: [{name: main, image: "berth.test/busybox:1", command: [sleep, "100000"]}]
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: here}
+spec:
+  terminationGracePeriodSeconds: 1
+  nodeSelector: {kubernetes.io/os: linux}
+  containers: [{name: main, image: "berth.test/busybox:1", command: [sleep, "100000"]}]
+Y
+ready here
+eventually 30 "a nodeSelector that does not fit" reason_is elsewhere NodeAffinity
+rm $M/elsewhere.yaml; gone here; gone elsewhere
+
 step "runAsNonRoot refuses root"
 drop nonroot.yaml <<'Y'
 apiVersion: v1

@@ -2,13 +2,15 @@
 //! applied twice, it changes nothing more.
 
 use super::{
-    quantity,
-    types::{Container, EmptyDir, Pod, PullPolicy, Volume},
+    huge_pages, quantity,
+    types::{Container, EmptyDir, Pod, PodSpec, PullPolicy, Volume},
 };
 use std::collections::BTreeMap;
 
 /// Seconds between SIGTERM and the kill when the manifest does not say.
 pub const GRACE_DEFAULT_S: u64 = 30;
+/// What a pod as a whole can ask for, beside pages.
+const POD_RESOURCES: [&str; 2] = ["cpu", "memory"];
 const TERMINATION_MESSAGE_PATH: &str = "/dev/termination-log";
 
 /// Fills in all defaults.
@@ -23,6 +25,33 @@ pub(super) fn apply(pod: &mut Pod) {
     spec.volumes.iter_mut().for_each(volume);
     for entry in &mut spec.containers {
         container(entry, spec.host_network);
+    }
+    pod_resources(spec);
+}
+
+/// What the pod as a whole asks for: what its containers do, and for what none of them asks, its limit.
+/// Its pages are not shared among those that ask for none.
+fn pod_resources(spec: &mut PodSpec) {
+    let Some(resources) = &mut spec.resources else { return };
+    round(&mut resources.limits);
+    round(&mut resources.requests);
+    if resources.limits.is_empty() && resources.requests.is_empty() {
+        return;
+    }
+    for name in POD_RESOURCES {
+        let of = |container: &Container| container.resources.requests.get(name).cloned();
+        let asked: Vec<String> = spec.containers.iter().filter_map(of).collect();
+        let default = if asked.is_empty() {
+            resources.limits.get(name).cloned()
+        } else {
+            Some(quantity::sum(asked.iter()).to_string())
+        };
+        if let Some(default) = default {
+            resources.requests.entry(name.to_owned()).or_insert(default);
+        }
+    }
+    for (name, limit) in resources.limits.iter().filter(|(name, _)| name.starts_with(huge_pages::PREFIX)) {
+        resources.requests.entry(name.clone()).or_insert_with(|| limit.clone());
     }
 }
 

@@ -6,6 +6,7 @@ pub mod defaults;
 mod document;
 mod file;
 mod finding;
+pub mod huge_pages;
 pub mod identity;
 pub mod limits;
 mod locate;

@@ -1,7 +1,10 @@
 //! The quality-of-service class of a pod, as Kubernetes derives it from requests and limits. Never looks
 //! at the machine.
 
-use super::{quantity, types::Pod};
+use super::{
+    quantity,
+    types::{Pod, Resources},
+};
 
 /// `status.qosClass`; decides the cgroup parent and the OOM score.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -33,7 +36,17 @@ pub fn of(pod: &Pod) -> QosClass {
     let positive = |text: &String| quantity::parse(text).is_ok_and(|q| q.is_positive());
     let mut any = false;
     let mut guaranteed = true;
-    for resources in pod.spec.containers.iter().map(|c| &c.resources) {
+    // What the pod asks for as a whole stands in the place of what its containers do.
+    let of_pod = pod.spec.resources.as_ref().filter(|resources| {
+        COUNTED
+            .iter()
+            .any(|name| resources.limits.contains_key(*name) || resources.requests.contains_key(*name))
+    });
+    let counted: Vec<&Resources> = match of_pod {
+        Some(resources) => vec![resources],
+        None => pod.spec.containers.iter().map(|c| &c.resources).collect(),
+    };
+    for resources in counted {
         for name in COUNTED {
             let limit = resources.limits.get(name).filter(|text| positive(text));
             let request = resources.requests.get(name).filter(|text| positive(text));
@@ -58,7 +71,7 @@ pub fn of(pod: &Pod) -> QosClass {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::manifest::types::{Container, Resources};
+    use crate::manifest::types::Container;
 
     /// A container from `cpu limit, cpu request, memory limit, memory request`; "" leaves one out.
     fn container(values: [&str; 4]) -> Container {
@@ -85,6 +98,22 @@ mod tests {
             let mut pod = Pod::default();
             pod.spec.containers = containers.iter().map(|values| container(*values)).collect();
             assert_eq!(of(&pod), *class, "{containers:?}");
+        }
+    }
+
+    #[test]
+    fn what_the_pod_asks_for_as_a_whole_counts_instead() {
+        let full = ["1", "1", "1Gi", "1Gi"];
+        for (of_pod, containers, class) in [
+            (full, &[["", "", "", ""]][..], QosClass::Guaranteed),
+            (["1", "500m", "", ""], &[full], QosClass::Burstable),
+            // Nothing is said for the pod.
+            (["", "", "", ""], &[full], QosClass::Guaranteed),
+        ] {
+            let mut pod = Pod::default();
+            pod.spec.containers = containers.iter().map(|values| container(*values)).collect();
+            pod.spec.resources = Some(container(of_pod).resources);
+            assert_eq!(of(&pod), class, "{of_pod:?}");
         }
     }
 }

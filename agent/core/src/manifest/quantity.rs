@@ -212,6 +212,13 @@ fn shift(digits: &[u8], places: i32) -> i128 {
     if dropped.iter().any(|digit| *digit != 0) { value.saturating_add(1) } else { value }
 }
 
+/// All of them together, in the notation of the first; what is no quantity counts for nothing.
+pub fn sum<'a>(texts: impl Iterator<Item = &'a String>) -> Quantity {
+    let all = texts.filter_map(|text| parse(text).ok());
+    all.reduce(|sum, next| Quantity { nano: sum.nano.saturating_add(next.nano), ..sum })
+        .unwrap_or(Quantity { nano: 0, notation: Notation::DecimalSi })
+}
+
 impl fmt::Display for Quantity {
     /// The canonical form: no fraction, the largest suffix that leaves an integer, in the notation in
     /// which it was written where that is exact.

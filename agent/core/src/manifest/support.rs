@@ -114,7 +114,8 @@ mod tests {
             ("spec.containers[].env[].valueFrom.fieldRef.fieldPath", "not yet"),
             ("spec.containers[].livenessProbe.httpGet.path", "not yet"),
             ("spec.volumes[].configMap.name", "not applicable"),
-            ("spec.affinity.nodeAffinity", "not applicable"),
+            ("spec.affinity.nodeAffinity", "yes"),
+            ("spec.affinity.podAffinity", "accepted"),
             ("spec.tolerations[].key", "accepted"),
         ] {
             assert_eq!(support(path), Some(expected), "{path}");

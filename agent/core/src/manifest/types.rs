@@ -47,15 +47,29 @@ pub struct PodSpec {
     pub host_ipc: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hostname: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub subdomain: Option<String>,
+    #[serde(rename = "setHostnameAsFQDN", skip_serializing_if = "Option::is_none")]
+    pub set_hostname_as_fqdn: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hostname_override: Option<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub host_aliases: Vec<HostAlias>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub node_name: Option<String>,
     pub dns_policy: DnsPolicy,
     #[serde(skip_serializing_if = "Option::is_none")]
+    pub dns_config: Option<DnsConfig>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub resources: Option<Resources>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub enable_service_links: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub scheduler_name: Option<String>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub node_selector: BTreeMap<String, String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub affinity: Option<Affinity>,
     pub security_context: PodSecurityContext,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub tolerations: Vec<Toleration>,
@@ -143,7 +157,29 @@ pub struct VolumeMount {
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub read_only: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
+    pub recursive_read_only: Option<RecursiveReadOnly>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub sub_path: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mount_propagation: Option<MountPropagation>,
+}
+
+/// `v1.RecursiveReadOnlyMode`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(missing_docs)]
+pub enum RecursiveReadOnly {
+    Disabled,
+    IfPossible,
+    Enabled,
+}
+
+/// `v1.MountPropagationMode`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(missing_docs)]
+pub enum MountPropagation {
+    None,
+    HostToContainer,
+    Bidirectional,
 }
 
 /// `v1.Volume`: exactly one source is set after defaulting.
@@ -163,7 +199,7 @@ pub struct Volume {
 #[serde(rename_all = "camelCase", default)]
 #[allow(missing_docs)]
 pub struct EmptyDir {
-    /// Empty (disk) or `Memory`.
+    /// Empty (disk), `Memory`, `HugePages` or `HugePages-<size>`.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub medium: String,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -205,6 +241,70 @@ pub struct HostAlias {
     pub hostnames: Vec<String>,
 }
 
+/// `v1.Affinity`, without what only a scheduler reads.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+#[allow(missing_docs)]
+pub struct Affinity {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub node_affinity: Option<NodeAffinity>,
+}
+
+/// `v1.NodeAffinity`: what is required.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+#[allow(missing_docs)]
+pub struct NodeAffinity {
+    #[serde(
+        rename = "requiredDuringSchedulingIgnoredDuringExecution",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub required: Option<NodeSelector>,
+}
+
+/// `v1.NodeSelector`.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+#[allow(missing_docs)]
+pub struct NodeSelector {
+    pub node_selector_terms: Vec<NodeSelectorTerm>,
+}
+
+/// `v1.NodeSelectorTerm`.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+#[allow(missing_docs)]
+pub struct NodeSelectorTerm {
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub match_expressions: Vec<NodeSelectorRequirement>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub match_fields: Vec<NodeSelectorRequirement>,
+}
+
+/// `v1.NodeSelectorRequirement`.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+#[allow(missing_docs)]
+pub struct NodeSelectorRequirement {
+    pub key: String,
+    pub operator: NodeSelectorOperator,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub values: Vec<String>,
+}
+
+/// `v1.NodeSelectorOperator`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[allow(missing_docs)]
+pub enum NodeSelectorOperator {
+    In,
+    NotIn,
+    #[default]
+    Exists,
+    DoesNotExist,
+    Gt,
+    Lt,
+}
+
 /// `v1.Toleration`: kept for show; nothing taints an edge box.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
@@ -235,10 +335,82 @@ pub struct PodSecurityContext {
     pub run_as_non_root: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fs_group: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fs_group_change_policy: Option<FsGroupChangePolicy>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub supplemental_groups: Vec<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    pub supplemental_groups_policy: Option<SupplementalGroupsPolicy>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub seccomp_profile: Option<SeccompProfile>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub sysctls: Vec<Sysctl>,
+}
+
+/// `v1.PodFSGroupChangePolicy`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(missing_docs)]
+pub enum FsGroupChangePolicy {
+    Always,
+    OnRootMismatch,
+}
+
+/// `v1.SupplementalGroupsPolicy`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(missing_docs)]
+pub enum SupplementalGroupsPolicy {
+    Merge,
+    Strict,
+}
+
+/// `v1.Sysctl`: the name with dots or slashes.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+#[allow(missing_docs)]
+pub struct Sysctl {
+    pub name: String,
+    pub value: String,
+}
+
+impl Sysctl {
+    /// The name with dots; slashes separate too, where the first separator is one (`net/ipv4/conf/eth0.1`).
+    pub fn dotted(&self) -> String {
+        match self.name.find(['.', '/']) {
+            Some(at) if self.name.as_bytes()[at] == b'/' => self
+                .name
+                .chars()
+                .map(|c| match c {
+                    '/' => '.',
+                    '.' => '/',
+                    c => c,
+                })
+                .collect(),
+            _ => self.name.clone(),
+        }
+    }
+}
+
+/// `v1.PodDNSConfig`.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+#[allow(missing_docs)]
+pub struct DnsConfig {
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub nameservers: Vec<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub searches: Vec<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub options: Vec<DnsOption>,
+}
+
+/// `v1.PodDNSConfigOption`.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+#[allow(missing_docs)]
+pub struct DnsOption {
+    pub name: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub value: Option<String>,
 }
 
 /// `v1.SecurityContext`.
@@ -262,6 +434,8 @@ pub struct SecurityContext {
     pub allow_privilege_escalation: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub seccomp_profile: Option<SeccompProfile>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub proc_mount: Option<ProcMount>,
 }
 
 /// `v1.Capabilities`: names without `CAP_`, or `ALL`.
@@ -294,6 +468,14 @@ pub enum SeccompKind {
     #[default]
     RuntimeDefault,
     Localhost,
+}
+
+/// `v1.ProcMountType`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(missing_docs)]
+pub enum ProcMount {
+    Default,
+    Unmasked,
 }
 
 /// `v1.RestartPolicy`.

@@ -1,6 +1,8 @@
 //! The numbers by which the core decides, each with its unit. What an installation may change is a field;
 //! nothing here is read from anywhere.
 
+use super::Labels;
+
 /// What the core is told once, at its start.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WorldConfig {
@@ -13,6 +15,12 @@ pub struct WorldConfig {
     /// Longest wait between two restarts of a crashing container, seconds
     /// (kubelet's `crashLoopBackOff.maxContainerRestartPeriod`).
     pub crash_backoff_max_s: u64,
+    /// Kernel settings that pods may have beside the safe ones, see [`super::sysctl::is_namespaced`].
+    pub allowed_unsafe_sysctls: Vec<String>,
+    /// The node's name and labels, for pods that want a certain one.
+    pub node_name: String,
+    /// See `node_name`.
+    pub node_labels: Labels,
     /// How long each kind of action may take.
     pub deadlines: Deadlines,
 }
@@ -41,6 +49,9 @@ impl Default for WorldConfig {
             pods_max: PODS_MAX,
             containers_max: CONTAINERS_MAX,
             crash_backoff_max_s: 300,
+            allowed_unsafe_sysctls: Vec::new(),
+            node_name: String::new(),
+            node_labels: Labels::new(),
             deadlines: Deadlines::default(),
         }
     }

@@ -12,11 +12,13 @@
 //! - every table is bounded: pods by the desired set and what was found, actions by objects.
 
 mod adopt;
+mod affinity;
 mod backoff;
 mod conditions;
 mod config;
 mod container;
 mod desired;
+mod eligible;
 mod exits;
 mod inflight;
 mod orphans;
@@ -31,10 +33,12 @@ mod remember;
 pub(crate) mod scene;
 mod signal;
 mod state;
+pub mod sysctl;
 mod teardown;
 #[cfg(test)]
 mod tests;
 
+pub use affinity::Labels;
 pub use config::{CONTAINERS_MAX, Deadlines, PODS_MAX, WorldConfig};
 pub use query::RunView;
 

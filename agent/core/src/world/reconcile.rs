@@ -5,7 +5,7 @@
 //! limits keep pods from beginning and never touch one that has begun.
 
 use super::{
-    World, conditions, desired,
+    World, conditions, desired, eligible,
     planner::Planner,
     pod,
     state::{Pod, Refusal, Stage},
@@ -121,6 +121,9 @@ fn refusal(world: &World, pod: &Pod) -> Option<Refusal> {
     let slots = pod.slots();
     if slots == 0 {
         return None;
+    }
+    if let Some(refusal) = eligible::refusal(&pod.desired, &world.config) {
+        return Some(refusal);
     }
     let begun = || world.pods.values().filter(|other| other.stage != Stage::Queued);
     let (pods, pods_max) = (begun().filter(|other| !other.is_finished()).count(), world.config.pods_max);

@@ -7,7 +7,7 @@ mod sys;
 use super::inside::Inside;
 use crate::error::{Error, Result};
 use libcontainer::oci_spec::runtime::Mount;
-use std::path::Path;
+use std::{os::fd::OwnedFd, path::Path};
 use sys::Attributes;
 
 /// Whether a mount must be made by libcontainer: `/proc` and what is to lie in it.
@@ -15,22 +15,54 @@ pub(crate) fn is_late(mount: &Mount) -> bool {
     mount.destination().starts_with("/proc")
 }
 
+/// Copies of the node's mounts that are to go on passing mounts; by the place in the list of mounts.
+#[derive(Default)]
+pub(super) struct Held(Vec<(usize, OwnedFd)>);
+
+/// Takes hold of them while this process still shares the node's mounts.
+///
+/// # Errors
+/// [`Error::Io`] naming the source.
+pub(super) fn hold(mounts: &[Mount]) -> Result<Held> {
+    let mut held = Held::default();
+    for (index, mount) in mounts.iter().enumerate() {
+        let options = Options::read(mount.options().as_deref().unwrap_or_default());
+        if options.propagation == sys::Propagation::Private {
+            continue;
+        }
+        let source = mount.source().as_deref().unwrap_or(Path::new("none"));
+        let wrong = || Error::sys("bind-mount", source);
+        let tree = sys::clone_tree(source).map_err(wrong())?;
+        sys::set_propagation(&tree, options.propagation).map_err(wrong())?;
+        held.0.push((index, tree));
+    }
+    Ok(held)
+}
+
 /// Makes the mounts, in their order.
 ///
 /// # Errors
 /// [`Error::Io`] naming the source, [`Error::Config`] naming the place in the container.
-pub(super) fn mount_all(root: &Inside, mounts: &[Mount]) -> Result<()> {
-    mounts.iter().try_for_each(|mount| one(root, mount))
+pub(super) fn mount_all(root: &Inside, mounts: &[Mount], held: Held) -> Result<()> {
+    let mut held = held.0.into_iter().peekable();
+    mounts.iter().enumerate().try_for_each(|(index, mount)| {
+        let tree = held.next_if(|(at, _)| *at == index).map(|(_, tree)| tree);
+        one(root, mount, tree)
+    })
 }
 
-fn one(root: &Inside, mount: &Mount) -> Result<()> {
+fn one(root: &Inside, mount: &Mount, held: Option<OwnedFd>) -> Result<()> {
     let at = mount.destination();
     let options = Options::read(mount.options().as_deref().unwrap_or_default());
     let source = mount.source().as_deref().unwrap_or(Path::new("none"));
     let kind = mount.typ().as_deref().unwrap_or_default();
     if kind == "bind" {
-        let tree = sys::clone_tree(source).map_err(Error::sys("bind-mount", source))?;
-        sys::set_attributes(&tree, options.attributes).map_err(Error::sys("bind-mount", source))?;
+        let tree = match held {
+            Some(tree) => tree,
+            None => sys::clone_tree(source).map_err(Error::sys("bind-mount", source))?,
+        };
+        sys::set_attributes(&tree, options.attributes, options.recursive)
+            .map_err(Error::sys("bind-mount", source))?;
         let is_dir = sys::is_directory(&tree).map_err(Error::sys("look at", source))?;
         let target = if is_dir { root.directory(at)? } else { root.file(at)? };
         return sys::attach(&tree, &target).map_err(Error::sys("mount in the container at", at));
@@ -53,6 +85,9 @@ fn one(root: &Inside, mount: &Mount) -> Result<()> {
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Options<'a> {
     attributes: Attributes,
+    /// The attributes hold for all that is mounted below, too.
+    recursive: bool,
+    propagation: sys::Propagation,
     data: Vec<&'a str>,
 }
 
@@ -62,6 +97,12 @@ impl<'a> Options<'a> {
         for option in options {
             match option.as_str() {
                 "ro" => read.attributes.0 |= sys::RDONLY,
+                "rro" => {
+                    read.attributes.0 |= sys::RDONLY;
+                    read.recursive = true;
+                }
+                "rslave" => read.propagation = sys::Propagation::Slave,
+                "rshared" => read.propagation = sys::Propagation::Shared,
                 "nosuid" => read.attributes.0 |= sys::NOSUID,
                 "nodev" => read.attributes.0 |= sys::NODEV,
                 "noexec" => read.attributes.0 |= sys::NOEXEC,
@@ -86,5 +127,10 @@ mod tests {
         let read = Options::read(&list);
         assert_eq!(read.attributes.0, sys::NOSUID | sys::STRICTATIME | sys::RDONLY);
         assert_eq!(read.data, ["mode=755", "newinstance"]);
+        assert!(!read.recursive && read.propagation == sys::Propagation::Private);
+        let list: Vec<String> = "rbind rslave rro".split(' ').map(str::to_owned).collect();
+        let read = Options::read(&list);
+        assert!(read.recursive && read.attributes.0 == sys::RDONLY);
+        assert_eq!((read.propagation, read.data), (sys::Propagation::Slave, Vec::new()));
     }
 }

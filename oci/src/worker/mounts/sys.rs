@@ -16,6 +16,9 @@ pub(super) const NODEV: u64 = 0x04;
 pub(super) const NOEXEC: u64 = 0x08;
 pub(super) const STRICTATIME: u64 = 0x20;
 
+/// `MS_*` of mount.h, as wide as `mount_attr` has them.
+const MS_PRIVATE: u64 = 1 << 18;
+const MS_SLAVE: u64 = 1 << 19;
 /// For a parameter that is a file, which none of these is.
 const AUX: libc::c_long = 0;
 const FSOPEN_CLOEXEC: libc::c_uint = 1;
@@ -30,11 +33,25 @@ const MOVE_TO_EMPTY: libc::c_uint = 0x40;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Attributes(pub(super) u64);
 
+/// How a mount stands to the one that it is a copy of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) enum Propagation {
+    /// Later mounts do not pass.
+    #[default]
+    Private,
+    /// They come from there.
+    Slave,
+    /// They pass both ways.
+    Shared,
+}
+
 /// `struct mount_attr`.
 #[repr(C)]
+#[derive(Default)]
 struct MountAttr {
     set: u64,
     clear: u64,
+    /// `MS_PRIVATE`, `MS_SLAVE`…; 0 leaves it.
     propagation: u64,
     userns: u64,
 }
@@ -81,20 +98,35 @@ pub(super) fn clone_tree(source: &Path) -> Result<OwnedFd, Errno> {
     owned(unsafe { libc::syscall(libc::SYS_open_tree, libc::AT_FDCWD, path.as_ptr(), flags) })
 }
 
-/// Sets attributes of the topmost mount only, as a bind mount's options do.
-pub(super) fn set_attributes(mount: &OwnedFd, attributes: Attributes) -> Result<(), Errno> {
+/// Sets attributes of the topmost mount only, as a bind mount's options do, or of all below it.
+pub(super) fn set_attributes(mount: &OwnedFd, attributes: Attributes, recursive: bool) -> Result<(), Errno> {
     if attributes == Attributes::default() {
         return Ok(());
     }
-    let attr = MountAttr { set: attributes.0, clear: 0, propagation: 0, userns: 0 };
+    set(mount, &MountAttr { set: attributes.0, ..MountAttr::default() }, recursive)
+}
+
+/// Sets how a tree of mounts stands to those that it is a copy of.
+pub(super) fn set_propagation(mount: &OwnedFd, propagation: Propagation) -> Result<(), Errno> {
+    let kind = match propagation {
+        Propagation::Private => MS_PRIVATE,
+        Propagation::Slave => MS_SLAVE,
+        // As it was copied: a peer.
+        Propagation::Shared => return Ok(()),
+    };
+    set(mount, &MountAttr { propagation: kind, ..MountAttr::default() }, true)
+}
+
+fn set(mount: &OwnedFd, attr: &MountAttr, recursive: bool) -> Result<(), Errno> {
+    let flags = libc::AT_EMPTY_PATH | if recursive { libc::AT_RECURSIVE } else { 0 };
     // SAFETY: `attr` lives over the call and says its own size; the empty path ends in 0.
     let done = unsafe {
         libc::syscall(
             libc::SYS_mount_setattr,
             mount.as_raw_fd(),
             c"".as_ptr(),
-            libc::AT_EMPTY_PATH,
-            &raw const attr,
+            flags,
+            std::ptr::from_ref(attr),
             mem::size_of::<MountAttr>(),
         )
     };

@@ -37,6 +37,7 @@ fn mistakes(machine: &Machine) -> Vec<(&'static str, Ready, &'static str)> {
         source: source.to_owned(),
         destination: destination.into(),
         read_only: false,
+        ..Bind::default()
     };
     let wish = |binds| Wish { container: shell("true"), binds, ..Wish::default() };
     let gone = machine.path("gone");

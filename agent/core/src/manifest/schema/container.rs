@@ -82,11 +82,11 @@ const VOLUME_MOUNT: &[Field] = &[
     yes("name", Kind::Text).required("the name of a volume of the pod"),
     yes("mountPath", Kind::Text).required("the path in the container"),
     yes("readOnly", Kind::Bool).or_false(),
-    later("recursiveReadOnly", Kind::Choice(&["Disabled", "Enabled", "IfPossible"]))
+    yes("recursiveReadOnly", Kind::Choice(&["Disabled", "Enabled", "IfPossible"]))
         .default(Literal::Text("Disabled")),
     yes("subPath", Kind::Text),
     later("subPathExpr", Kind::Text),
-    later("mountPropagation", Kind::Choice(&["Bidirectional", "HostToContainer", "None"]))
+    yes("mountPropagation", Kind::Choice(&["Bidirectional", "HostToContainer", "None"]))
         .default(Literal::Text("None")),
 ];
 

@@ -121,6 +121,6 @@ const fn never(name: &'static str, kind: Kind, why: &'static str) -> Field {
 }
 
 const NEEDS_API: &str = "it needs an API server, and there is none";
-const NEEDS_SCHEDULER: &str = "there is no scheduler; the pod runs on this node";
+const NO_SCHEDULER: &str = "a scheduler's; there is none, and kubelet does not look at it either";
 const NEEDS_CLOUD: &str = "it needs a cloud provider or a storage plugin, and there is none; use hostPath";
 const WINDOWS: &str = "it is for Windows nodes";

@@ -1,7 +1,7 @@
 //! `v1.Pod` and `v1.PodSpec`.
 
 use super::{
-    COUNT, Field, INT32, Kind, Literal, NEEDS_API, NEEDS_SCHEDULER, TEXTS, accepted,
+    COUNT, Field, INT32, Kind, Literal, NEEDS_API, NO_SCHEDULER, TEXTS, accepted,
     container::{CONTAINER, EPHEMERAL, RESOURCES},
     later, later_but,
     meta::METADATA,
@@ -41,27 +41,31 @@ const SPEC: &[Field] = &[
     later("shareProcessNamespace", Kind::Bool).or_false(),
     later("hostUsers", Kind::Bool).default(Literal::Bool(true)),
     yes("securityContext", Kind::Object(POD_SECURITY)),
-    later("resources", Kind::Object(RESOURCES)),
+    yes("resources", Kind::Object(RESOURCES)),
     yes("hostname", Kind::Text),
-    later("subdomain", Kind::Text),
-    later("setHostnameAsFQDN", Kind::Bool).or_false(),
-    later_but("hostnameOverride", Kind::Text, "use hostname"),
+    yes("subdomain", Kind::Text),
+    yes("setHostnameAsFQDN", Kind::Bool).or_false(),
+    yes("hostnameOverride", Kind::Text),
     yes("hostAliases", Kind::List(&Kind::Object(HOST_ALIAS))),
     yes("dnsPolicy", Kind::Choice(&["ClusterFirst", "ClusterFirstWithHostNet", "Default", "None"]))
         .default(Literal::Text("ClusterFirst")),
-    later("dnsConfig", Kind::Object(DNS_CONFIG)),
+    yes("dnsConfig", Kind::Object(DNS_CONFIG)),
     yes("nodeName", Kind::Text),
     accepted("schedulerName", Kind::Text, "there is no scheduler; shown in the pod")
         .default(Literal::Text("default-scheduler")),
     accepted("tolerations", Kind::List(&Kind::Object(TOLERATION)), NO_TAINTS),
     accepted("enableServiceLinks", Kind::Bool, "there are no services to link; shown in the pod")
         .default(Literal::Bool(true)),
-    never("nodeSelector", Kind::TextMap, NEEDS_SCHEDULER),
-    never("affinity", Kind::Object(AFFINITY), NEEDS_SCHEDULER),
-    never("topologySpreadConstraints", Kind::List(&Kind::Object(TOPOLOGY_SPREAD)), NEEDS_SCHEDULER),
-    never("schedulingGates", Kind::List(&Kind::Object(NAMED)), NEEDS_SCHEDULER),
-    never("schedulingGroup", Kind::Any, NEEDS_SCHEDULER),
-    never("workloadRef", Kind::Any, NEEDS_SCHEDULER),
+    yes("nodeSelector", Kind::TextMap),
+    yes("affinity", Kind::Object(AFFINITY)),
+    accepted("topologySpreadConstraints", Kind::List(&Kind::Object(TOPOLOGY_SPREAD)), NO_SCHEDULER),
+    never(
+        "schedulingGates",
+        Kind::List(&Kind::Object(NAMED)),
+        "nothing lifts them; Kubernetes refuses them for a pod that has its node",
+    ),
+    accepted("schedulingGroup", Kind::Any, NO_SCHEDULER),
+    accepted("workloadRef", Kind::Any, NO_SCHEDULER),
     later("priorityClassName", Kind::Text),
     later("priority", INT32),
     later("preemptionPolicy", Kind::Choice(&["Never", "PreemptLowerPriority"]))

@@ -1,6 +1,6 @@
 //! What a scheduler would read.
 
-use super::{Field, INT32, INT64, Kind, TEXTS, yes};
+use super::{Field, INT32, INT64, Kind, NO_SCHEDULER, TEXTS, accepted, yes};
 
 /// `v1.Toleration`.
 pub(super) const TOLERATION: &[Field] = &[
@@ -14,8 +14,8 @@ pub(super) const TOLERATION: &[Field] = &[
 /// `v1.Affinity`.
 pub(super) const AFFINITY: &[Field] = &[
     yes("nodeAffinity", Kind::Object(NODE_AFFINITY)),
-    yes("podAffinity", Kind::Object(POD_AFFINITY)),
-    yes("podAntiAffinity", Kind::Object(POD_AFFINITY)),
+    accepted("podAffinity", Kind::Object(POD_AFFINITY), NO_SCHEDULER),
+    accepted("podAntiAffinity", Kind::Object(POD_AFFINITY), NO_SCHEDULER),
 ];
 
 const REQUIRED: &str = "requiredDuringSchedulingIgnoredDuringExecution";
@@ -23,18 +23,26 @@ const PREFERRED: &str = "preferredDuringSchedulingIgnoredDuringExecution";
 
 const NODE_AFFINITY: &[Field] = &[
     yes(REQUIRED, Kind::Object(&[yes("nodeSelectorTerms", Kind::List(&Kind::Object(NODE_SELECTOR_TERM)))])),
-    yes(
+    accepted(
         PREFERRED,
         Kind::List(&Kind::Object(&[
             yes("weight", INT32),
             yes("preference", Kind::Object(NODE_SELECTOR_TERM)),
         ])),
+        NO_SCHEDULER,
     ),
 ];
 
 const NODE_SELECTOR_TERM: &[Field] = &[
-    yes("matchExpressions", Kind::List(&Kind::Object(REQUIREMENT))),
-    yes("matchFields", Kind::List(&Kind::Object(REQUIREMENT))),
+    yes("matchExpressions", Kind::List(&Kind::Object(NODE_REQUIREMENT))),
+    yes("matchFields", Kind::List(&Kind::Object(NODE_REQUIREMENT))),
+];
+
+const NODE_REQUIREMENT: &[Field] = &[
+    yes("key", Kind::Text).required("the label's key"),
+    yes("operator", Kind::Choice(&["DoesNotExist", "Exists", "Gt", "In", "Lt", "NotIn"]))
+        .required("one of \"In\", \"NotIn\", \"Exists\", \"DoesNotExist\", \"Gt\", \"Lt\""),
+    yes("values", TEXTS),
 ];
 
 const REQUIREMENT: &[Field] = &[yes("key", Kind::Text), yes("operator", Kind::Text), yes("values", TEXTS)];

@@ -8,15 +8,14 @@ pub(super) const POD_SECURITY: &[Field] = &[
     yes("runAsGroup", ID),
     yes("runAsNonRoot", Kind::Bool),
     yes("fsGroup", ID),
-    later("fsGroupChangePolicy", Kind::Choice(&["Always", "OnRootMismatch"]))
-        .default(Literal::Text("Always")),
+    yes("fsGroupChangePolicy", Kind::Choice(&["Always", "OnRootMismatch"])).default(Literal::Text("Always")),
     yes("supplementalGroups", Kind::List(&ID)),
-    later("supplementalGroupsPolicy", Kind::Choice(&["Merge", "Strict"])).default(Literal::Text("Merge")),
+    yes("supplementalGroupsPolicy", Kind::Choice(&["Merge", "Strict"])).default(Literal::Text("Merge")),
     yes("seccompProfile", Kind::Object(SECCOMP)),
     later("appArmorProfile", Kind::Object(APP_ARMOR)),
     later("seLinuxOptions", Kind::Object(SELINUX)),
     later("seLinuxChangePolicy", Kind::Text),
-    later("sysctls", Kind::List(&Kind::Object(&[yes("name", Kind::Text), yes("value", Kind::Text)]))),
+    yes("sysctls", Kind::List(&Kind::Object(SYSCTL))),
     never("windowsOptions", Kind::Any, WINDOWS),
 ];
 
@@ -32,8 +31,13 @@ pub(super) const SECURITY: &[Field] = &[
     yes("seccompProfile", Kind::Object(SECCOMP)),
     later("appArmorProfile", Kind::Object(APP_ARMOR)),
     later("seLinuxOptions", Kind::Object(SELINUX)),
-    later("procMount", Kind::Choice(&["Default", "Unmasked"])).default(Literal::Text("Default")),
+    yes("procMount", Kind::Choice(&["Default", "Unmasked"])).default(Literal::Text("Default")),
     never("windowsOptions", Kind::Any, WINDOWS),
+];
+
+const SYSCTL: &[Field] = &[
+    yes("name", Kind::Text).required("the setting, like net.ipv4.tcp_syncookies"),
+    yes("value", Kind::Text).required("the value, in quotes if it is a number"),
 ];
 
 const SECCOMP: &[Field] = &[

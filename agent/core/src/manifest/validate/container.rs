@@ -4,7 +4,7 @@ use super::{names, resources, syntax, volume::Volumes};
 use crate::manifest::{
     finding::Findings,
     path::Path,
-    types::{Container, VolumeMount},
+    types::{Container, MountPropagation, RecursiveReadOnly, VolumeMount},
 };
 use std::collections::BTreeSet;
 
@@ -20,11 +20,12 @@ pub(super) fn validate(container: &Container, volumes: &Volumes<'_>, path: &Path
         let here = path.field("env").index(i).field("name");
         syntax(names::env_name(&variable.name), &variable.name, &here, findings);
     }
-    resources::validate(&container.resources, &path.field("resources"), findings);
+    resources::container(&container.resources, &path.field("resources"), findings);
     let mut seen = BTreeSet::new();
     for (i, mount) in container.volume_mounts.iter().enumerate() {
         let here = path.field("volumeMounts").index(i);
         mount_rules(mount, volumes, &here, findings);
+        propagation(mount, container.is_privileged(), &here, findings);
         if !seen.insert(absolute(&mount.mount_path)) {
             findings.duplicate(
                 &here.field("mountPath"),
@@ -61,6 +62,27 @@ fn mount_rules(mount: &VolumeMount, volumes: &Volumes<'_>, path: &Path, findings
     }
     if let Some(sub_path) = &mount.sub_path {
         syntax(names::descending(sub_path), sub_path, &path.field("subPath"), findings);
+    }
+}
+
+fn propagation(mount: &VolumeMount, privileged: bool, path: &Path, findings: &mut Findings) {
+    let propagation = mount.mount_propagation.unwrap_or(MountPropagation::None);
+    if propagation == MountPropagation::Bidirectional && !privileged {
+        findings.forbidden(
+            &path.field("mountPropagation"),
+            "Bidirectional mount propagation is available only to privileged containers",
+        );
+    }
+    let recursive = mount.recursive_read_only.unwrap_or(RecursiveReadOnly::Disabled);
+    if recursive == RecursiveReadOnly::Disabled {
+        return;
+    }
+    let here = path.field("recursiveReadOnly");
+    if !mount.read_only {
+        findings.forbidden(&here, "may only be specified when readOnly is true");
+    }
+    if propagation != MountPropagation::None {
+        findings.forbidden(&here, "may only be specified when mountPropagation is None or not specified");
     }
 }
 

@@ -2,7 +2,9 @@
 //! Berth's own where the API lets through what can never run (said so at each). What is required and what
 //! type it has, `check` has settled before. Never changes the pod.
 
+mod affinity;
 mod container;
+mod dns;
 mod meta;
 mod names;
 mod ports;
@@ -10,12 +12,8 @@ mod resources;
 mod security;
 mod volume;
 
-use super::{
-    finding::Findings,
-    path::Path,
-    types::{DnsPolicy, Pod},
-};
-use std::{collections::BTreeSet, net::IpAddr};
+use super::{finding::Findings, path::Path, types::Pod};
+use std::collections::BTreeSet;
 
 pub(super) use names::SUBDOMAIN_LEN_MAX;
 
@@ -24,23 +22,16 @@ pub(super) fn validate(pod: &Pod, node: &str, base: &Path, findings: &mut Findin
     meta::validate(&pod.metadata, node, &base.field("metadata"), findings);
     let path = base.field("spec");
     let spec = &pod.spec;
-    if let Some(hostname) = &spec.hostname {
-        syntax(names::dns_label(hostname), hostname, &path.field("hostname"), findings);
-    }
     if let Some(written) = spec.node_name.as_ref().filter(|written| !written.eq_ignore_ascii_case(node)) {
         let here = path.field("nodeName");
         syntax(names::dns_subdomain(written), written, &here, findings);
         findings.warn(&here, format!("a static pod runs on the node that reads it: {node}; remove nodeName"));
     }
-    if spec.dns_policy == DnsPolicy::None {
-        findings.value(
-            &path.field("dnsPolicy"),
-            "None needs nameservers from dnsConfig, which is not supported yet: use Default",
-        );
-    }
-    host_aliases(pod, &path.field("hostAliases"), findings);
+    dns::validate(spec, &path, findings);
+    affinity::validate(spec, &path, findings);
     security::pod(&spec.security_context, &path.field("securityContext"), findings);
-    let volumes = volume::validate(&spec.volumes, &path.field("volumes"), findings);
+    resources::pod(spec, &path, findings);
+    let volumes = volume::validate(spec, &path.field("volumes"), findings);
     let mut seen = BTreeSet::new();
     for (i, container) in spec.containers.iter().enumerate() {
         let here = path.field("containers").index(i);
@@ -51,22 +42,6 @@ pub(super) fn validate(pod: &Pod, node: &str, base: &Path, findings: &mut Findin
         security::container(container, &spec.security_context, &here.field("securityContext"), findings);
     }
     ports::validate(spec, &path.field("containers"), findings);
-}
-
-fn host_aliases(pod: &Pod, path: &Path, findings: &mut Findings) {
-    for (i, alias) in pod.spec.host_aliases.iter().enumerate() {
-        let here = path.index(i);
-        if alias.ip.parse::<IpAddr>().is_err() {
-            findings.invalid(
-                &here.field("ip"),
-                &alias.ip,
-                "not an IP address, like 192.0.2.1 or 2001:db8::1",
-            );
-        }
-        for (j, hostname) in alias.hostnames.iter().enumerate() {
-            syntax(names::dns_subdomain(hostname), hostname, &here.field("hostnames").index(j), findings);
-        }
-    }
 }
 
 /// Notes a refusal by one of the rules of `names`.

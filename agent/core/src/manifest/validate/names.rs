@@ -42,6 +42,24 @@ pub(super) fn dns_subdomain(text: &str) -> Syntax {
     )
 }
 
+/// A search domain: as a subdomain, but services are found under names with `_` too.
+pub(super) fn search_domain(text: &str) -> Syntax {
+    when(
+        text.len() <= SUBDOMAIN_LEN_MAX
+            && text.split('.').all(|part| is_word(part, |c| is_lower_alnum(c) || c == '_', "-")),
+        "use at most 253 lower-case letters, digits, `-`, `_` and `.`, with none of `-` at the ends",
+    )
+}
+
+/// A `sysctls[].name`: words with `.` or `/` between.
+pub(super) fn sysctl(text: &str) -> Syntax {
+    when(
+        text.len() <= SUBDOMAIN_LEN_MAX
+            && text.split(['.', '/']).all(|part| is_word(part, is_lower_alnum, "-_")),
+        "use at most 253 lower-case letters, digits, `-` and `_`, with `.` or `/` between the words",
+    )
+}
+
 /// A label's or annotation's key: `[prefix/]name`.
 pub(super) fn qualified(text: &str) -> Syntax {
     let (prefix, name) = match text.split_once('/') {
@@ -119,6 +137,8 @@ mod tests {
         let cases: &[Case] = &[
             (dns_label, &["a", "0", "a-b", "a1"], &["", "-a", "a-", "A", "a.b", "a_b", "é"]),
             (dns_subdomain, &["a", "a.b-c.0"], &["", ".", "a.", ".a", "a..b", "a.-b", "A", "a_b"]),
+            (search_domain, &["a", "_tcp.a-b", "a_b"], &["", ".", "-a", "a..b", "A"]),
+            (sysctl, &["net.ipv4.tcp_rmem", "kernel/sem"], &["", "a.", "/a", "a..b", "A.b", "a b", "-a"]),
             (qualified, &["a", "A_b.c-d", "example.com/a"], &["", "/a", "a/", "a/b/c", "-a", "X.y/a", "a b"]),
             (label_value, &["", "a", "A.b_c"], &["-", "a/b", "a ", "ü"]),
             (env_name, &["A", "a.b-c", "1", "a b"], &["A=B", "A\n", "Ä"]),

@@ -1,11 +1,12 @@
 //! Security contexts of the pod and its containers.
 
-use super::names;
+use super::{names, syntax};
 use crate::manifest::{
     finding::Findings,
     path::Path,
-    types::{Capabilities, Container, PodSecurityContext, SeccompKind, SeccompProfile},
+    types::{Capabilities, Container, PodSecurityContext, ProcMount, SeccompKind, SeccompProfile, Sysctl},
 };
+use std::collections::BTreeSet;
 
 /// What the kernel knows, without `CAP_` (capability.h of Linux 6.12).
 const CAPABILITIES: [&str; 41] = [
@@ -56,6 +57,19 @@ pub(super) fn pod(context: &PodSecurityContext, path: &Path, findings: &mut Find
     if let Some(profile) = &context.seccomp_profile {
         seccomp(profile, &path.field("seccompProfile"), findings);
     }
+    sysctls(&context.sysctls, &path.field("sysctls"), findings);
+}
+
+/// Which of them may be set is the node's decision, and told on the pod.
+fn sysctls(list: &[Sysctl], path: &Path, findings: &mut Findings) {
+    let mut seen = BTreeSet::new();
+    for (i, sysctl) in list.iter().enumerate() {
+        let here = path.index(i).field("name");
+        syntax(names::sysctl(&sysctl.name), &sysctl.name, &here, findings);
+        if !seen.insert(sysctl.dotted()) {
+            findings.duplicate(&here, &sysctl.name, "it is set already");
+        }
+    }
 }
 
 pub(super) fn container(
@@ -70,6 +84,10 @@ pub(super) fn container(
     run_as(context.run_as_user, context.run_as_non_root, pod, path, findings);
     if let Some(profile) = &context.seccomp_profile {
         seccomp(profile, &path.field("seccompProfile"), findings);
+    }
+    if context.proc_mount == Some(ProcMount::Unmasked) {
+        // All that is hidden there is hidden from a root that is the node's root too.
+        findings.invalid(&path.field("procMount"), "Unmasked", "hostUsers must be false to use Unmasked");
     }
     let admin = context.capabilities.as_ref().is_some_and(|c| c.add.iter().any(|name| name == "SYS_ADMIN"));
     if context.allow_privilege_escalation == Some(false) {
@@ -125,7 +143,7 @@ fn seccomp(profile: &SeccompProfile, path: &Path, findings: &mut Findings) {
         (SeccompKind::Localhost, None) => {
             findings.required(&here, "type Localhost needs the file's path below the seccomp directory");
         }
-        (SeccompKind::Localhost, Some(file)) => super::syntax(names::descending(file), file, &here, findings),
+        (SeccompKind::Localhost, Some(file)) => syntax(names::descending(file), file, &here, findings),
         (_, Some(_)) => findings.forbidden(&here, "only with type Localhost; remove it"),
         (_, None) => {}
     }

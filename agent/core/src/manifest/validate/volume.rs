@@ -3,9 +3,10 @@
 use super::{names, syntax};
 use crate::manifest::{
     finding::Findings,
+    huge_pages,
     path::Path,
     quantity,
-    types::{EmptyDir, HostPath, Volume},
+    types::{EmptyDir, HostPath, PodSpec},
 };
 use std::collections::BTreeSet;
 
@@ -13,9 +14,9 @@ use std::collections::BTreeSet;
 pub(super) type Volumes<'a> = BTreeSet<&'a str>;
 
 /// Checks them and gives their names, for the mounts.
-pub(super) fn validate<'a>(volumes: &'a [Volume], path: &Path, findings: &mut Findings) -> Volumes<'a> {
+pub(super) fn validate<'a>(spec: &'a PodSpec, path: &Path, findings: &mut Findings) -> Volumes<'a> {
     let mut known = BTreeSet::new();
-    for (i, volume) in volumes.iter().enumerate() {
+    for (i, volume) in spec.volumes.iter().enumerate() {
         let here = path.index(i);
         syntax(names::dns_label(&volume.name), &volume.name, &here.field("name"), findings);
         if !known.insert(volume.name.as_str()) {
@@ -26,7 +27,7 @@ pub(super) fn validate<'a>(volumes: &'a [Volume], path: &Path, findings: &mut Fi
                 .forbidden(&here.field("hostPath"), "a volume has one source, and this one has emptyDir too");
         }
         if let Some(source) = &volume.empty_dir {
-            empty_dir(source, &here.field("emptyDir"), findings);
+            empty_dir(source, spec, &here.field("emptyDir"), findings);
         }
         if let Some(source) = &volume.host_path {
             host_path(source, &here.field("hostPath"), findings);
@@ -35,19 +36,36 @@ pub(super) fn validate<'a>(volumes: &'a [Volume], path: &Path, findings: &mut Fi
     known
 }
 
-fn empty_dir(source: &EmptyDir, path: &Path, findings: &mut Findings) {
+fn empty_dir(source: &EmptyDir, spec: &PodSpec, path: &Path, findings: &mut Findings) {
+    let here = path.field("medium");
     match source.medium.as_str() {
         "" | "Memory" => {}
-        medium if medium == "HugePages" || medium.starts_with("HugePages-") => {
-            findings.value(&path.field("medium"), "not supported yet: use Memory or remove it");
-        }
-        other => {
-            let shown = crate::manifest::finding::quote(other);
-            findings.value(
-                &path.field("medium"),
-                format!("Unsupported value: {shown}: supported values: \"\", \"Memory\""),
-            );
-        }
+        // Kubernetes finds these out when it mounts the volume, again and again.
+        "HugePages" => match huge_pages::sizes(spec).len() {
+            0 => findings.value(&here, "HugePages: no container has a limit of hugepages-<size>"),
+            1 => {}
+            _ => {
+                findings.value(&here, "HugePages: the pod has pages of several sizes: write HugePages-<size>")
+            }
+        },
+        other => match other.strip_prefix("HugePages-") {
+            Some(size)
+                if huge_pages::bytes(size).is_some_and(|size| huge_pages::sizes(spec).contains(&size)) => {}
+            Some(size) => {
+                let size = crate::manifest::finding::quote(size);
+                findings.value(
+                    &here,
+                    format!("no container has a limit of hugepages-<size> for the size {size}"),
+                );
+            }
+            None => {
+                let shown = crate::manifest::finding::quote(other);
+                findings.value(
+                    &here,
+                    format!("Unsupported value: {shown}: supported values: \"\", \"Memory\", \"HugePages\", \"HugePages-<size>\""),
+                );
+            }
+        },
     }
     if let Some(limit) = &source.size_limit
         && quantity::parse(limit).is_ok_and(|limit| limit.is_negative())
