@@ -95,7 +95,10 @@ fn keeper(options: &Options) -> ExitCode {
     };
     let config = match Config::load(options.config.as_deref()) {
         Ok(config) => config,
-        Err(error) => return fail(format!("the keeper cannot start:\n{error}")),
+        Err(error) => {
+            fail(format!("the keeper cannot start:\n{error}"));
+            return agent::unfit();
+        }
     };
     let program = match std::env::current_exe() {
         Ok(program) => program,

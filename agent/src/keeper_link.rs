@@ -11,6 +11,7 @@ use std::{
     io,
     os::fd::{AsRawFd, OwnedFd, RawFd},
     sync::Arc,
+    time::{Duration, Instant},
 };
 use tokio::io::{Interest, unix::AsyncFd};
 
@@ -44,6 +45,8 @@ pub(crate) struct KeeperLink {
     queue: VecDeque<(Request, Vec<OwnedFd>)>,
     /// Notices that came while something else was waited for.
     held: VecDeque<(Notice, Vec<OwnedFd>)>,
+    /// When something was sent last.
+    said: Instant,
 }
 
 impl KeeperLink {
@@ -57,6 +60,7 @@ impl KeeperLink {
             socket: watched(Arc::new(socket), interest)?,
             queue: VecDeque::new(),
             held: VecDeque::new(),
+            said: Instant::now(),
         })
     }
 
@@ -100,12 +104,18 @@ impl KeeperLink {
         self.flush()
     }
 
+    /// How long nothing was sent.
+    pub(crate) fn silent_for(&self) -> Duration {
+        self.said.elapsed()
+    }
+
     fn flush(&mut self) -> io::Result<()> {
         while let Some((request, fds)) = self.queue.front() {
             let raw: Vec<RawFd> = fds.iter().map(AsRawFd::as_raw_fd).collect();
             match link::send(self.socket.get_ref(), request, &raw) {
                 Ok(()) => {
                     self.queue.pop_front();
+                    self.said = Instant::now();
                 }
                 Err(LinkError::WouldBlock) => return Ok(()),
                 Err(e) => return Err(to_io(e)),

@@ -47,6 +47,14 @@ pub(crate) enum Unfit {
     Io(#[from] io::Error),
 }
 
+impl Unfit {
+    /// It stays so until a person does something: another start would only say it again. A disk, on the other
+    /// hand, may be there or have room in a moment.
+    pub(super) fn is_lasting(&self) -> bool {
+        matches!(self, Self::Config(_) | Self::Cgroups(_) | Self::Oci(berth_oci::Error::Config(_)))
+    }
+}
+
 /// Reads the configuration, looks at the machine, opens the store.
 pub(super) fn prepare(config: Option<&Path>) -> Result<Env, Unfit> {
     let config = Config::load(config)?;
@@ -172,7 +180,9 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("config.yaml");
         std::fs::write(&file, format!("cgroupMount: {}\n", dir.path().display())).unwrap();
-        let text = prepare(Some(&file)).unwrap_err().to_string();
+        let error = prepare(Some(&file)).unwrap_err();
+        assert!(error.is_lasting());
+        let text = error.to_string();
         assert!(text.starts_with(&format!("{} is not a unified", dir.path().display())), "{text}");
         assert!(
             text.contains("systemd.unified_cgroup_hierarchy=1") && text.contains("berth doctor"),

@@ -22,8 +22,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Exit status when the configuration or the machine is not fit: starting again would not help (`EX_CONFIG`).
-const EXIT_UNFIT: u8 = 78;
 /// Threads for what blocks: images, sandboxes, removals, checkpoints.
 const BLOCKING_THREADS_MAX: usize = 4;
 /// Milliseconds that an idle thread stays: idle, the agent has none.
@@ -38,6 +36,11 @@ pub(crate) struct Args {
     pub(crate) config: Option<PathBuf>,
 }
 
+/// Exit status when the configuration or the machine is not fit: starting again would not help.
+pub(crate) fn unfit() -> ExitCode {
+    u8::try_from(berth_keeper::protocol::EXIT_UNFIT).map_or(ExitCode::FAILURE, ExitCode::from)
+}
+
 /// The applet `berth agent`, with the keeper's socket on descriptor 3: runs until it is killed, the keeper is
 /// gone or has become another program. SIGTERM is as good an end as any, and not caught.
 pub(crate) fn main(args: Args) -> ExitCode {
@@ -47,7 +50,7 @@ pub(crate) fn main(args: Args) -> ExitCode {
         Ok(fit) => fit,
         Err(error) => {
             eprintln!("berth agent: {error}");
-            return ExitCode::from(EXIT_UNFIT);
+            return if error.is_lasting() { unfit() } else { ExitCode::FAILURE };
         }
     };
     let runtime = tokio::runtime::Builder::new_current_thread()

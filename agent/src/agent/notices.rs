@@ -27,6 +27,7 @@ impl Agent {
             }
             Notice::Done { op } => self.request_done(op),
             Notice::Exited { id, exit } => self.exited(id.as_str(), exit),
+            Notice::Ping => self.ask_keeper(Request::Alive, Vec::new()),
             // The keeper's new program presents itself.
             Notice::Welcome { pid, .. } => {
                 self.keeper_pid = pid;
@@ -157,7 +158,7 @@ const EXIT_WITHIN_S: u64 = 10;
 /// What Kubernetes calls it.
 fn reason(class: FailClass) -> FailReason {
     match class {
-        FailClass::Full => FailReason::CreateContainerError,
+        FailClass::Full | FailClass::Machine => FailReason::CreateContainerError,
         FailClass::Runtime => FailReason::RunContainerError,
         FailClass::Timeout => FailReason::Timeout,
         FailClass::Lost => FailReason::Lost,

@@ -25,6 +25,7 @@ use berth_core::{
     time::{Mono, Now},
     world::{Labels, World, WorldConfig, step},
 };
+use berth_keeper::protocol::Request;
 use berth_oci::{clock, records, sandbox};
 use std::{
     collections::{BTreeSet, HashMap},
@@ -38,6 +39,8 @@ use tokio::sync::{mpsc, oneshot, watch};
 const TOLD_MAX: usize = 1024;
 /// Seconds after a manifest's change when a copy of it is put on disk.
 const COPY_AFTER_S: u64 = 5;
+/// Seconds without a word to the keeper after which it is told that the loop turns, at the next occasion.
+const SILENT_S: u64 = 30;
 /// Steps in a row without waiting for anything: what is done at once is news at once.
 const STEPS_MAX: usize = 16;
 
@@ -122,6 +125,7 @@ pub(super) async fn run(env: Env, socket: OwnedFd, started: Instant) -> Result<(
     let listener = listen::listen(&env.roots.socket(), &env.config.api_socket_group)?;
     let images = ImageWatch::new(&env.config.image_source_paths.0);
     tracing::info!(took_us = started.elapsed().as_micros(), %env, "serving");
+    agent.ask_keeper(Request::Ready, Vec::new());
     warm_up(&env);
     env.spares.refill();
     tokio::spawn(listen::serve(listener, Context { asks, changes: see_changes, env }));
@@ -252,6 +256,10 @@ impl Agent {
                 () = ears.source.changed(), if !self.cleaning => {
                     if let Some(desired) = ears.source.look() {
                         self.desire(desired);
+                    }
+                    // With every rescan: so the keeper need not ask whether this loop turns.
+                    if self.link.silent_for() >= Duration::from_secs(SILENT_S) {
+                        self.ask_keeper(Request::Alive, Vec::new());
                     }
                 }
                 () = ears.images.changed() => self.news.push(Event::ImagesChanged),

@@ -27,7 +27,8 @@ pub(crate) enum ToKeeper {
     },
     /// Stop agent and zygote, hold the containers. Answer: `Held`.
     Hold,
-    /// Are you alive? Answer: `Pong`.
+    /// Does the agent live? Answer: `Pong`, when it has said so; asked a second time without one, the agent
+    /// is killed.
     Ping,
 }
 
@@ -37,7 +38,7 @@ pub(crate) enum ToKeeper {
 pub(crate) enum ToFront {
     /// You are the front now.
     Attached,
-    /// The agent has said Hello.
+    /// The agent serves.
     Ready,
     /// Agent and zygote are stopped.
     Held,
@@ -46,8 +47,11 @@ pub(crate) enum ToFront {
         /// For people.
         why: Reason,
     },
-    /// I am.
+    /// It does.
     Pong,
+    /// The agent cannot run on this machine or with its configuration, and has said why: `Held` follows, and
+    /// then the front is to end with `EXIT_UNFIT`.
+    Unfit,
 }
 
 impl Message for ToKeeper {
@@ -84,6 +88,7 @@ impl Message for ToFront {
                 to.str(why);
             }
             Self::Pong => to.u8(5),
+            Self::Unfit => to.u8(6),
         }
     }
 
@@ -94,6 +99,7 @@ impl Message for ToFront {
             3 => Self::Held,
             4 => Self::Refused { why: from.str()? },
             5 => Self::Pong,
+            6 => Self::Unfit,
             other => return Err(DecodeError::Tag(other)),
         })
     }
@@ -110,8 +116,9 @@ mod tests {
             assert_eq!(ToKeeper::decode(&message.encode()), Ok(message));
         }
         let why = Reason::try_from("because").unwrap();
-        let all = [ToFront::Attached, ToFront::Ready, ToFront::Held, ToFront::Refused { why }, ToFront::Pong];
-        for message in all {
+        let refused = ToFront::Refused { why };
+        let plain = [ToFront::Attached, ToFront::Ready, ToFront::Held, ToFront::Pong, ToFront::Unfit];
+        for message in plain.into_iter().chain([refused]) {
             assert_eq!(ToFront::decode(&message.encode()), Ok(message));
         }
         assert_eq!(ToKeeper::decode(b"\x09"), Err(DecodeError::Tag(9)));

@@ -11,7 +11,9 @@
 //! (`Type=notify`, `KillMode=process`), under any other manager, and by hand.
 //!
 //! A front that is killed takes nothing with it. It speaks to the service manager for the keeper: READY=1
-//! when the agent has said Hello, WATCHDOG=1 when asked for and as long as the keeper answers.
+//! when the agent serves, WATCHDOG=1 when asked for and as long as the agent answers. When the agent cannot
+//! run here at all, and has said why, it ends with `EXIT_UNFIT`, so that the service is seen to have failed
+//! and is not started again and again; the containers that run stay with the keeper all the same.
 
 mod connect;
 mod notify;
@@ -20,6 +22,7 @@ use crate::{
     config::KeeperConfig,
     control::{ToFront, ToKeeper},
     link::{self, LinkError},
+    protocol::EXIT_UNFIT,
     settings::Settings,
     sys,
 };
@@ -49,6 +52,10 @@ struct Front {
     /// SIGTERM has come; when to end at the latest.
     stopping: Option<Instant>,
     next_ping: Option<Instant>,
+    /// When the keeper was asked what it has not answered.
+    asked: Option<Instant>,
+    /// Exit status when the keeper holds.
+    status: i32,
 }
 
 /// Becomes a front with nothing in its memory but itself: whoever called has read a configuration, and
@@ -99,7 +106,7 @@ fn begin(settings: &Settings) -> Result<Front, String> {
     sys::process::ignore(Signal::SIGCHLD as i32);
     let keeper = connect::join(settings)?;
     let next_ping = notify.ping_period().map(|period| Instant::now() + period);
-    Ok(Front { keeper, signals, notify, stopping: None, next_ping })
+    Ok(Front { keeper, signals, notify, stopping: None, next_ping, asked: None, status: 0 })
 }
 
 impl Front {
@@ -137,24 +144,42 @@ impl Front {
         }
     }
 
+    /// Asks; and a second time, half a period later, if there is no answer.
     fn ping(&mut self) {
-        if self.next_ping.is_some_and(|at| at <= Instant::now()) {
+        let now = Instant::now();
+        if self.next_ping.is_some_and(|at| at <= now) {
             let _ = link::send(&self.keeper, &ToKeeper::Ping, &[]);
-            self.next_ping = self.notify.ping_period().map(|period| Instant::now() + period);
+            self.asked.get_or_insert(now);
+            self.next_ping = self.notify.ping_period().map(|period| now + period / 2);
         }
+    }
+
+    fn answered(&mut self) {
+        self.notify.say("WATCHDOG=1");
+        if let Some(asked) = self.asked.take() {
+            self.next_ping = self.notify.ping_period().map(|period| asked + period);
+        }
+    }
+
+    /// The agent has said what is wrong, the keeper stops it.
+    fn unfit(&mut self) {
+        eprintln!("berth keeper: the agent cannot run here, for the reason above; mend it and start again");
+        self.status = EXIT_UNFIT;
+        self.stopping.get_or_insert(Instant::now() + HOLD_TIMEOUT);
+        self.notify.say("STOPPING=1");
     }
 
     fn read_keeper(&mut self) -> Result<Option<i32>, String> {
         match link::recv::<ToFront>(&self.keeper) {
             Ok((ToFront::Attached, _)) => {}
             Ok((ToFront::Ready, _)) => self.notify.say("READY=1"),
-            Ok((ToFront::Pong, _)) => self.notify.say("WATCHDOG=1"),
-            Ok((ToFront::Held, _)) if self.stopping.is_some() => return Ok(Some(0)),
-            // Somebody has stopped the keeper itself.
-            Ok((ToFront::Held, _)) => return Ok(Some(0)),
+            Ok((ToFront::Pong, _)) => self.answered(),
+            Ok((ToFront::Unfit, _)) => self.unfit(),
+            // It was asked to, or somebody has stopped the keeper itself.
+            Ok((ToFront::Held, _)) => return Ok(Some(self.status)),
             Ok((ToFront::Refused { why }, _)) => return Err(format!("the running keeper refuses: {why}")),
             Err(LinkError::WouldBlock) => {}
-            Err(LinkError::Closed) if self.stopping.is_some() => return Ok(Some(0)),
+            Err(LinkError::Closed) if self.stopping.is_some() => return Ok(Some(self.status)),
             Err(LinkError::Closed) => {
                 return Err("the keeper has died, and its containers are orphans".into());
             }

@@ -43,7 +43,7 @@ const CHECK_STATE: &str = "--check-state";
 const EXIT_USAGE: i32 = 2;
 
 /// The applet `berth keeper`: starts the keeper in the background, or joins the one that runs, says
-/// `READY=1` when the agent has said its first word, and stays until SIGTERM. Then agent and zygote are
+/// `READY=1` when the agent serves, and stays until SIGTERM. Then agent and zygote are
 /// stopped and the containers left running, held by the keeper. It does so in a fresh image of the same
 /// program (so the caller's memory is given back), and returns an exit status only if that fails. To be
 /// called while the process has one thread.

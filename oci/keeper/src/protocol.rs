@@ -7,7 +7,10 @@
 use heapless::String;
 
 /// Raised with every change of a message; the agent refuses a keeper that speaks another.
-pub const VERSION: u16 = 1;
+pub const VERSION: u16 = 2;
+/// Exit status of an agent (and then of `berth keeper`) that cannot run with its configuration or on this
+/// machine, however often it is started: `EX_CONFIG` of sysexits.h.
+pub const EXIT_UNFIT: i32 = 78;
 /// The descriptor on which an agent, a zygote or a worker finds its socket to the keeper.
 pub const KEEPER_FD: i32 = 3;
 /// Containers, running or not yet acknowledged. A further create is refused with `Full`.
@@ -106,6 +109,10 @@ pub enum Request {
         /// The program.
         path: Path,
     },
+    /// The agent has taken over all that the list told and serves. After `Hello`, once. No answer.
+    Ready,
+    /// The agent's loop turns. The answer to [`Notice::Ping`], and said unasked now and then. No answer.
+    Alive,
 }
 
 /// From the keeper to the agent.
@@ -158,6 +165,8 @@ pub enum Notice {
         /// Of the request.
         op: u64,
     },
+    /// Say `Alive`, or be taken for hung and killed.
+    Ping,
     /// A container's init or a session's process ended. A container's slot stays until `Release`.
     Exited {
         /// Container or session.
@@ -239,6 +248,9 @@ pub enum FailClass {
     Lost = 7,
     /// A message that cannot be read, or a failing system call in the keeper.
     Internal = 8,
+    /// The runtime refused because the machine was short of something; the text says of what. Another try
+    /// may succeed.
+    Machine = 9,
 }
 
 /// From the keeper to the zygote. Beside `Create`: write ends of stdout and stderr. Beside `Exec`: as in
@@ -293,7 +305,7 @@ pub enum WorkReport {
     Failed {
         /// Of the work.
         ticket: u64,
-        /// `Runtime` or `Internal`.
+        /// `Runtime`, `Machine` or `Internal`.
         class: FailClass,
         /// For people.
         text: Text,

@@ -134,7 +134,7 @@ fn not_run(name: &str, errno: Errno) -> String {
         Errno::ENOEXEC => "exec format error: is the image for another architecture?",
         Errno::EACCES => "permission denied",
         Errno::EISDIR => "is a directory",
-        other => other.desc(),
+        other => return format!("exec: {name:?}: {} ({other:?})", other.desc().to_lowercase()),
     };
     format!("exec: {name:?}: {}", why.to_lowercase())
 }

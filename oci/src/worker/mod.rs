@@ -4,6 +4,7 @@
 //!
 //! A worker never outlives its deadline (the zygote kills it) and never touches another container.
 
+mod blame;
 mod cover;
 mod create;
 mod exec;
@@ -36,9 +37,11 @@ pub(crate) struct Fault {
 }
 
 impl Fault {
-    /// The runtime refused.
+    /// The runtime refused: for good, or because the machine was short of something.
     fn runtime(text: impl ToString) -> Self {
-        Self { class: FailClass::Runtime, text: text.to_string() }
+        let text = text.to_string();
+        let class = if blame::is_machines(&text) { FailClass::Machine } else { FailClass::Runtime };
+        Self { class, text }
     }
 
     /// Berth's own fault.

@@ -27,6 +27,7 @@ pub(crate) const ALL: &[(&str, fn())] = &[
     ("a profile of the node's is loaded", confinement::localhost_profile),
     ("what cannot run says why", failures::texts),
     ("failing creates leave nothing", failures::leave_nothing),
+    ("a refusal that is the machine's is told as such", failures::the_machines),
     ("a worker that hangs is killed at its deadline", failures::deadline),
     ("a worker that dies is told as lost", failures::lost),
     ("a command runs in a container, confined like it", exec::confined),

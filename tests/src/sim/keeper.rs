@@ -22,7 +22,7 @@ pub(crate) enum Input {
     /// A worker says that its container runs.
     Started { ticket: u64, pid: i32 },
     /// A worker says that the runtime refused.
-    Refused { ticket: u64 },
+    Refused { ticket: u64, class: FailClass },
     /// The zygote says that a worker died without a word.
     Lost { ticket: u64 },
     /// The zygote is dead, and all its workers with it.
@@ -75,8 +75,8 @@ impl Keeper {
         match input {
             Input::Request(request) => supervisor.request(now_ns, &request, 0),
             Input::Started { ticket, pid } => supervisor.report(now_ns, &WorkReport::Started { ticket, pid }),
-            Input::Refused { ticket } => {
-                let (class, text) = (FailClass::Runtime, "refused".parse().unwrap_or_default());
+            Input::Refused { ticket, class } => {
+                let text = "refused".parse().unwrap_or_default();
                 supervisor.report(now_ns, &WorkReport::Failed { ticket, class, text });
             }
             Input::Lost { ticket } => {
@@ -131,6 +131,12 @@ impl Keeper {
                 }
             } else if let Some((due, notice)) = self.supervisor.next_notice() {
                 self.supervisor.notice_sent(due);
+                // What an agent that lives says to that, at once.
+                match notice {
+                    Notice::ListEnd => self.supervisor.request(now_ns, &Request::Ready, 0),
+                    Notice::Ping => self.supervisor.request(now_ns, &Request::Alive, 0),
+                    _ => {}
+                }
                 outputs.push(Output::Notice(Box::new(notice)));
             } else {
                 return outputs;

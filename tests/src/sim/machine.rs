@@ -26,6 +26,8 @@ pub(crate) struct Dials {
     pub(crate) answer_late: u64,
     pub(crate) answer_twice: u64,
     pub(crate) worker_lost: u64,
+    /// A worker is refused because of the machine.
+    pub(crate) machine_short: u64,
     pub(crate) image_fails: u64,
     pub(crate) sandbox_fails: u64,
     pub(crate) remove_fails: u64,
@@ -46,6 +48,7 @@ impl Dials {
             answer_late: dial(60),
             answer_twice: dial(200),
             worker_lost: dial(300),
+            machine_short: dial(300),
             image_fails: dial(300),
             sandbox_fails: dial(300),
             remove_fails: dial(300),

@@ -13,6 +13,7 @@ use berth_core::{
     ids::ContainerId,
     time::{Mono, NS_PER_MS, NS_PER_S},
 };
+use berth_keeper::protocol::FailClass;
 
 /// What a container of an image does when nobody disturbs it: after how long, and with which code it ends.
 fn fate(image: &str, rng: &mut Rng) -> Option<(u64, i32)> {
@@ -78,10 +79,13 @@ impl Sim {
         let Some(id) = self.machine.works.remove(&ticket) else { return };
         let lost = self.rng.chance(self.machine.dials.worker_lost);
         let Some(record) = self.machine.containers.get(&id).cloned() else {
-            return self.keeper(Input::Refused { ticket });
+            return self.keeper(Input::Refused { ticket, class: FailClass::Runtime });
         };
+        if self.rng.chance(self.machine.dials.machine_short) {
+            return self.keeper(Input::Refused { ticket, class: FailClass::Machine });
+        }
         if record.image.reference == "nostart" {
-            return self.keeper(Input::Refused { ticket });
+            return self.keeper(Input::Refused { ticket, class: FailClass::Runtime });
         }
         // A lost worker may have come as far as a running process.
         let begun = !lost || self.rng.chance(500);

@@ -77,6 +77,7 @@ pub(super) fn keep(socket: &OwnedFd, table: &Shared) {
 fn answer(socket: &OwnedFd, table: &mut Table, request: Request, fds: &[OwnedFd]) {
     match request {
         Request::Hello { .. } => hello(socket, table),
+        Request::Ready | Request::Alive => {}
         Request::Create { op, id, .. } => create(socket, table, op, id),
         Request::Signal { op, id, signal } => {
             let Some(slot) = table.slots.get_mut(id.as_str()) else {

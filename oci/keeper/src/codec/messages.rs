@@ -31,6 +31,7 @@ impl Message for FailClass {
             6 => Self::Timeout,
             7 => Self::Lost,
             8 => Self::Internal,
+            9 => Self::Machine,
             other => return Err(DecodeError::Tag(other)),
         })
     }
@@ -105,6 +106,8 @@ impl Message for Request {
                 to.u64(*op);
                 to.str(path);
             }
+            Self::Ready => to.u8(7),
+            Self::Alive => to.u8(8),
         }
     }
 
@@ -131,6 +134,8 @@ impl Message for Request {
             4 => Self::Signal { op: from.u64()?, id: from.str()?, signal: from.i32()? },
             5 => Self::Release { op: from.u64()?, id: from.str()? },
             6 => Self::Upgrade { op: from.u64()?, path: from.str()? },
+            7 => Self::Ready,
+            8 => Self::Alive,
             other => return Err(DecodeError::Tag(other)),
         })
     }
@@ -174,6 +179,7 @@ impl Message for Notice {
                 to.str(id);
                 exit.write(to);
             }
+            Self::Ping => to.u8(8),
         }
     }
 
@@ -191,6 +197,7 @@ impl Message for Notice {
             },
             6 => Self::Done { op: from.u64()? },
             7 => Self::Exited { id: from.str()?, exit: ExitStatus::read(from)? },
+            8 => Self::Ping,
             other => return Err(DecodeError::Tag(other)),
         })
     }

@@ -10,7 +10,7 @@ fn text<const N: usize>() -> impl Strategy<Value = heapless::String<N>> {
 }
 
 fn class() -> impl Strategy<Value = FailClass> {
-    (1_u8..=8).prop_map(|tag| FailClass::decode(&[tag]).unwrap())
+    (1_u8..=9).prop_map(|tag| FailClass::decode(&[tag]).unwrap())
 }
 
 fn exit() -> impl Strategy<Value = ExitStatus> {
@@ -37,6 +37,8 @@ fn request() -> impl Strategy<Value = Request> {
         (any::<(u64, i32)>(), text()).prop_map(|((op, signal), id)| Request::Signal { op, id, signal }),
         (any::<u64>(), text()).prop_map(|(op, id)| Request::Release { op, id }),
         (any::<u64>(), text()).prop_map(|(op, path)| Request::Upgrade { op, path }),
+        Just(Request::Ready),
+        Just(Request::Alive),
     ]
 }
 
@@ -45,6 +47,7 @@ fn notice() -> impl Strategy<Value = Notice> {
         any::<(u16, i32, u16)>().prop_map(|(version, pid, slots)| Notice::Welcome { version, pid, slots }),
         (text(), state()).prop_map(|(id, state)| Notice::Slot { id, state }),
         Just(Notice::ListEnd),
+        Just(Notice::Ping),
         (any::<(u64, i32, u64)>(), text()).prop_map(|((op, pid, at_ns), id)| Notice::Started {
             op,
             id,
@@ -178,5 +181,5 @@ fn wrong_bytes_are_named() {
     assert_eq!(Request::decode(b"\xff"), Err(DecodeError::Tag(255)));
     assert_eq!(Request::decode(b"\x05\0\0\0\0\0\0\0\0\x41\0"), Err(DecodeError::TooLong));
     assert_eq!(Request::decode(b"\x05\0\0\0\0\0\0\0\0\x01\0\xff"), Err(DecodeError::NotUtf8));
-    assert_eq!(WorkReport::decode(b"\x04\0\0\0\0\0\0\0\0\x09"), Err(DecodeError::Tag(9)));
+    assert_eq!(WorkReport::decode(b"\x04\0\0\0\0\0\0\0\0\x0a"), Err(DecodeError::Tag(10)));
 }

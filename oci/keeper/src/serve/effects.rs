@@ -7,7 +7,7 @@ use crate::{
     protocol::PATH_LEN_MAX,
     say::{Cut, say},
     settings::Settings,
-    supervise::{Effect, FrontNews, STATE_VERSION, Who},
+    supervise::{Effect, FrontNews, SIGKILL, STATE_VERSION, Who},
     sys::process::{self, Start},
 };
 use std::{
@@ -30,6 +30,10 @@ impl Keeper<'_> {
                         say!("signal {signal} to {pid}: {errno}");
                     }
                 }
+                Effect::KillHung { pid } => {
+                    say!("the agent {pid} does not answer; it is killed");
+                    let _ = process::signal(pid, SIGKILL);
+                }
                 Effect::KillWorkers { zygote } => process::kill_group(zygote),
                 Effect::KillCgroup { slot } => self.kill_cgroup(slot),
                 Effect::Spawn(who) => self.spawn(who),
@@ -38,6 +42,8 @@ impl Keeper<'_> {
                 Effect::CheckProgram => self.check_program(),
                 Effect::ReplaceSelf => self.replace_self(),
                 Effect::Front(FrontNews::Ready) => self.tell_front(&ToFront::Ready),
+                Effect::Front(FrontNews::Alive) => self.tell_front(&ToFront::Pong),
+                Effect::Front(FrontNews::Unfit) => self.tell_front(&ToFront::Unfit),
                 Effect::Front(FrontNews::Held) => self.tell_front(&ToFront::Held),
                 Effect::Front(FrontNews::Refused) => {
                     say!("{} does not read this keeper's state; it holds on", self.sup.program());

@@ -152,7 +152,7 @@ impl Keeper<'_> {
         match link::recv::<ToKeeper>(front) {
             Ok((ToKeeper::Attach { version, settings }, fds)) => self.attach(version, &settings, &fds),
             Ok((ToKeeper::Hold, _)) => self.sup.hold(now_ns()),
-            Ok((ToKeeper::Ping, _)) => self.tell_front(&ToFront::Pong),
+            Ok((ToKeeper::Ping, _)) => self.sup.front_asks(now_ns()),
             Err(LinkError::WouldBlock) => {}
             // A front that is gone without a word was killed: the next one will attach.
             Err(_) => self.front = None,

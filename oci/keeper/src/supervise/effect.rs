@@ -14,8 +14,13 @@ pub enum Who {
 /// News for the process that a service manager watches (see `front`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FrontNews {
-    /// The agent has said Hello.
+    /// The agent has taken over what it found and serves.
     Ready,
+    /// The agent has answered, or has time yet to get ready.
+    Alive,
+    /// The agent says that it can never run on this machine or with its configuration: agent and zygote are
+    /// being stopped, `Held` follows.
+    Unfit,
     /// Agent and zygote are stopped; containers that are left are held.
     Held,
     /// The front's program cannot read this keeper's state; the keeper holds on.
@@ -55,6 +60,11 @@ pub enum Effect {
         pid: i32,
         /// Signal number.
         signal: i32,
+    },
+    /// Kill the agent, which does not answer, and say so.
+    KillHung {
+        /// Pid of the agent.
+        pid: i32,
     },
     /// Kill the process group of a zygote that has died and is not reaped yet: its workers, who would go on
     /// and make what nobody knows of. What they have made is in sessions of its own by then.

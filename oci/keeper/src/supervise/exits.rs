@@ -1,8 +1,10 @@
 //! Deaths: of containers, of sessions, of agent and zygote, and of those whom nobody knows.
 
-use super::{Effect, Greeting, ORPHAN_KILL_NS, Phase, SIGHUP, SIGKILL, Supervisor, Who, phases::Mode};
+use super::{
+    Effect, FrontNews, Greeting, ORPHAN_KILL_NS, Phase, SIGHUP, SIGKILL, Supervisor, Who, phases::Mode,
+};
 use crate::{
-    protocol::{ExitStatus, FailClass, NOBODY},
+    protocol::{EXIT_UNFIT, ExitStatus, FailClass, NOBODY},
     tables::{Life, Owed},
 };
 
@@ -15,9 +17,9 @@ impl Supervisor {
         let exit = ExitStatus { code, signal, at_ns: now_ns };
         let tell = self.greeting != Greeting::None;
         if self.agent.pid() == Some(pid) {
-            self.agent_died(now_ns);
+            self.agent_died(now_ns, exit);
         } else if self.zygote.pid() == Some(pid) {
-            self.zygote_died(now_ns, pid);
+            self.zygote_died(now_ns, exit, pid);
         } else if self.check_pid() == Some(pid) {
             self.check_ended(now_ns, code == 0 && signal == 0);
         } else if let Some(place) = self.containers.by_pid(pid) {
@@ -55,19 +57,20 @@ impl Supervisor {
         }
     }
 
-    fn died(&mut self, now_ns: u64, who: Who) {
+    fn died(&mut self, now_ns: u64, exit: ExitStatus, who: Who) {
         self.push(Effect::Disconnect(who));
         let serving = self.mode == Mode::Serving;
         let child = self.child_mut(who);
         if serving {
-            child.died(now_ns);
+            child.died(now_ns, exit.signal == SIGKILL);
         } else {
             child.phase = Phase::Absent;
         }
     }
 
-    fn agent_died(&mut self, now_ns: u64) {
-        self.died(now_ns, Who::Agent);
+    fn agent_died(&mut self, now_ns: u64, exit: ExitStatus) {
+        let unfit = self.is_serving() && !self.agent.ready && (exit.code, exit.signal) == (EXIT_UNFIT, 0);
+        self.died(now_ns, exit, Who::Agent);
         self.greeting = Greeting::None;
         self.replies.clear();
         for (_, entry) in self.containers.used_mut() {
@@ -78,6 +81,11 @@ impl Supervisor {
             }
         }
         self.orphan_sessions(now_ns);
+        if unfit {
+            // The next one would say the same. It is for a person to mend, and to start the service again.
+            self.push(Effect::Front(FrontNews::Unfit));
+            self.hold(now_ns);
+        }
     }
 
     /// Nobody holds the other ends of the sessions' descriptors any more.
@@ -105,9 +113,9 @@ impl Supervisor {
         }
     }
 
-    fn zygote_died(&mut self, now_ns: u64, zygote: i32) {
+    fn zygote_died(&mut self, now_ns: u64, exit: ExitStatus, zygote: i32) {
         self.push(Effect::KillWorkers { zygote });
-        self.died(now_ns, Who::Zygote);
+        self.died(now_ns, exit, Who::Zygote);
         self.fail_all_sent();
     }
 }

@@ -15,6 +15,7 @@ mod effect;
 mod exits;
 mod outbox;
 mod phases;
+mod pulse;
 mod reports;
 mod requests;
 mod snapshot;
@@ -25,11 +26,15 @@ use crate::{
     protocol::{CONTAINERS_MAX, EXECS_MAX, FailClass, Id, Path, Text},
     tables::{Containers, Entry, Place, Sessions},
 };
-pub use child::{Child, Phase, RESTART_DELAY_NS_MAX, RESTART_DELAY_NS_MIN, RUN_NS_MIN};
+pub use child::{
+    Child, Phase, QUICK_RESTART_NS, QUICK_RESTARTS_MAX, RESTART_DELAY_NS_MAX, RESTART_DELAY_NS_MIN,
+};
 pub use effect::{Effect, FrontNews, Who};
 use heapless::Deque;
 pub use outbox::{Due, WorkDue};
 use phases::{Check, Mode};
+use pulse::Pulse;
+pub use pulse::{ANSWER_NS, SILENCE_NS, START_NS};
 pub use snapshot::STATE_VERSION;
 
 /// Immediate answers waiting for room in the agent's socket; no request is read while this many do.
@@ -102,6 +107,7 @@ pub struct Supervisor {
     agent: Child,
     zygote: Child,
     greeting: Greeting,
+    pulse: Pulse,
     replies: Deque<Reply, REPLIES_MAX>,
     effects: Deque<Effect, EFFECTS_MAX>,
     mode: Mode,
@@ -127,6 +133,7 @@ impl Supervisor {
             agent: Child::ABSENT,
             zygote: Child::ABSENT,
             greeting: Greeting::None,
+            pulse: Pulse::NONE,
             replies: Deque::new(),
             effects: Deque::new(),
             mode: Mode::Serving,
@@ -148,6 +155,7 @@ impl Supervisor {
     pub fn start(&mut self, now_ns: u64, own_pid: i32) {
         self.own_pid = own_pid;
         self.mode = Mode::Serving;
+        self.pulse.renew(now_ns);
         for child in [&mut self.agent, &mut self.zygote] {
             if child.pid().is_none() {
                 child.phase = Phase::Due { at_ns: now_ns };
@@ -169,15 +177,18 @@ impl Supervisor {
 
     /// The shell has started a child, with a new and empty socket.
     pub fn spawned(&mut self, now_ns: u64, who: Who, pid: i32) {
-        self.child_mut(who).phase = Phase::Alive { pid, since_ns: now_ns };
+        let child = self.child_mut(who);
+        child.phase = Phase::Alive { pid, since_ns: now_ns };
+        child.ready = false;
         if who == Who::Agent {
             self.greeting = Greeting::None;
+            self.pulse.begin();
         }
     }
 
     /// The shell could not start a child.
     pub fn spawn_failed(&mut self, now_ns: u64, who: Who) {
-        self.child_mut(who).died(now_ns);
+        self.child_mut(who).died(now_ns, false);
     }
 
     fn child_mut(&mut self, who: Who) -> &mut Child {
@@ -231,7 +242,8 @@ impl Supervisor {
         let containers = self.containers.used().filter(|(_, e)| e.is_creating()).map(|(_, e)| e.give_up_ns);
         let sessions = self.sessions.used().filter(|(_, e)| e.is_creating()).map(|(_, e)| e.give_up_ns);
         let orphans = self.sessions.used().filter_map(|(_, e)| e.work.kill_at_ns);
-        let children = [self.agent.due_ns(), self.zygote.due_ns(), self.mode.kill_at_ns()];
+        let children =
+            [self.agent.due_ns(), self.zygote.due_ns(), self.mode.kill_at_ns(), self.pulse_due_ns()];
         let check = self.check.kill_at_ns();
         containers.chain(sessions).chain(orphans).chain(children.into_iter().flatten()).chain(check).min()
     }
@@ -247,6 +259,7 @@ impl Supervisor {
         self.give_up_overdue(now_ns);
         self.kill_orphans(now_ns);
         self.kill_stragglers(now_ns);
+        self.take_pulse(now_ns);
         self.settle(now_ns);
     }
 

@@ -18,6 +18,8 @@ pub enum Due {
     ListEnd,
     /// An answer that needs no entry.
     Reply,
+    /// The question whether the agent lives.
+    Ping,
     /// Answer to a create.
     ContainerAnswer(Place),
     /// Exit of a container.
@@ -60,6 +62,9 @@ impl Supervisor {
         if self.greeting != Greeting::Greeted {
             return None;
         }
+        if self.pulse.is_owed() {
+            return Some(Due::Ping);
+        }
         let container = self.containers.used().find_map(|(place, entry)| match entry.owed {
             owed if owed.answer => Some(Due::ContainerAnswer(place)),
             owed if owed.exit => Some(Due::ContainerExit(place)),
@@ -89,6 +94,7 @@ impl Supervisor {
                 Notice::Slot { id: entry.id.clone(), state: entry.slot_state() }
             }
             Due::ListEnd => Notice::ListEnd,
+            Due::Ping => Notice::Ping,
             Due::Reply => {
                 let reply = self.replies.front()?;
                 match reply.failed {
@@ -121,10 +127,8 @@ impl Supervisor {
                 };
             }
             Due::Slot(place) => self.slot_told(place),
-            Due::ListEnd => {
-                self.greeting = Greeting::Greeted;
-                self.push(super::Effect::Front(super::FrontNews::Ready));
-            }
+            Due::ListEnd => self.greeting = Greeting::Greeted,
+            Due::Ping => self.pulse.sent(),
             Due::Reply => {
                 let _ = self.replies.pop_front();
             }

@@ -122,7 +122,7 @@ impl Supervisor {
     pub fn attach(&mut self, now_ns: u64, program: Path) {
         match &mut self.mode {
             Mode::Serving => {
-                if self.greeting == Greeting::Greeted {
+                if self.agent.ready {
                     self.push(Effect::Front(FrontNews::Ready));
                 }
             }
@@ -277,6 +277,8 @@ impl Supervisor {
     pub(super) fn renew(&mut self) {
         if self.greeting == Greeting::Greeted {
             self.greeting = Greeting::Renewed;
+            // Only an agent that serves can ask for an upgrade.
+            self.agent.ready = true;
         }
         if let Some(pid) = self.child(Who::Zygote).pid() {
             self.push(Effect::Disconnect(Who::Zygote));

@@ -10,7 +10,7 @@ impl Supervisor {
     /// The zygote or a worker reports.
     pub fn report(&mut self, now_ns: u64, report: &WorkReport) {
         match report {
-            WorkReport::Ready => {}
+            WorkReport::Ready => self.zygote.ready = self.zygote.pid().is_some(),
             WorkReport::Started { ticket, pid } => self.started(now_ns, *ticket, *pid),
             WorkReport::Failed { ticket, class, text } => self.work_failed(*ticket, *class, text),
             WorkReport::Lost { ticket, class } => {

@@ -1,7 +1,8 @@
 //! What the agent asks for.
 
 use super::{
-    DEADLINE_MS_MAX, Effect, Greeting, REPLIES_MAX, Reply, Supervisor, ZYGOTE_GRACE_NS, phases::Mode,
+    DEADLINE_MS_MAX, Effect, FrontNews, Greeting, REPLIES_MAX, Reply, Supervisor, ZYGOTE_GRACE_NS,
+    phases::Mode,
 };
 use crate::{
     protocol::{FailClass, Id, NOBODY, Path, Request, VERSION},
@@ -31,8 +32,11 @@ impl Supervisor {
     /// The agent asks. `fds` is how many descriptors came beside the request; those of an exec are to be
     /// kept if `KeepExecFds` follows, else closed.
     pub fn request(&mut self, now_ns: u64, request: &Request, fds: usize) {
+        self.agent_heard(now_ns);
         let (op, id, result) = match request {
             Request::Hello { version } => return self.hello(*version),
+            Request::Ready => return self.agent_ready(now_ns),
+            Request::Alive => return,
             Request::Create { op, id, bundle, cgroup, deadline_ms, log_uid, log_gid } => {
                 let work = ContainerWork {
                     bundle: bundle.clone(),
@@ -80,6 +84,15 @@ impl Supervisor {
 
     fn hello(&mut self, version: u16) {
         self.greeting = if version == VERSION { Greeting::Welcome } else { Greeting::Mismatch };
+    }
+
+    /// Only an agent that knows what there is can serve.
+    fn agent_ready(&mut self, now_ns: u64) {
+        if self.greeting == Greeting::Greeted && !self.agent.ready {
+            self.agent.ready = true;
+            self.agent_heard(now_ns);
+            self.push(Effect::Front(FrontNews::Ready));
+        }
     }
 
     fn take_ticket(&mut self, deadline_ms: u32, now_ns: u64) -> (u64, u64) {

@@ -115,7 +115,7 @@ fn save_child(child: &Child, to: &mut Writer<'_>) {
 fn restore_child(from: &mut Reader<'_>) -> Result<Child, DecodeError> {
     let (pid, since_ns) = (from.i32()?, from.u64()?);
     let phase = if pid > 0 { Phase::Alive { pid, since_ns } } else { Phase::Absent };
-    Ok(Child { phase, delay_ns: from.u64()?, restarts: from.u32()? })
+    Ok(Child { phase, delay_ns: from.u64()?, restarts: from.u32()?, ..Child::ABSENT })
 }
 
 /// False for a free place, of which nothing follows.

@@ -1,12 +1,13 @@
 //! The cases. Each awaits what it wants to see, with the patience of the sockets; none sleeps.
 
-use crate::harness::{Rig, await_end, create, open_gate, output, read_all, streams};
+mod service;
+
+use crate::harness::{Rig, await_end, create, open_gate, read_all, streams};
 use berth_keeper::protocol::{FailClass, Id, LogFds, Notice, Path, Request, SlotState};
+pub(crate) use service::*;
 use std::{
     fs::File,
     io::{Read as _, Write as _},
-    os::unix::net::UnixDatagram,
-    time::Duration,
 };
 
 pub(crate) fn exits_are_reported() {
@@ -201,29 +202,6 @@ pub(crate) fn an_agent_gets_a_clean_start() {
     }
 }
 
-pub(crate) fn the_service_manager_is_told() {
-    let mut rig = Rig::empty();
-    let path = rig.dir.path().join("notify");
-    let manager = UnixDatagram::bind(&path).unwrap();
-    manager.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
-    let variable = |name: &str, value: &str| (name.to_owned(), value.to_owned());
-    rig.variables =
-        vec![variable("NOTIFY_SOCKET", path.to_str().unwrap()), variable("WATCHDOG_USEC", "20000")];
-    rig.begin();
-    let hear = || {
-        let mut text = [0; 64];
-        let len = manager.recv(&mut text).unwrap();
-        String::from_utf8(text[..len].to_vec()).unwrap()
-    };
-    let agent = rig.agent();
-    assert_eq!(hear(), "WATCHDOG=1", "the keeper lives, though the agent has said nothing");
-    agent.hello();
-    while hear() != "READY=1" {}
-    assert_eq!(hear(), "WATCHDOG=1");
-    assert_eq!(rig.stop(), Some(0));
-    while hear() != "STOPPING=1" {}
-}
-
 pub(crate) fn a_stop_with_nothing_to_hold_ends_the_keeper() {
     let mut rig = Rig::new();
     let (keeper, _) = rig.agent().hello();
@@ -262,34 +240,6 @@ pub(crate) fn a_stop_holds_the_containers_and_a_start_adopts_them() {
     assert_eq!(agent.exit("runs"), (6, 0));
     agent.start("new", "exit 1");
     assert_eq!(agent.exit("new"), (1, 0));
-}
-
-pub(crate) fn a_killed_front_changes_nothing_and_the_next_one_attaches() {
-    let mut rig = Rig::new();
-    let agent = rig.agent();
-    let (keeper, _) = agent.hello();
-    rig.kill_front();
-    agent.start("c", "exit 2");
-    assert_eq!(agent.exit("c"), (2, 0));
-    let path = rig.dir.path().join("notify");
-    let manager = UnixDatagram::bind(&path).unwrap();
-    manager.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
-    rig.variables = vec![("NOTIFY_SOCKET".into(), path.to_str().unwrap().into())];
-    rig.begin();
-    let mut text = [0; 64];
-    let len = manager.recv(&mut text).unwrap();
-    assert_eq!(&text[..len], b"READY=1");
-    assert_eq!(agent.hello().0, keeper);
-}
-
-pub(crate) fn a_second_front_is_refused() {
-    let rig = Rig::new();
-    let agent = rig.greeted();
-    let (status, text) = output(rig.front_command());
-    assert_eq!(status, Some(1));
-    assert!(text.contains("another `berth keeper` is at it"), "{text}");
-    agent.start("c", "exit 2");
-    assert_eq!(agent.exit("c"), (2, 0));
 }
 
 pub(crate) fn an_upgrade_keeps_pid_children_and_descriptors() {

@@ -31,9 +31,10 @@ pub(crate) fn agent(args: &[String]) -> ! {
     let variables: Vec<_> = std::env::vars().map(|(name, _)| name).collect();
     let about = format!("{}\n{}\n{}\n", std::process::id(), fds.join(" "), variables.join(" "));
     crate::harness::send_fd(&test, about.as_bytes(), keeper.as_fd());
-    let _ = test.read(&mut [0]);
+    let mut status = [0];
+    let _ = test.read(&mut status);
     drop(keeper);
-    exit(0)
+    exit(status[0].into())
 }
 
 // The one who is not waited for outlives the zygote.

@@ -20,7 +20,7 @@ use nix::{
     unistd::{Pid, getgid, getuid, mkfifo},
 };
 use std::{
-    io::{IoSlice, IoSliceMut, Read as _},
+    io::{IoSlice, IoSliceMut, Read as _, Write as _},
     os::{
         fd::{AsFd as _, AsRawFd as _, BorrowedFd, OwnedFd},
         unix::net::{UnixListener, UnixStream},
@@ -54,8 +54,8 @@ pub(crate) struct Agent {
     /// Names of its variables.
     pub(crate) variables: String,
     keeper: OwnedFd,
-    /// It ends when this is closed.
-    _life: UnixStream,
+    /// It ends when this is closed, or with the status that is written to it.
+    life: UnixStream,
 }
 
 impl Agent {
@@ -86,6 +86,23 @@ impl Agent {
         }
         assert_eq!(list.len(), usize::from(slots));
         (pid, list)
+    }
+
+    /// Says Hello, and that it serves; gives the keeper's pid and the slots.
+    pub(crate) fn serve(&self) -> (i32, Vec<(Id, SlotState, Fds)>) {
+        let told = self.hello();
+        self.ask(&Request::Ready);
+        told
+    }
+
+    /// Stops it as it stands.
+    pub(crate) fn freeze(&self) {
+        kill(Pid::from_raw(self.pid), Signal::SIGSTOP).unwrap();
+    }
+
+    /// Has it end by itself.
+    pub(crate) fn ends(self, status: u8) {
+        (&self.life).write_all(&[status]).unwrap();
     }
 
     /// Starts a script as a container; gives its log descriptors.
@@ -176,6 +193,11 @@ impl Rig {
         self.front = Some(self.front_command().spawn().unwrap());
     }
 
+    /// The exit status of a front that ends by itself.
+    pub(crate) fn front_ends(&mut self) -> Option<i32> {
+        self.front.take().unwrap().wait().unwrap().code()
+    }
+
     /// SIGTERM to the front, and its exit status.
     pub(crate) fn stop(&mut self) -> Option<i32> {
         let mut front = self.front.take().unwrap();
@@ -211,7 +233,7 @@ impl Rig {
         let text = std::str::from_utf8(&text[..len]).unwrap();
         let mut lines = text.lines().map(str::to_owned);
         let mut line = || lines.next().unwrap();
-        Agent { pid: line().parse().unwrap(), fds: line(), variables: line(), keeper, _life: life }
+        Agent { pid: line().parse().unwrap(), fds: line(), variables: line(), keeper, life }
     }
 
     /// The next agent, greeted; there is nothing yet.
@@ -242,6 +264,21 @@ pub(crate) fn await_end(keeper: i32) {
     }
 }
 
+/// Kills what has both words in its command line, this process apart.
+fn kill_all(run: &str, word: &str) {
+    for process in std::fs::read_dir("/proc").unwrap().flatten() {
+        let line = std::fs::read_to_string(process.path().join("cmdline")).unwrap_or_default();
+        let pid = process.file_name().to_str().and_then(|name| name.parse().ok());
+        if let Some(pid) = pid
+            && line.contains(run)
+            && line.contains(word)
+            && pid != std::process::id().cast_signed()
+        {
+            let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
+        }
+    }
+}
+
 impl Drop for Rig {
     fn drop(&mut self) {
         // With the run directory's keeper, everything that it has started ends too.
@@ -250,15 +287,9 @@ impl Drop for Rig {
             let _ = front.wait();
         }
         let run = self.dir.path().to_str().unwrap().to_owned();
-        for process in std::fs::read_dir("/proc").unwrap().flatten() {
-            let line = std::fs::read_to_string(process.path().join("cmdline")).unwrap_or_default();
-            let pid = process.file_name().to_str().and_then(|name| name.parse().ok());
-            if let Some(pid) = pid
-                && line.contains(&run)
-                && pid != std::process::id().cast_signed()
-            {
-                let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
-            }
+        // The keeper first: it would start the others again.
+        for word in ["keeper", ""] {
+            kill_all(&run, word);
         }
         // They are the test's children by now, itself being their subreaper; zygotes end by themselves.
         while waitpid(None, None).is_ok() {}

@@ -30,6 +30,8 @@ const CASES: &[(&str, fn())] = cases! {
     an_agent_gets_a_clean_start
     an_agent_that_says_nonsense_is_told_so
     the_service_manager_is_told
+    a_hung_agent_is_killed_and_nothing_else_is_touched
+    an_agent_that_can_never_run_ends_the_service_once
     a_stop_with_nothing_to_hold_ends_the_keeper
     a_stop_holds_the_containers_and_a_start_adopts_them
     a_killed_front_changes_nothing_and_the_next_one_attaches

@@ -100,6 +100,24 @@ pub(super) fn leave_nothing() {
     }
 }
 
+/// The program is still being written: it is not the pod's fault, and another try may have more luck.
+pub(super) fn the_machines() {
+    let mut machine = Machine::new();
+    let host = machine.path("host");
+    fs::create_dir(&host).unwrap();
+    fs::copy(machine.layer().join("bin/busybox"), host.join("app")).unwrap();
+    let binds = vec![Bind { source: host.clone(), destination: "/host".into(), read_only: false }];
+    let container = Container { command: vec!["/host/app".into()], ..shell("true") };
+    let ready = machine.prepare("busy", Wish { container, binds, ..Wish::default() });
+    let writer = fs::OpenOptions::new().append(true).open(host.join("app")).unwrap();
+    let out = pipe();
+    let sent = machine.send(&ready, 20_000, [&out.1, &out.1]);
+    match machine.answer() {
+        WorkReport::Failed { ticket, class: FailClass::Machine, .. } if ticket == sent => drop(writer),
+        other => panic!("{other:?}"),
+    }
+}
+
 pub(super) fn deadline() {
     let mut machine = Machine::new();
     let ready = machine.shell("hang", "true");

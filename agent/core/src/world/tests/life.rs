@@ -164,14 +164,16 @@ fn a_program_that_cannot_be_started_counts_as_a_run_that_failed() {
     scene.ok("remove container");
     assert_eq!((scene.open.len(), scene.wake), (0, None));
 
-    let mut scene = Scene::new();
-    scene.desire(&[&pod]);
-    scene.ok("create sandbox");
-    scene.answer("image", Outcome::Image(Box::new(facts("nginx"))));
-    scene.fail("start app 0", FailReason::CreateContainerConfigError);
-    scene.ok("remove container");
-    scene.pass(10);
-    assert_eq!(scene.doing(), ["start app 0"], "nothing ran: it is no run");
+    for reason in [FailReason::CreateContainerConfigError, FailReason::CreateContainerError] {
+        let mut scene = Scene::new();
+        scene.desire(&[&pod]);
+        scene.ok("create sandbox");
+        scene.answer("image", Outcome::Image(Box::new(facts("nginx"))));
+        scene.fail("start app 0", reason);
+        scene.ok("remove container");
+        scene.pass(10);
+        assert_eq!(scene.doing(), ["start app 0"], "nothing ran: it is no run");
+    }
 }
 
 #[test]

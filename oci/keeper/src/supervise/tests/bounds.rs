@@ -293,6 +293,9 @@ impl World {
             }
             self.effects();
             while self.send_one() {}
+            self.ask(&Request::Ready, 0);
+            self.ask(&Request::Alive, 0);
+            self.effects();
             self.b.now = self.b.sup.deadline_ns().unwrap_or(self.b.now).max(self.b.now);
             self.b.sup.tick(self.b.now);
             self.effects();
@@ -325,6 +328,7 @@ proptest! {
         for exit in &world.exits {
             prop_assert!(world.told.contains(exit), "not told: {:?}", exit);
         }
-        prop_assert_eq!(world.b.sup.deadline_ns(), None);
+        // What is left to be done is to ask the agent whether it lives.
+        prop_assert_eq!(world.b.sup.deadline_ns(), world.b.sup.pulse_due_ns());
     }
 }

@@ -30,7 +30,7 @@ fn from_create_to_release() {
     assert_eq!(b.effects(), [Effect::ClosePipes { slot: 0 }]);
     assert_eq!(b.notices(), [Notice::Done { op: 8 }]);
     assert!(b.sup.containers().is_empty());
-    assert_eq!(b.sup.deadline_ns(), None, "idle is idle");
+    assert_eq!(b.sup.deadline_ns(), b.sup.pulse_due_ns(), "idle is idle");
 }
 
 #[test]

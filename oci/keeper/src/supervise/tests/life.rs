@@ -1,47 +1,39 @@
-//! Restart rates, stopping, holding, and becoming another program.
+//! Dying, stopping, holding, and becoming another program.
 
 use super::*;
+use crate::protocol::EXIT_UNFIT;
 
-/// Delays after each of a row of deaths, each after a run of so many milliseconds.
-fn delays_ms(who: Who, runs_ms: &[u64]) -> Vec<u64> {
-    let mut b = Bench::greeted();
-    let mut pid = b.sup.child(who).pid().unwrap();
-    let mut delays = vec![];
-    for run in runs_ms {
-        b.now += run * MS;
-        b.dies(pid, 1, 0);
-        assert!(b.effects().contains(&Effect::Disconnect(who)));
-        let due = b.sup.child(who).due_ns().unwrap();
-        delays.push((due - b.now) / MS);
-        b.sup.tick(due.saturating_sub(1).max(b.now));
-        assert_eq!(b.effects().contains(&Effect::Spawn(who)), due == b.now, "not before it is due");
-        if due != b.now {
-            b.now = due;
-            b.sup.tick(due);
-            assert_eq!(b.effects(), [Effect::Spawn(who)]);
-        }
-        b.sup.tick(b.now);
-        assert_eq!(b.effects(), [], "once");
-        pid += 10;
-        b.sup.spawned(b.now, who, pid);
-    }
-    delays
+#[test]
+fn an_agent_that_can_never_run_is_not_started_again() {
+    let mut b = Bench::started();
+    b.dies(AGENT, EXIT_UNFIT, 0);
+    let term = Effect::Signal { pid: ZYGOTE, signal: SIGTERM };
+    assert_eq!(b.effects(), [Effect::Disconnect(Who::Agent), Effect::Front(FrontNews::Unfit), term]);
+    b.dies(ZYGOTE, 0, 15);
+    let rest = [Effect::Disconnect(Who::Zygote), Effect::Front(FrontNews::Held), Effect::Quit];
+    assert_eq!(b.effects()[1..], rest);
 }
 
 #[test]
-fn a_child_that_ran_long_is_back_at_once_and_one_that_dies_young_is_slowed_down() {
-    for who in [Who::Agent, Who::Zygote] {
-        assert_eq!(delays_ms(who, &[1_000]), [0]);
-        assert_eq!(delays_ms(who, &[999]), [50]);
-        assert_eq!(delays_ms(who, &[0; 9]), [50, 100, 200, 400, 800, 1_600, 3_200, 5_000, 5_000]);
-        assert_eq!(delays_ms(who, &[0, 0, 60_000, 0, 0]), [50, 100, 0, 50, 100]);
-    }
+fn the_containers_of_an_agent_that_can_run_no_more_are_held_until_the_next_start() {
+    let mut b = Bench::greeted();
+    b.running(1, "a", 500);
+    b.dies(AGENT, EXIT_UNFIT, 0);
+    b.sup.tick(b.now);
+    assert_eq!(b.effects(), [Effect::Disconnect(Who::Agent), Effect::Spawn(Who::Agent)], "it did run");
+    b.sup.spawned(b.now, Who::Agent, 110);
+    b.dies(110, EXIT_UNFIT, 0);
+    b.dies(ZYGOTE, 0, 15);
+    let effects = b.effects();
+    assert_eq!(effects.last(), Some(&Effect::Front(FrontNews::Held)), "{effects:?}");
+    assert_eq!((b.sup.deadline_ns(), b.sup.containers().len()), (None, 1));
+    b.sup.attach(b.now, path("/new"));
+    assert_eq!(b.effects(), [Effect::CheckProgram]);
 }
 
 #[test]
 fn a_child_that_cannot_be_started_is_slowed_down_too() {
-    let mut b = Bench::started();
-    b.now += 2 * SECOND;
+    let mut b = Bench::greeted();
     b.dies(AGENT, 1, 0);
     b.sup.tick(b.now);
     b.effects();

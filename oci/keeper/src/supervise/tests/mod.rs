@@ -4,6 +4,8 @@
 mod bounds;
 mod containers;
 mod life;
+mod pulse;
+mod restarts;
 mod sessions;
 
 use super::*;
@@ -36,7 +38,7 @@ impl Bench {
         bench
     }
 
-    /// The agent is greeted too.
+    /// The agent is greeted and serves.
     pub(super) fn greeted() -> Self {
         let mut bench = Self::started();
         bench.hello();
@@ -48,6 +50,7 @@ impl Bench {
         let told = self.notices();
         assert!(matches!(told.first(), Some(Notice::Welcome { version: VERSION, pid: OWN, .. })));
         assert_eq!(told.last(), Some(&Notice::ListEnd));
+        self.ask(&Request::Ready);
         assert_eq!(self.effects(), [Effect::Front(FrontNews::Ready)]);
         told
     }
