@@ -101,7 +101,7 @@ impl Files {
             Content::Bytes(bytes) => hash(&(0_u8, bytes)),
             Content::Unfit(why) => hash(&(1_u8, why)),
             Content::BeingWritten => hash(&2_u8),
-            // The next event, of its going, is on its way.
+            // The next event, of its going or of its writer's, is on its way.
             Content::Gone => return false,
         };
         let state = self.files.entry(name.into()).or_default();

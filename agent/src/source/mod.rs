@@ -114,6 +114,8 @@ impl Source {
         self.next_rescan = Instant::now() + self.settings.rescan;
         let mut changed = !std::mem::replace(&mut self.started, true);
         let being_written = Cell::new(false);
+        // Worth a word only when it stays so.
+        let for_long = self.writer.is_some_and(|(at, wait)| Instant::now() >= at && wait >= WRITER_WAIT_MAX);
         let mut table = BTreeMap::new();
         for _ in 0..LOOKS_MAX {
             // What is heard from here on is about something that this look may not have seen.
@@ -135,8 +137,9 @@ impl Source {
                 berth_oci::clock::now().wall,
                 |entry| {
                     let content = read::read(&entry.path);
-                    being_written.set(being_written.get() || content == read::Content::BeingWritten);
-                    content
+                    let open = content == read::Content::BeingWritten;
+                    being_written.set(being_written.get() || open);
+                    if open && !for_long { read::Content::Gone } else { content }
                 },
                 |name| self.copies.read(name),
             );

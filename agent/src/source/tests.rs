@@ -160,6 +160,28 @@ async fn a_file_counts_when_its_writer_has_closed_it() {
 }
 
 #[tokio::test]
+async fn a_new_file_that_is_open_for_writing_is_told_of_only_when_it_stays_so() {
+    let mut bench = Bench::new();
+    let text = pod("a", "i:1");
+    let mut writer = fs::File::create(bench.path("owner/a.yaml")).unwrap();
+    writer.write_all(&text.as_bytes()[..text.len() / 2]).unwrap();
+    assert!(bench.source.look().is_none(), "no news");
+    let told = async {
+        while !bench.problems().contains("is being written") {
+            bench.source.changed().await;
+            if let Some(desired) = bench.source.look() {
+                bench.desired = desired;
+            }
+        }
+    };
+    timeout(PATIENCE, told).await.unwrap();
+    writer.write_all(&text.as_bytes()[text.len() / 2..]).unwrap();
+    drop(writer);
+    bench.until(&["a=i:1"]).await;
+    assert_eq!(bench.problems(), "");
+}
+
+#[tokio::test]
 async fn what_stops_parsing_runs_on_and_is_told() {
     let mut bench = Bench::new();
     bench.write("owner/a.yaml", &pod("a", "i:1"));

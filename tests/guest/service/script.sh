@@ -44,6 +44,21 @@ is "same keeper process" "$K" "$(keeper_pid)"
 is "same container" "$P1" "$(first_pid one)"
 is "every line is there once" "" "$(berth logs one | awk '{ n++; if ($2 != n) { print "line " n " is " $2; exit } }')"
 
+step "a configuration that no agent can run with"
+service_ended() { ! kill -0 "$(cat /run/berth-service.pid)"; }
+said() { grep -c 'nonsense' /var/log/berth.log; }
+echo 'nonsense: true' >/etc/berth/config.yaml
+kill -9 "$(agent_pid)"
+eventually 30 "the service ends" service_ended
+is "the reason is said once" 1 "$(said)"
+check "the pod runs on" kill -0 "$P1"
+is "berth keeper ends with EX_CONFIG" 78 "$(berth keeper >/dev/null 2>/root/why; echo $?)"
+check "and says the reason" grep -q nonsense /root/why
+rm /etc/berth/config.yaml
+/etc/init.d/berth start
+eventually 20 "Berth is back" berth get pods
+is "same container" "$P1" "$(first_pid one)"
+
 step "the keeper's children die and come back"
 for p in $(pidof berth); do tr '\0' ' ' <"/proc/$p/cmdline" | grep -q zygote && kill -9 "$p"; done
 pod three; ready three

@@ -1,6 +1,6 @@
 //! A watch that outlives the agent: when the agent goes away it is asked again, as soon as it is back.
 
-use super::{Answers, Client, Next};
+use super::{Answers, CALL_TRIES, Client, Next};
 use crate::{api::wire::Request, cli::failure::Failure};
 use serde_json::Value;
 use std::{
@@ -18,8 +18,8 @@ pub(crate) struct Watch {
     client: Client,
     request: Request,
     answers: Answers,
-    /// Nothing was heard on this connection yet.
-    silent: bool,
+    /// Connections in a row on which nothing was heard, the present one among them.
+    silent: u32,
 }
 
 impl Watch {
@@ -27,7 +27,7 @@ impl Watch {
     /// Berth does not run, or the user lacks the right.
     pub(crate) fn begin(client: &Client, request: Request) -> Result<Self, Failure> {
         let answers = client.stream(&request, &[])?;
-        Ok(Self { client: client.clone(), request, answers, silent: true })
+        Ok(Self { client: client.clone(), request, answers, silent: 1 })
     }
 
     /// The next answer; None when there was none until `deadline`. With a deadline an agent that stays away is
@@ -39,7 +39,7 @@ impl Watch {
         loop {
             match self.answers.next(deadline)? {
                 Next::Data(value) => {
-                    self.silent = false;
+                    self.silent = 0;
                     return Ok(Some(value));
                 }
                 Next::Timeout => return Ok(None),
@@ -64,7 +64,7 @@ impl Watch {
         loop {
             match self.answers.ready()? {
                 Next::Data(value) => {
-                    self.silent = false;
+                    self.silent = 0;
                     newest = Some(value);
                 }
                 Next::Timeout => return Ok(newest),
@@ -75,13 +75,23 @@ impl Watch {
         }
     }
 
-    /// Asks again. An agent that hung up without a word is not asked a second time at once.
+    /// Asks again. Not at once when the agent hung up without a word: it is just being killed, and its socket
+    /// with it. Nor for ever: then it hangs up over the question.
     fn again(&mut self) -> Result<(), Failure> {
-        if std::mem::replace(&mut self.silent, false) {
+        if self.silent >= CALL_TRIES {
+            self.silent = 0;
             return Err(self.client.hung_up());
         }
-        self.answers = self.client.stream(&self.request, &[])?;
-        self.silent = true;
+        if self.silent > 0 {
+            thread::sleep(Duration::from_millis(AGAIN_MS));
+        }
+        self.silent += 1;
+        match self.client.stream(&self.request, &[]) {
+            Ok(answers) => self.answers = answers,
+            // The next try comes at once, and finds the old connection closed.
+            Err(failure) if failure == self.client.hung_up() => {}
+            Err(failure) => return Err(failure),
+        }
         Ok(())
     }
 }

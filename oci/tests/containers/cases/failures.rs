@@ -106,7 +106,7 @@ pub(super) fn the_machines() {
     let host = machine.path("host");
     fs::create_dir(&host).unwrap();
     fs::copy(machine.layer().join("bin/busybox"), host.join("app")).unwrap();
-    let binds = vec![Bind { source: host.clone(), destination: "/host".into(), read_only: false }];
+    let binds = vec![Bind { source: host.clone(), destination: "/host".into(), ..Bind::default() }];
     let container = Container { command: vec!["/host/app".into()], ..shell("true") };
     let ready = machine.prepare("busy", Wish { container, binds, ..Wish::default() });
     let writer = fs::OpenOptions::new().append(true).open(host.join("app")).unwrap();
