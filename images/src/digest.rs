@@ -111,6 +111,20 @@ pub(crate) fn chain(parent: Option<&Digest>, diff: &Digest) -> Digest {
     }
 }
 
+/// Makes a digest of bytes that come in parts.
+#[derive(Default)]
+pub(crate) struct Hasher(Sha256);
+
+impl Hasher {
+    pub(crate) fn update(&mut self, bytes: &[u8]) {
+        self.0.update(bytes);
+    }
+
+    pub(crate) fn finish(self) -> Digest {
+        Digest(self.0.finalize().into())
+    }
+}
+
 /// Passes bytes through, hashes and counts them.
 pub(crate) struct HashReader<R> {
     inner: R,

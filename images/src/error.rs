@@ -40,6 +40,13 @@ pub enum Error {
         /// Which media type, format or platform, and what would be right.
         why: String,
     },
+    /// The policy does not let it run.
+    Refused {
+        /// The normalised reference.
+        reference: String,
+        /// What the policy wants, with the name of the key.
+        why: String,
+    },
     /// A named limit was passed.
     Limit {
         /// Which object.
@@ -74,6 +81,8 @@ pub enum ErrorKind {
     Corrupt,
     /// [`Error::Unsupported`].
     Unsupported,
+    /// [`Error::Refused`]: the policy, or the image, must change.
+    Refused,
     /// [`Error::Limit`].
     Limit,
     /// [`Error::NoSpace`]: room may appear.
@@ -90,6 +99,7 @@ impl Error {
             Self::NotFound { .. } => ErrorKind::NotFound,
             Self::Corrupt { .. } => ErrorKind::Corrupt,
             Self::Unsupported { .. } => ErrorKind::Unsupported,
+            Self::Refused { .. } => ErrorKind::Refused,
             Self::Limit { .. } => ErrorKind::Limit,
             Self::NoSpace { .. } => ErrorKind::NoSpace,
             Self::Io { .. } => ErrorKind::Io,
@@ -100,6 +110,7 @@ impl Error {
     pub fn reason(&self) -> &'static str {
         match self {
             Self::InvalidName { .. } => "InvalidImageName",
+            Self::Refused { .. } => "SignatureValidationFailed",
             Self::Unsupported { .. } | Self::Corrupt { .. } | Self::Limit { .. } => "ImageInspectError",
             _ => "ErrImagePull",
         }
@@ -157,6 +168,7 @@ impl fmt::Display for Error {
                 write!(f, "{what} is damaged: expected {expected}, got {got}")
             }
             Self::Unsupported { what, why } => write!(f, "{what}: {why}"),
+            Self::Refused { reference, why } => write!(f, "image {reference} may not run: {why}"),
             Self::Limit { what, limit, value } => write!(f, "{what}: over the limit {limit} = {value}"),
             Self::NoSpace { what } => {
                 write!(f, "no space left: {what}; free some room, it is tried again")

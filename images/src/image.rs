@@ -59,6 +59,44 @@ pub struct ImageSummary {
     pub layers: usize,
     /// Bytes of file content of all layers, shared ones included.
     pub size_bytes: u64,
+    /// Of these, what no other image has: what its removal frees, file content only.
+    pub unique_bytes: u64,
+    /// Removed only when it is named.
+    pub pinned: bool,
+    /// In the vendor's read-only store: cannot be removed.
+    pub vendor: bool,
+    /// Where it was imported from.
+    pub source: PathBuf,
+}
+
+/// All that the store knows of one image.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ImageDetails {
+    /// As in the list.
+    pub summary: ImageSummary,
+    /// Names without tag of references by digest.
+    pub repositories: Vec<String>,
+    /// The digests that it can be asked for by: its manifest's and those of indexes above.
+    pub digests: Vec<String>,
+    /// Its config, as it came.
+    pub config: serde_json::Value,
+    /// Its layers, bottom first.
+    pub layers: Vec<LayerDetails>,
+}
+
+/// One layer of an image.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LayerDetails {
+    /// Of the uncompressed stream.
+    pub diff_id: String,
+    /// Bytes of file content.
+    pub bytes: u64,
+    /// Entries of the stream.
+    pub entries: u64,
+    /// The unpacked files.
+    pub dir: PathBuf,
+    /// The source that it was unpacked from.
+    pub source: PathBuf,
 }
 
 /// The config blob of an image, OCI or docker.

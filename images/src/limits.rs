@@ -38,6 +38,15 @@ pub const SWEEP_MAX_FILES: usize = 50_000;
 /// Quarantined records kept; the oldest go first.
 pub const QUARANTINE_MAX_ENTRIES: usize = 32;
 
+/// A policy file, or a key.
+pub const POLICY_MAX_BYTES: u64 = 256 * 1024;
+/// Signatures of one image.
+pub const SIGNATURES_MAX_COUNT: usize = 32;
+/// The document that a signature signs.
+pub const SIGNATURE_PAYLOAD_MAX_BYTES: u64 = 16 * 1024;
+/// Images remembered as let through by the policy.
+pub const VERDICTS_MAX_COUNT: usize = 1024;
+
 /// The largest window of a zstd frame: the memory that its decoder takes.
 pub const ZSTD_WINDOW_MAX_BYTES: u64 = 128 * 1024 * 1024;
 /// Skippable zstd frames are passed over up to this size in all.
@@ -71,6 +80,7 @@ pub const LOCK_WAIT_MAX_MS: u64 = 10_000;
 const _: () = assert!(NAME_MAX_BYTES + TAG_MAX_BYTES + 80 <= REFERENCE_MAX_BYTES);
 const _: () = assert!(PATH_MAX_BYTES as u64 + XATTR_MAX_BYTES as u64 <= TAR_EXTENSION_MAX_BYTES);
 const _: () = assert!(LAYERS_MAX_COUNT as u64 * 80 + JSON_MAX_BYTES / 8 <= RECORD_MAX_BYTES);
+const _: () = assert!(SIGNATURES_MAX_COUNT as u64 * 2 * SIGNATURE_PAYLOAD_MAX_BYTES <= RECORD_MAX_BYTES);
 const _: () = assert!(QUARANTINE_MAX_ENTRIES < RECORDS_MAX_COUNT);
 
 /// The bounds that an integrator may want otherwise.

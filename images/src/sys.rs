@@ -238,6 +238,17 @@ pub(crate) fn syncfs(fd: impl AsFd) -> io::Result<()> {
     check(unsafe { libc::syncfs(fd.as_fd().as_raw_fd()) })
 }
 
+/// Bytes in all, and bytes that may still be written without root's reserve, of the file system of `fd`.
+#[allow(clippy::unnecessary_cast, clippy::useless_conversion)]
+pub(crate) fn disk_use(fd: impl AsFd) -> io::Result<(u64, u64)> {
+    // SAFETY: statvfs is plain integers, for which zero is a valid value.
+    let mut stat: libc::statvfs = unsafe { std::mem::zeroed() };
+    // SAFETY: the descriptor is open and stat is writable for the call.
+    check(unsafe { libc::fstatvfs(fd.as_fd().as_raw_fd(), &raw mut stat) })?;
+    let block = stat.f_frsize as u64;
+    Ok((block.saturating_mul(stat.f_blocks as u64), block.saturating_mul(stat.f_bavail as u64)))
+}
+
 /// Takes an exclusive lock that lasts as long as the open file; `false` if another process holds it.
 pub(crate) fn try_lock(fd: impl AsFd) -> io::Result<bool> {
     // SAFETY: takes integers only.

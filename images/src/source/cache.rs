@@ -125,7 +125,7 @@ fn entries(dir: &Path, problems: &mut Vec<String>) -> Vec<PathBuf> {
     let mut paths = Vec::new();
     for entry in listed {
         match entry {
-            Ok(entry) if is_hidden(&entry.file_name().to_string_lossy()) => {}
+            Ok(entry) if is_hidden(&entry.path()) => {}
             Ok(entry) => paths.push(entry.path()),
             Err(error) => problems.push(format!("{}: {error}", dir.display())),
         }
@@ -140,7 +140,8 @@ fn entries(dir: &Path, problems: &mut Vec<String>) -> Vec<PathBuf> {
 }
 
 /// Dot files, and what copying tools leave half-written.
-fn is_hidden(name: &str) -> bool {
+pub(crate) fn is_hidden(path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
     name.starts_with('.') || [".tmp", ".part", ".partial", "~"].iter().any(|ending| name.ends_with(ending))
 }
 

@@ -13,10 +13,13 @@ mod docker;
 mod names;
 mod oci;
 mod scan;
+mod signatures;
 
 pub(crate) use archive::Opened;
-pub(crate) use cache::Sources;
+pub(crate) use cache::{Sources, is_hidden};
 use oci::LayerKind;
+pub(crate) use scan::scan;
+pub(crate) use signatures::signatures;
 
 use crate::{digest::Digest, error::Error, image::ConfigFile, platform::Platform, reference::Reference};
 use std::path::PathBuf;

@@ -29,7 +29,7 @@ struct Lists {
 }
 
 /// Scans one entry.
-pub(super) fn scan(path: &Path) -> Result<Scanned, Error> {
+pub(crate) fn scan(path: &Path) -> Result<Scanned, Error> {
     let metadata = path.metadata().doing(|| format!("open {}", path.display()))?;
     let lists = if metadata.is_dir() { of_dir(path)? } else { of_archive(path)? };
     let images = offers(path, &lists)?;

@@ -10,6 +10,9 @@
 //! blobs/sha256/<hex>            manifests and configs
 //! snapshots/<chain>/fs          an unpacked layer, as overlayfs wants it
 //! snapshots/<chain>/complete.json   what it is and where it came from
+//! snapshots/<chain>/check.json      a digest of the tree, by which damage is found later
+//! signatures/<manifest>.json    signatures that came with an image
+//! pins/<config>                 images that are never removed without being named
 //! images/<config>.json          an image: names, digests, chain
 //! staging/                      not yet, or no longer, part of the store
 //! quarantine/                   records that could not be used
@@ -20,22 +23,71 @@ use super::fault;
 use crate::{
     digest::Digest,
     error::{Doing as _, Error},
+    limits::JSON_MAX_BYTES,
     sys,
 };
 use std::{
     fs::{self, File},
-    io::{self, Write as _},
+    io::{self, Read as _, Write as _},
     os::fd::OwnedFd,
     path::{Path, PathBuf},
     sync::atomic::{AtomicU64, Ordering},
 };
 
-const PARTS: [&str; 5] = ["blobs/sha256", "snapshots", "images", "staging", "quarantine"];
+const PARTS: [&str; 7] =
+    ["blobs/sha256", "snapshots", "signatures", "pins", "images", "staging", "quarantine"];
 
-/// The directory and its parts.
+/// Where what is in a store, read-only ones included.
+#[derive(Debug, Clone)]
+pub(super) struct Layout {
+    root: PathBuf,
+}
+
+impl Layout {
+    pub(super) fn new(root: &Path) -> Self {
+        Self { root: root.to_owned() }
+    }
+
+    pub(super) fn part(&self, name: &str) -> PathBuf {
+        self.root.join(name)
+    }
+
+    pub(super) fn blob(&self, digest: &Digest) -> PathBuf {
+        self.part("blobs/sha256").join(digest.hex())
+    }
+
+    pub(super) fn snapshot(&self, chain: &Digest) -> PathBuf {
+        self.part("snapshots").join(chain.hex())
+    }
+
+    pub(super) fn image(&self, id: &Digest) -> PathBuf {
+        self.part("images").join(format!("{}.json", id.hex()))
+    }
+
+    pub(super) fn signatures(&self, manifest: &Digest) -> PathBuf {
+        self.part("signatures").join(format!("{}.json", manifest.hex()))
+    }
+
+    pub(super) fn pin(&self, id: &Digest) -> PathBuf {
+        self.part("pins").join(id.hex())
+    }
+}
+
+/// A manifest or config, verified.
+pub(super) fn read_blob(layout: &Layout, digest: &Digest) -> Result<Vec<u8>, Error> {
+    let path = layout.blob(digest);
+    let what = path.display().to_string();
+    let mut bytes = Vec::new();
+    let file = File::open(&path).doing(|| format!("open {what}"))?;
+    file.take(JSON_MAX_BYTES).read_to_end(&mut bytes).doing(|| format!("read {what}"))?;
+    digest.verify(&what, &bytes)?;
+    Ok(bytes)
+}
+
+/// The directory of the one store that is written to.
 #[derive(Debug)]
 pub(super) struct Disk {
-    root: PathBuf,
+    layout: Layout,
     next: AtomicU64,
     /// Held open for its lock.
     _lock: File,
@@ -57,27 +109,11 @@ impl Disk {
             close().doing(|| format!("make {}", root.display()))?;
         }
         let lock = lock(&root.join("lock"))?;
-        Ok(Self { root: root.to_owned(), next: AtomicU64::new(0), _lock: lock })
-    }
-
-    pub(super) fn part(&self, name: &str) -> PathBuf {
-        self.root.join(name)
+        Ok(Self { layout: Layout::new(root), next: AtomicU64::new(0), _lock: lock })
     }
 
     pub(super) fn staging(&self) -> PathBuf {
         self.part("staging")
-    }
-
-    pub(super) fn blob(&self, digest: &Digest) -> PathBuf {
-        self.part("blobs/sha256").join(digest.hex())
-    }
-
-    pub(super) fn snapshot(&self, chain: &Digest) -> PathBuf {
-        self.part("snapshots").join(chain.hex())
-    }
-
-    pub(super) fn image(&self, id: &Digest) -> PathBuf {
-        self.part("images").join(format!("{}.json", id.hex()))
     }
 
     /// A name in staging that nothing has.
@@ -150,6 +186,14 @@ impl Disk {
             if aside.is_dir() { fs::remove_dir_all(&aside) } else { fs::remove_file(&aside) }
         };
         discard().doing(|| format!("remove {}", path.display()))
+    }
+}
+
+impl std::ops::Deref for Disk {
+    type Target = Layout;
+
+    fn deref(&self) -> &Layout {
+        &self.layout
     }
 }
 

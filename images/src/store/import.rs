@@ -5,17 +5,18 @@
 
 use super::{
     Store,
-    disk::Staged,
+    disk::{self, Staged},
     fault,
     index::Entry,
     record::{self, ImageRecord, Origin, SnapshotRecord, VERSION},
+    tree,
 };
 use crate::{
     bounded::Bounded,
     compress::Decoder,
     digest::{self, Digest, HashReader},
     error::{Doing as _, Error},
-    limits::{JSON_MAX_BYTES, RECORDS_MAX_COUNT},
+    limits::RECORDS_MAX_COUNT,
     platform::Platform,
     reference::Reference,
     source::{self, Layer, Offer, Opened, Resolved, Scanned},
@@ -31,9 +32,23 @@ use std::{
     sync::{Arc, PoisonError},
 };
 
+/// An image whose layers and blobs are in the store and whose record is not.
+pub(super) struct Prepared {
+    resolved: Resolved,
+    chain: Vec<Digest>,
+    bytes: u64,
+}
+
+impl Prepared {
+    pub(super) fn is_same(&self, other: &Resolved) -> bool {
+        self.resolved.config_digest == other.config_digest
+    }
+}
+
 impl Store {
     /// Imports from the best source that has the image; the next one is tried when one fails.
     pub(super) fn import(&self, wanted: &Reference, platform: &Platform) -> Result<Arc<Entry>, Error> {
+        let _importing = self.importing.read().unwrap_or_else(PoisonError::into_inner);
         self.sweep();
         let listing = self.sources.list();
         let mut first_error = None;
@@ -48,7 +63,7 @@ impl Store {
                     self.remember_fresh(key, source, entry.record.id);
                     return Ok(entry);
                 }
-                Err(error @ Error::NoSpace { .. }) => return Err(error),
+                Err(error @ (Error::NoSpace { .. } | Error::Refused { .. })) => return Err(error),
                 Err(error) => drop(first_error.get_or_insert(error)),
             }
         }
@@ -105,36 +120,59 @@ impl Store {
                 "another digest",
             ));
         }
+        let prepared = self.prepare(&opened, source, resolved, Some(wanted))?;
+        self.put_image(source, Some(wanted), prepared)
+    }
+
+    /// Everything of an image but its record: whether the policy lets it run, its layers, manifest and config.
+    pub(super) fn prepare(
+        &self,
+        opened: &Opened,
+        scanned: &Scanned,
+        resolved: Resolved,
+        wanted: Option<&Reference>,
+    ) -> Result<Prepared, Error> {
+        let what = || wanted.map_or_else(|| scanned.path.display().to_string(), ToString::to_string);
+        let signatures = source::signatures(opened, scanned, &resolved.digests)?;
+        if let Some(wanted) = wanted {
+            // Before a byte of a layer is looked at.
+            self.gate.check(wanted, &resolved.digests, &signatures)?;
+        }
         let mut chain: Vec<Digest> = Vec::new();
         let mut bytes = 0_u64;
         for layer in &resolved.layers {
             let id = digest::chain(chain.last(), &layer.diff_id);
-            bytes = bytes.saturating_add(self.snapshot(&opened, layer, &chain, id)?);
+            bytes = bytes.saturating_add(self.snapshot(opened, layer, &chain, id)?);
             if bytes > self.config.limits.image_max_bytes {
-                return Err(Error::limit(
-                    wanted.to_string(),
-                    "image_max_bytes",
-                    self.config.limits.image_max_bytes,
-                ));
+                return Err(Error::limit(what(), "image_max_bytes", self.config.limits.image_max_bytes));
             }
             chain.push(id);
         }
         self.put_blob(&resolved.config_digest, &resolved.config)?;
         self.put_blob(&resolved.manifest_digest, &resolved.manifest)?;
-        self.put_image(source, wanted, resolved, chain, bytes)
+        if !signatures.is_empty() {
+            let file = self.disk.signatures(&resolved.manifest_digest);
+            self.disk.put_file(&file, &record::seal(&signatures)?)?;
+        }
+        Ok(Prepared { resolved, chain, bytes })
     }
 
     /// Sees to it that the layer is unpacked; returns its bytes of file content. Two threads that want the
     /// same one do it once.
     fn snapshot(&self, opened: &Opened, layer: &Layer, below: &[Digest], id: Digest) -> Result<u64, Error> {
+        if let Some((_, bytes)) = self.vendor.snapshot(&id) {
+            return Ok(*bytes);
+        }
         let lock = self.chain_lock(id);
         let _held = lock.lock().unwrap_or_else(PoisonError::into_inner);
         let target = self.disk.snapshot(&id);
-        if let Ok(found) = check_snapshot(&target, &id) {
+        if let Ok(found) = check_snapshot(&target, &id)
+            && !self.is_suspect(&id)
+        {
             return Ok(found.bytes);
         }
         let lowers = below.iter().rev().map(|chain| {
-            let path = self.disk.snapshot(chain).join("fs");
+            let path = self.layer_dir(chain);
             File::open(&path)
                 .map(|dir| Rc::new(OwnedFd::from(dir)))
                 .doing(|| format!("open {}", path.display()))
@@ -150,14 +188,17 @@ impl Store {
             diff_id: layer.diff_id,
             blob: layer.digest,
             media_type: layer.kind.0.clone(),
-            origin: Origin { source: opened.path().to_owned(), member: layer.member.clone() },
+            origin: Origin { source: self.told_source(opened.path()), member: layer.member.clone() },
             entries: stats.entries,
             bytes: stats.bytes,
         };
         fault::point("write the record").doing(|| "write the record".into())?;
         let file = staged.path.join("complete.json");
         std::fs::write(&file, record::seal(&record)?).doing(|| format!("write {}", file.display()))?;
+        tree::seal(&staged.path)?;
         self.disk.commit(staged, &target)?;
+        self.note_size(id, stats.bytes);
+        self.clear_suspect(&id);
         Ok(stats.bytes)
     }
 
@@ -195,31 +236,19 @@ impl Store {
 
     fn put_blob(&self, digest: &Digest, bytes: &[u8]) -> Result<(), Error> {
         let path = self.disk.blob(digest);
-        match self.read_blob(digest) {
+        match disk::read_blob(&self.disk, digest) {
             Ok(known) if known == bytes => Ok(()),
             _ => self.disk.put_file(&path, bytes),
         }
     }
 
-    /// A manifest or config of the store, verified.
-    pub(super) fn read_blob(&self, digest: &Digest) -> Result<Vec<u8>, Error> {
-        let path = self.disk.blob(digest);
-        let what = path.display().to_string();
-        let mut bytes = Vec::new();
-        let file = File::open(&path).doing(|| format!("open {what}"))?;
-        file.take(JSON_MAX_BYTES).read_to_end(&mut bytes).doing(|| format!("read {what}"))?;
-        digest.verify(&what, &bytes)?;
-        Ok(bytes)
-    }
-
-    fn put_image(
+    pub(super) fn put_image(
         &self,
         source: &Scanned,
-        wanted: &Reference,
-        resolved: Resolved,
-        chain: Vec<Digest>,
-        bytes: u64,
+        wanted: Option<&Reference>,
+        prepared: Prepared,
     ) -> Result<Arc<Entry>, Error> {
+        let Prepared { resolved, chain, bytes } = prepared;
         let _commits = self.commits.lock().unwrap_or_else(PoisonError::into_inner);
         let (known, serial) = {
             let index = self.read_index();
@@ -232,13 +261,13 @@ impl Store {
             digests: resolved.digests.clone(),
             platform: resolved.platform.clone(),
             names: source.names_of(&resolved).filter_map(Reference::tagged).collect(),
-            repositories: wanted.digest().map(|_| wanted.name()).into_iter().collect(),
+            repositories: wanted.filter(|w| w.digest().is_some()).map(Reference::name).into_iter().collect(),
             chain,
             bytes,
             serial,
-            source: source.path.clone(),
+            source: self.told_source(&source.path),
         };
-        if wanted.digest().is_none() {
+        if let Some(wanted) = wanted.filter(|wanted| wanted.digest().is_none()) {
             record.names.extend(wanted.tagged());
         }
         if let Some(known) = &known {
@@ -249,7 +278,7 @@ impl Store {
         sort(&mut record.digests);
         sort(&mut record.names);
         sort(&mut record.repositories);
-        if let Some(gone) = record.chain.iter().find(|chain| !self.disk.snapshot(chain).join("fs").is_dir()) {
+        if let Some(gone) = record.chain.iter().find(|chain| !self.layer_dir(chain).is_dir()) {
             let error = io::Error::other("it was removed while its image was being imported; try again");
             return Err(Error::io(format!("use snapshot {gone}"), error));
         }
@@ -268,9 +297,21 @@ impl Store {
         Ok(entry)
     }
 
+    /// A source as records name it. A store that is baked goes to other machines, where the place means nothing,
+    /// and must not depend on where it was made.
+    fn told_source(&self, path: &Path) -> std::path::PathBuf {
+        match path.file_name() {
+            Some(name) if self.baking => name.into(),
+            _ => path.to_owned(),
+        }
+    }
+
     /// Whether a new record would be a write for nothing.
     fn says_the_same(&self, known: &ImageRecord, new: &ImageRecord) -> bool {
-        let same = ImageRecord { serial: known.serial, ..new.clone() } == *known;
+        let serial = known.serial;
+        // A vendor's record was made elsewhere: what it says of its source means nothing here.
+        let source = if serial == 0 { known.source.clone() } else { new.source.clone() };
+        let same = ImageRecord { serial, source, ..new.clone() } == *known;
         let index = self.read_index();
         same && new.names.iter().all(|name| index.others(name, new).is_empty())
     }

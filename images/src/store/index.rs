@@ -18,6 +18,8 @@ pub(super) struct Entry {
     pub(super) layers: Vec<PathBuf>,
     pub(super) id_text: String,
     pub(super) digest_text: String,
+    /// In a read-only store: its record cannot change.
+    pub(super) vendor: bool,
 }
 
 /// All of them.
@@ -64,6 +66,15 @@ impl Index {
         ranked.min_by_key(|(rank, serial, _)| (*rank, *serial)).map(|(_, _, entry)| Arc::clone(entry))
     }
 
+    /// All images under a reference, whatever they are for.
+    pub(super) fn all_of(&self, wanted: &Reference) -> Vec<Arc<Entry>> {
+        let ids = match wanted.digest() {
+            Some(digest) => self.digests.get(digest),
+            None => wanted.tagged().and_then(|name| self.names.get(&name)),
+        };
+        ids.into_iter().flatten().filter_map(|id| self.get(id)).collect()
+    }
+
     pub(super) fn get(&self, id: &Digest) -> Option<Arc<Entry>> {
         self.images.get(id).cloned()
     }
@@ -77,12 +88,13 @@ impl Index {
         self.all().map(|entry| entry.record.serial).max().unwrap_or(0) + 1
     }
 
-    /// Other images for the same platform under the same name: after an import they have lost it.
+    /// Other images for the same platform under the same name: after an import they have lost it. A vendor's
+    /// image keeps its record and is only later in the order.
     pub(super) fn others(&self, name: &str, record: &ImageRecord) -> Vec<Arc<Entry>> {
         let ids = self.names.get(name).map(Vec::as_slice).unwrap_or_default();
         let entries = ids.iter().filter_map(|id| self.images.get(id));
         entries
-            .filter(|e| e.record.id != record.id && e.record.platform == record.platform)
+            .filter(|e| !e.vendor && e.record.id != record.id && e.record.platform == record.platform)
             .cloned()
             .collect()
     }

@@ -2,22 +2,33 @@
 //! time; it may be killed, or lose its power, at any instruction. Nothing is an image before its record says
 //! so, and the record is written last. See `disk` for the layout and `recover` for what opening does.
 
+mod bake;
 mod disk;
+mod export;
 mod fault;
 mod import;
 mod index;
+mod manage;
+mod pins;
 mod record;
 mod recover;
+mod tree;
+mod vendor;
+mod verify;
 
+pub use export::Exported;
+pub use manage::Imported;
 pub use recover::RecoveryReport;
+pub use verify::{Damage, VerifyReport};
 
 use crate::{
     digest::Digest,
     error::Error,
-    image::{ConfigFile, Image, ImageSummary},
+    image::{ConfigFile, Image},
     limits::Limits,
     platform::Platform,
     reference::Reference,
+    signature::Gate,
     source::{Scanned, Sources},
 };
 use disk::Disk;
@@ -28,6 +39,7 @@ use std::{
     path::PathBuf,
     sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, Weak},
 };
+use vendor::Vendor;
 
 /// Where the store is and what it may use.
 #[derive(Debug, Clone)]
@@ -36,14 +48,24 @@ pub struct StoreConfig {
     pub store_dir: PathBuf,
     /// Directories of layouts and archives; a later one wins over an earlier one. They need not exist.
     pub source_dirs: Vec<PathBuf>,
+    /// Read-only stores that are used where they lie, see `berth image bake`. They need not exist.
+    pub vendor_dirs: Vec<PathBuf>,
+    /// Which images may run, as containers-policy.json(5) has it; a file that does not exist allows all.
+    pub policy_file: Option<PathBuf>,
     /// Bounds on what an image may unpack to.
     pub limits: Limits,
 }
 
 impl StoreConfig {
-    /// With the default limits.
+    /// With the default limits, no vendor's store and no policy.
     pub fn new(store_dir: impl Into<PathBuf>, source_dirs: Vec<PathBuf>) -> Self {
-        Self { store_dir: store_dir.into(), source_dirs, limits: Limits::default() }
+        Self {
+            store_dir: store_dir.into(),
+            source_dirs,
+            vendor_dirs: Vec::new(),
+            policy_file: None,
+            limits: Limits::default(),
+        }
     }
 }
 
@@ -55,6 +77,8 @@ type Fresh = (Arc<Scanned>, Digest);
 pub struct Store {
     config: StoreConfig,
     disk: Disk,
+    vendor: Vendor,
+    gate: Gate,
     sources: Sources,
     index: RwLock<Index>,
     /// One at a time writes records.
@@ -65,6 +89,16 @@ pub struct Store {
     fresh: Mutex<HashMap<(Reference, Platform), Fresh>>,
     /// What was in staging at the start and is not removed yet.
     leftovers: Mutex<Vec<PathBuf>>,
+    /// Bytes of file content of each layer.
+    sizes: RwLock<HashMap<Digest, u64>>,
+    /// Images that are pinned.
+    pinned: RwLock<HashSet<Digest>>,
+    /// Layers that were found damaged and are to be unpacked again.
+    suspects: Mutex<HashSet<Digest>>,
+    /// Held for reading by imports, whose layers no record names yet; for writing by who removes such layers.
+    importing: RwLock<()>,
+    /// It is made for other machines.
+    baking: bool,
 }
 
 impl Store {
@@ -76,18 +110,38 @@ impl Store {
     pub fn open(config: StoreConfig) -> Result<(Self, RecoveryReport), Error> {
         let disk = Disk::open(&config.store_dir)?;
         let sources = Sources::new(config.source_dirs.clone());
+        let vendor = Vendor::open(&config.vendor_dirs);
         let store = Self {
+            gate: Gate::new(config.policy_file.clone()),
             config,
             disk,
+            vendor,
             sources,
             index: RwLock::default(),
             commits: Mutex::default(),
             chains: Mutex::default(),
             fresh: Mutex::default(),
             leftovers: Mutex::default(),
+            sizes: RwLock::default(),
+            pinned: RwLock::default(),
+            suspects: Mutex::default(),
+            importing: RwLock::default(),
+            baking: false,
         };
         let report = store.recover()?;
         Ok((store, report))
+    }
+
+    /// How full the store's file system is.
+    ///
+    /// # Errors
+    /// `Io`.
+    pub fn disk_use(&self) -> Result<crate::gc::DiskUse, Error> {
+        let dir = &self.config.store_dir;
+        let (capacity_bytes, available_bytes) = std::fs::File::open(dir)
+            .and_then(crate::sys::disk_use)
+            .map_err(|error| Error::io(format!("ask how full {} is", dir.display()), error))?;
+        Ok(crate::gc::DiskUse { capacity_bytes, available_bytes })
     }
 
     /// The image, from the store if it is there, else imported from the sources. Of a store's image only the
@@ -98,10 +152,12 @@ impl Store {
     /// Every kind.
     pub fn ensure(&self, reference: &str, platform: &Platform) -> Result<Image, Error> {
         let wanted = Reference::parse(reference)?;
-        match self.find(&wanted, platform) {
-            Some(entry) => Ok(entry.image(&wanted)),
-            None => self.import(&wanted, platform).map(|entry| entry.image(&wanted)),
-        }
+        let entry = match self.find(&wanted, platform) {
+            Some(entry) => entry,
+            None => self.import(&wanted, platform)?,
+        };
+        self.admit(&wanted, &entry)?;
+        Ok(entry.image(&wanted))
     }
 
     /// As [`Store::ensure`], but the sources are asked first: an archive that was replaced since the import
@@ -114,32 +170,23 @@ impl Store {
     pub fn ensure_newest(&self, reference: &str, platform: &Platform) -> Result<Image, Error> {
         let wanted = Reference::parse(reference)?;
         let imported = self.import(&wanted, platform);
-        match (imported, self.find(&wanted, platform)) {
-            (Ok(entry), _) | (Err(_), Some(entry)) => Ok(entry.image(&wanted)),
-            (Err(error), None) => Err(error),
-        }
+        let entry = match (imported, self.find(&wanted, platform)) {
+            (Ok(entry), _) | (Err(_), Some(entry)) => entry,
+            (Err(error), None) => return Err(error),
+        };
+        self.admit(&wanted, &entry)?;
+        Ok(entry.image(&wanted))
     }
 
     /// The image if the store has it; nothing is imported.
     ///
     /// # Errors
-    /// `InvalidName`.
+    /// `InvalidName`; `Refused` when the policy does not let the store's image run.
     pub fn get(&self, reference: &str, platform: &Platform) -> Result<Option<Image>, Error> {
         let wanted = Reference::parse(reference)?;
-        Ok(self.find(&wanted, platform).map(|entry| entry.image(&wanted)))
-    }
-
-    /// All images, by id.
-    pub fn list(&self) -> Vec<ImageSummary> {
-        let summary = |entry: &Arc<Entry>| ImageSummary {
-            id: entry.id_text.clone(),
-            digest: entry.digest_text.clone(),
-            names: entry.record.names.clone(),
-            platform: entry.record.platform.to_string(),
-            layers: entry.layers.len(),
-            size_bytes: entry.record.bytes,
-        };
-        self.read_index().all().map(summary).collect()
+        let Some(entry) = self.find(&wanted, platform) else { return Ok(None) };
+        self.admit(&wanted, &entry)?;
+        Ok(Some(entry.image(&wanted)))
     }
 
     /// What in the source directories cannot be read, one sentence each.
@@ -155,15 +202,24 @@ impl Store {
     pub fn remove(&self, reference: &str, platform: &Platform) -> Result<(), Error> {
         let wanted = Reference::parse(reference)?;
         let _commits = self.commits.lock().unwrap_or_else(PoisonError::into_inner);
-        let found = self.read_index().find(&wanted, platform);
-        let Some(entry) = found else {
-            let (reference, looked) = (wanted.to_string(), vec![self.config.store_dir.display().to_string()]);
-            return Err(Error::NotFound { reference, looked, near: Vec::new(), problems: Vec::new() });
-        };
+        let entry = self.known(&wanted, platform)?;
+        if entry.vendor {
+            let why = "it is in the vendor's read-only store, which only the system's image changes";
+            return Err(Error::unsupported(format!("image {wanted}"), why));
+        }
         match wanted.tagged().filter(|_| wanted.digest().is_none()) {
             Some(name) if entry.record.names.len() > 1 => self.take_name(&entry, &name),
             _ => self.remove_image(&entry),
         }
+    }
+
+    /// The image of the store, its layers looked at or not.
+    fn known(&self, wanted: &Reference, platform: &Platform) -> Result<Arc<Entry>, Error> {
+        self.read_index().find(wanted, platform).ok_or_else(|| {
+            let looked = vec![self.config.store_dir.display().to_string()];
+            let reference = wanted.to_string();
+            Error::NotFound { reference, looked, near: Vec::new(), problems: Vec::new() }
+        })
     }
 
     /// Rewrites a record without one of its names. An image may be left without any: it goes.
@@ -181,6 +237,7 @@ impl Store {
             layers: entry.layers.clone(),
             id_text: entry.id_text.clone(),
             digest_text: entry.digest_text.clone(),
+            vendor: false,
         };
         self.write_index().insert(Arc::new(renamed));
         Ok(())
@@ -189,12 +246,18 @@ impl Store {
     /// The record first: then it is no image any more, whatever else remains.
     fn remove_image(&self, entry: &Arc<Entry>) -> Result<(), Error> {
         self.disk.discard(&self.disk.image(&entry.record.id))?;
+        self.forget_pin(&entry.record.id)?;
         let kept: HashSet<Digest> = {
             let mut index = self.write_index();
             index.remove(&entry.record.id);
+            // The vendor's image that this one had stood before is seen again.
+            self.vendor.image(&entry.record.id).into_iter().for_each(|known| index.insert(Arc::clone(known)));
             let all = index.all().map(|e| &e.record);
             all.flat_map(|r| r.chain.iter().chain([&r.id, &r.manifest])).copied().collect()
         };
+        if !kept.contains(&entry.record.manifest) {
+            self.disk.discard(&self.disk.signatures(&entry.record.manifest))?;
+        }
         for blob in [&entry.record.id, &entry.record.manifest] {
             if !kept.contains(blob) {
                 self.disk.discard(&self.disk.blob(blob))?;
@@ -211,18 +274,39 @@ impl Store {
     /// An image of the index whose layers are where they should be.
     fn find(&self, wanted: &Reference, platform: &Platform) -> Option<Arc<Entry>> {
         let entry = self.read_index().find(wanted, platform)?;
-        // A layer that somebody has removed by hand: the import makes it again.
-        entry.layers.iter().all(|layer| layer.is_dir()).then_some(entry)
+        // A layer that somebody has removed by hand, or that was found damaged: the import makes it again.
+        let whole = entry.layers.iter().all(|layer| layer.is_dir())
+            && !entry.record.chain.iter().any(|chain| self.is_suspect(chain));
+        whole.then_some(entry)
     }
 
     fn entry(&self, record: ImageRecord, config: &ConfigFile) -> Arc<Entry> {
         Arc::new(Entry {
-            layers: record.chain.iter().rev().map(|chain| self.disk.snapshot(chain).join("fs")).collect(),
+            layers: record.chain.iter().rev().map(|chain| self.layer_dir(chain)).collect(),
             config: config.image_config(),
             id_text: record.id.to_string(),
             digest_text: record.manifest.to_string(),
+            vendor: false,
             record,
         })
+    }
+
+    /// The unpacked files of a layer: the vendor's if it has them.
+    fn layer_dir(&self, chain: &Digest) -> PathBuf {
+        let vendor = self.vendor.snapshot(chain).map(|(dir, _)| dir.join("fs"));
+        vendor.unwrap_or_else(|| self.disk.snapshot(chain).join("fs"))
+    }
+
+    /// Whether the policy lets an image of the store run under this name. Signatures are kept with it, so that a
+    /// policy that has changed since the import holds too.
+    fn admit(&self, wanted: &Reference, entry: &Entry) -> Result<(), Error> {
+        let manifest = &entry.record.manifest;
+        let kept = || {
+            let own = std::iter::once::<&disk::Layout>(&self.disk);
+            let mut files = own.chain(self.vendor.layouts()).map(|layout| layout.signatures(manifest));
+            files.find_map(|file| record::read(&file).ok()).unwrap_or_default()
+        };
+        self.gate.check_known(wanted, &entry.record.id, &entry.record.digests, kept)
     }
 
     fn chain_lock(&self, chain: Digest) -> Arc<Mutex<()>> {

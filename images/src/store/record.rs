@@ -65,12 +65,6 @@ pub(super) struct ImageRecord {
     pub(super) source: PathBuf,
 }
 
-#[derive(Deserialize)]
-struct Sealed<T> {
-    sha256: String,
-    record: T,
-}
-
 /// The file's content for a record.
 pub(super) fn seal<T: Serialize>(record: &T) -> Result<Vec<u8>, Error> {
     let json = |error: serde_json::Error| Error::io("write a record", error.into());
@@ -82,8 +76,9 @@ pub(super) fn seal<T: Serialize>(record: &T) -> Result<Vec<u8>, Error> {
     Ok(bytes)
 }
 
-/// Reads a record and checks it.
-pub(super) fn read<T: Serialize + DeserializeOwned>(path: &Path) -> Result<T, Error> {
+/// Reads a record and checks it. The checksum is over the bytes as they stand, so that a record of another
+/// version of Berth, with fields that this one does not know, is whole too.
+pub(super) fn read<T: DeserializeOwned>(path: &Path) -> Result<T, Error> {
     let what = path.display().to_string();
     let mut bytes = Vec::new();
     let file = File::open(path).doing(|| format!("open {what}"))?;
@@ -91,14 +86,18 @@ pub(super) fn read<T: Serialize + DeserializeOwned>(path: &Path) -> Result<T, Er
     if bytes.len() as u64 > RECORD_MAX_BYTES {
         return Err(Error::limit(what, "RECORD_MAX_BYTES", RECORD_MAX_BYTES));
     }
-    let sealed: Sealed<T> = serde_json::from_slice(&bytes)
-        .map_err(|error| Error::corrupt(&what, "a record in JSON", error.to_string()))?;
-    // The same content in the same form gives the same bytes.
-    let again = seal(&sealed.record)?;
-    let digest = again.get(11..75).and_then(|hex| std::str::from_utf8(hex).ok()).unwrap_or_default();
-    if digest == sealed.sha256 {
-        Ok(sealed.record)
-    } else {
-        Err(Error::corrupt(what, format!("content with checksum {}", sealed.sha256), digest))
+    let (stated, body) = unseal(&bytes)
+        .ok_or_else(|| Error::corrupt(&what, "a sealed record", format!("{} bytes of else", bytes.len())))?;
+    let digest = Digest::of(body).hex();
+    if digest.as_bytes() != stated {
+        let stated = String::from_utf8_lossy(stated);
+        return Err(Error::corrupt(what, format!("content with checksum {stated}"), digest));
     }
+    serde_json::from_slice(body).map_err(|error| Error::corrupt(&what, "a record in JSON", error.to_string()))
+}
+
+/// The stated checksum and the record's bytes, as [`seal`] puts them together.
+fn unseal(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (stated, rest) = bytes.strip_prefix(b"{\"sha256\":\"")?.split_at_checked(64)?;
+    Some((stated, rest.strip_prefix(b"\",\"record\":")?.strip_suffix(b"}\n")?))
 }

@@ -3,7 +3,7 @@
 //! limits on records, snapshots and files removed at one go.
 
 use super::{
-    Store,
+    Store, disk,
     import::check_snapshot,
     index::Entry,
     record::{self, ImageRecord, VERSION},
@@ -63,9 +63,13 @@ impl Store {
                 }
             }
         }
-        report.images = entries.len();
+        report.quarantined.extend(self.vendor.problems.iter().cloned());
+        self.read_pins()?;
         let mut index = self.write_index();
+        // An image that is in both is known by the record that can change.
+        self.vendor.images().iter().for_each(|entry| index.insert(Arc::clone(entry)));
         entries.into_iter().for_each(|entry| index.insert(entry));
+        report.images = index.all().count();
         drop(index);
         self.trim_quarantine();
         // Nothing is being staged yet: all that is there is left over.
@@ -100,13 +104,16 @@ impl Store {
         for path in list(&self.disk.part("snapshots"), SNAPSHOTS_MAX_COUNT)? {
             let chain = path.file_name().and_then(|name| name.to_str()).and_then(Digest::from_hex);
             let checked = match chain {
-                Some(chain) => check_snapshot(&path, &chain).map(|_| chain),
+                Some(chain) => check_snapshot(&path, &chain).map(|record| (chain, record.bytes)),
                 None => {
                     Err(Error::corrupt(path.display().to_string(), "a directory named by a chain ID", "not"))
                 }
             };
             match checked {
-                Ok(chain) => drop(whole.insert(chain)),
+                Ok((chain, bytes)) => {
+                    whole.insert(chain);
+                    self.note_size(chain, bytes);
+                }
                 Err(error) => {
                     report.quarantined.push(format!("{}: {error}", path.display()));
                     // Its record is kept to be looked at; its files can be unpacked again and are not.
@@ -137,11 +144,15 @@ impl Store {
             let got = format!("version {}, id {}", record.version, record.id);
             return Err(Error::corrupt(what(), format!("version {VERSION} and its own id"), got));
         }
-        if let Some(missing) = record.chain.iter().find(|chain| !snapshots.contains(chain)) {
+        if let Some(missing) = record
+            .chain
+            .iter()
+            .find(|chain| !snapshots.contains(chain) && self.vendor.snapshot(chain).is_none())
+        {
             return Err(Error::corrupt(what(), format!("snapshot {missing}"), "none that is whole"));
         }
-        self.read_blob(&record.manifest)?;
-        let config = ConfigFile::parse(&what(), &self.read_blob(&record.id)?)?;
+        disk::read_blob(&self.disk, &record.manifest)?;
+        let config = ConfigFile::parse(&what(), &disk::read_blob(&self.disk, &record.id)?)?;
         Ok(self.entry(record, &config))
     }
 
@@ -164,7 +175,7 @@ impl Store {
 }
 
 /// The entries of a directory, by name.
-fn list(dir: &Path, max: usize) -> Result<Vec<PathBuf>, Error> {
+pub(super) fn list(dir: &Path, max: usize) -> Result<Vec<PathBuf>, Error> {
     let listed = fs::read_dir(dir).doing(|| format!("list {}", dir.display()))?;
     let mut paths: Vec<PathBuf> = listed.take(max).filter_map(Result::ok).map(|entry| entry.path()).collect();
     paths.sort();

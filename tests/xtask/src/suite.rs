@@ -42,7 +42,17 @@ pub(crate) struct SimArgs {
 pub(crate) fn run(args: &Args) -> Result {
     let mut tally = Tally::default();
     if args.only.is_none() {
-        apt::ensure(&["gcc", "libc6-dev", "libseccomp-dev", "pkg-config", "busybox-static", "zstd"])?;
+        apt::ensure(&[
+            "gcc",
+            "libc6-dev",
+            "libseccomp-dev",
+            "pkg-config",
+            "busybox-static",
+            "zstd",
+            "umoci",
+            "attr",
+            "openssl",
+        ])?;
         tally.step("format", || sh::run(sh::cargo().args(["fmt", "--all", "--check"])));
         tally.step("tidy", || tidy::run(&tidy::Args::default()));
         tally.step("clippy", || {

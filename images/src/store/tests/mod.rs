@@ -3,8 +3,11 @@
 mod broken;
 mod cuts;
 mod formats;
+mod full;
 mod life;
+mod manage;
 mod umoci;
+mod verify;
 
 use super::*;
 use crate::build::{Entry as Item, ImageBuilder};

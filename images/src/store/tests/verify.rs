@@ -1,0 +1,99 @@
+//! Damage inside of unpacked layers, found and mended.
+
+use super::*;
+use std::os::unix::fs::PermissionsExt as _;
+
+fn damaged(change: impl Fn(&Path)) -> (Place, Store, Image) {
+    let place = Place::new();
+    sample("x", "hello").write_oci_archive(&place.source("x.tar")).unwrap();
+    let (store, _) = place.open();
+    let image = store.ensure("x", &arm64()).unwrap();
+    let whole = store.verify(false);
+    assert_eq!((whole.images, whole.layers, whole.unknown, whole.damage), (1, 2, 0, Vec::new()));
+    change(&image.layers[0]);
+    (place, store, image)
+}
+
+#[test]
+fn every_change_of_a_file_is_found_and_mended() {
+    type Change = fn(&Path);
+    let table: [(&str, Change); 7] = [
+        ("a file of no length", |layer| fs::write(layer.join("app"), "").unwrap()),
+        ("a changed byte, time as before", |layer| {
+            let modified = layer.join("app").metadata().unwrap().modified().unwrap();
+            fs::write(layer.join("app"), "hellp").unwrap();
+            fs::File::options().write(true).open(layer.join("app")).unwrap().set_modified(modified).unwrap();
+        }),
+        ("a file gone", |layer| fs::remove_file(layer.join("app")).unwrap()),
+        ("one more file", |layer| fs::write(layer.join("bin"), "").unwrap()),
+        ("another mode", |layer| {
+            fs::set_permissions(layer.join("app"), fs::Permissions::from_mode(0o4755)).unwrap();
+        }),
+        ("another kind", |layer| {
+            fs::remove_file(layer.join("app")).unwrap();
+            std::os::unix::fs::symlink("/etc/passwd", layer.join("app")).unwrap();
+        }),
+        ("a damaged digest", |layer| fs::write(layer.parent().unwrap().join("check.json"), "").unwrap()),
+    ];
+    for (what, change) in table {
+        let (_place, store, image) = damaged(change);
+        let found = store.verify(false);
+        assert_eq!(found.damage.len(), 1, "{what}: {found:?}");
+        assert_eq!(found.damage[0].images, ["docker.io/library/x:latest"], "{what}");
+        let mended = store.verify(true);
+        assert!(mended.damage[0].repaired, "{what}: {mended:?}");
+        assert_eq!(store.verify(false).damage, [], "{what}");
+        assert_eq!(file(&store.ensure("x", &arm64()).unwrap(), "app"), "hello", "{what}");
+        assert_eq!(store.ensure("x", &arm64()).unwrap().id, image.id);
+    }
+}
+
+#[test]
+fn what_no_source_has_stays_and_is_told() {
+    let (place, store, image) = damaged(|layer| fs::write(layer.join("app"), "").unwrap());
+    fs::remove_file(place.source("x.tar")).unwrap();
+    let report = store.verify(true);
+    assert!(!report.damage[0].repaired);
+    assert!(report.damage[0].why_not.as_ref().unwrap().contains("not in the store nor in"), "{report:?}");
+    assert_eq!(store.ensure("x", &arm64()).unwrap(), image, "it still runs as it is");
+}
+
+#[test]
+fn blobs_are_verified_too() {
+    let (place, store, _) = damaged(|_| ());
+    for name in names(&place.store("blobs/sha256")) {
+        fs::write(place.store("blobs/sha256").join(name), "{}").unwrap();
+    }
+    assert_eq!(store.verify(false).damage.len(), 1);
+    assert!(store.verify(true).damage[0].repaired);
+    assert_eq!(store.verify(false).damage, []);
+}
+
+#[test]
+fn a_store_of_an_earlier_version_opens() {
+    let (place, store, image) =
+        damaged(|layer| fs::remove_file(layer.parent().unwrap().join("check.json")).unwrap());
+    drop(store);
+    for part in ["pins", "signatures"] {
+        fs::remove_dir(place.store(part)).unwrap();
+    }
+    let (store, report) = place.open();
+    assert!(report.is_clean(), "{report:?}");
+    let verified = store.verify(true);
+    assert_eq!((verified.unknown, verified.damage), (1, Vec::new()));
+    assert_eq!(store.ensure("x", &arm64()).unwrap(), image);
+}
+
+#[test]
+fn a_record_with_fields_of_a_later_version_is_read() {
+    let (place, store, image) = damaged(|_| ());
+    drop(store);
+    let path = place.store("images").join(&names(&place.store("images"))[0]);
+    let text = fs::read_to_string(&path).unwrap();
+    let body = text[86..].trim_end().strip_suffix('}').unwrap().replacen('{', "{\"later\":1,", 1);
+    let digest = Digest::of(body.as_bytes()).hex();
+    fs::write(&path, format!("{{\"sha256\":\"{digest}\",\"record\":{body}}}\n")).unwrap();
+    let (store, report) = place.open();
+    assert!(report.is_clean(), "{report:?}");
+    assert_eq!(store.get("x", &arm64()).unwrap(), Some(image));
+}
