@@ -23,6 +23,8 @@ pub(crate) const CONFIG_LEN_MAX_BYTES: u64 = 256 * 1024;
 pub(crate) struct Key {
     /// The field's name here; [`Key::name`] is the user's spelling.
     field: &'static str,
+    /// The user's spelling where it does not follow from the field's name; else empty.
+    spelled: &'static str,
     /// The explanation, a line each.
     pub(crate) doc: &'static [&'static str],
 }
@@ -30,6 +32,9 @@ pub(crate) struct Key {
 impl Key {
     /// `fileCheckFrequency` for `file_check_frequency`.
     pub(crate) fn name(&self) -> String {
+        if !self.spelled.is_empty() {
+            return self.spelled.to_owned();
+        }
         let mut name = String::with_capacity(self.field.len());
         let mut upper = false;
         for c in self.field.chars() {
@@ -48,12 +53,12 @@ impl Key {
 
 /// One list makes the struct, its defaults and the table of explanations, so that they cannot part.
 macro_rules! config {
-    ($($(#[doc = $doc:literal])+ $field:ident: $kind:ty = $default:expr;)+) => {
+    ($($(#[doc = $doc:literal])+ $field:ident $(as $spelled:literal)?: $kind:ty = $default:expr;)+) => {
         /// The effective configuration: the file over the defaults.
         #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
         #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
         pub(crate) struct Config {
-            $($(#[doc = $doc])+ pub(crate) $field: $kind,)+
+            $($(#[doc = $doc])+ $(#[serde(rename = $spelled)])? pub(crate) $field: $kind,)+
         }
 
         impl Default for Config {
@@ -63,7 +68,9 @@ macro_rules! config {
         }
 
         /// Every key, in the order in which it is shown.
-        pub(crate) const KEYS: &[Key] = &[$(Key { field: stringify!($field), doc: &[$($doc),+] },)+];
+        pub(crate) const KEYS: &[Key] = &[
+            $(Key { field: stringify!($field), spelled: concat!($($spelled)?), doc: &[$($doc),+] },)+
+        ];
     };
 }
 
@@ -76,6 +83,20 @@ config! {
     file_check_frequency: Period = Period::from_secs(60);
     /// Directories with image archives (docker-archive, oci-archive, plain or compressed) and OCI layouts.
     image_source_paths: PathList = PathList::from(["/usr/share/berth/images", "/var/lib/berth/images"]);
+    /// Read-only image stores that the vendor baked (`berth image bake`): used where they lie, before anything is
+    /// imported.
+    image_store_paths: PathList = PathList::from(["/usr/share/berth/store"]);
+    /// Which images may run, in the form of containers-policy.json(5); see `berth image --help`. Without this
+    /// file all may.
+    image_policy_path: PathBuf = PathBuf::from("/etc/berth/policy.json");
+    /// Percent of the disk in use from which on unused images are removed; 100: never for want of room.
+    image_gc_high_threshold_percent as "imageGCHighThresholdPercent": u8 = 85;
+    /// Percent of the disk in use down to which they are removed.
+    image_gc_low_threshold_percent as "imageGCLowThresholdPercent": u8 = 80;
+    /// An image first seen less than this ago is not removed for want of room.
+    image_minimum_gc_age as "imageMinimumGCAge": Period = Period::from_secs(120);
+    /// An image not used for longer than this is removed in any case; 0s: never for this.
+    image_maximum_gc_age as "imageMaximumGCAge": Period = Period::from_secs(0);
     /// The node's name, appended to the names of pods. Empty: the host name in lower case.
     hostname_override: String = String::new();
     /// Labels of the node, for pods with a nodeSelector or a required node affinity. It has

@@ -55,6 +55,7 @@ fn import(env: &Env, image: &str, policy: PullPolicy) -> Outcome {
 fn failure(error: &Error) -> Failure {
     let reason = match error {
         Error::InvalidName { .. } => FailReason::InvalidImageName,
+        Error::Refused { .. } => FailReason::SignatureValidationFailed,
         _ => FailReason::ErrImagePull,
     };
     Failure { reason, message: error.to_string() }

@@ -5,7 +5,10 @@ use crate::{
     agent::Agent,
     api::ask::{Answer, Ask, Refusal},
 };
-use berth_core::view::{self, NodeView};
+use berth_core::{
+    event::Event,
+    view::{self, NodeView},
+};
 use berth_keeper::protocol::Request;
 use berth_oci::clock;
 use nix::{ifaddrs::getifaddrs, net::if_::InterfaceFlags};
@@ -31,6 +34,13 @@ impl Agent {
             }
             Ask::Problems(answer) => {
                 let _ = answer.send(Ok(json!({"items": self.desired.problems})));
+            }
+            Ask::RemoveImages(removal, answer) => {
+                let _ = answer.send(self.remove_images(removal));
+            }
+            Ask::ImagesChanged => {
+                self.news.push(Event::ImagesChanged);
+                self.collect_images(true);
             }
             Ask::Status(answer) => {
                 let _ = answer.send(Ok(self.status()));

@@ -87,7 +87,15 @@ pub(super) fn prepare(config: Option<&Path>) -> Result<Env, Unfit> {
     if !node.cgroup_unified {
         return Err(Unfit::Cgroups(no_unified_hierarchy(&roots.cgroup)));
     }
-    let (store, report) = Store::open(StoreConfig::new(roots.store(), config.image_source_paths.0.clone()))?;
+    let (store, report) = Store::open(StoreConfig {
+        vendor_dirs: config.image_store_paths.0.clone(),
+        policy_file: Some(config.image_policy_path.clone()),
+        ..StoreConfig::new(roots.store(), config.image_source_paths.0.clone())
+    })?;
+    if !report.leftovers_removed.is_empty() {
+        let count = report.leftovers_removed.len();
+        tracing::info!(count, "what interrupted imports left in the image store is removed");
+    }
     for what in &report.quarantined {
         tracing::warn!(what, "an image is set aside");
     }

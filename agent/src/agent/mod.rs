@@ -4,8 +4,10 @@
 mod asks;
 mod boot;
 mod flights;
+mod image_gc;
 mod inventory;
 mod notices;
+mod revisions;
 mod run;
 pub(crate) mod sys;
 #[cfg(test)]

@@ -4,6 +4,7 @@
 use super::{
     boot::{Env, Unfit},
     flights::{Flights, Purpose},
+    image_gc::ImageGc,
     inventory,
 };
 use crate::{
@@ -85,6 +86,8 @@ pub(crate) struct Agent {
     pub(super) started: Now,
     /// What an earlier boot left is being removed: no manifest may come back to it meanwhile.
     cleaning: bool,
+    /// Which images may go.
+    pub(super) gc: ImageGc,
     /// The loop is to end.
     leaving: bool,
     /// Lets one import run at a time, so that threads are left for the rest.
@@ -195,6 +198,7 @@ impl Agent {
             keeper_pid,
             started: clock::now(),
             cleaning: false,
+            gc: ImageGc::new(env.roots.state.join("images-of-revisions.json")),
             leaving: false,
             importing: Arc::new(tokio::sync::Semaphore::new(1)),
         })
@@ -218,6 +222,7 @@ impl Agent {
     /// The sources say this now.
     fn desire(&mut self, desired: DesiredSet) {
         self.desired = Arc::new(desired);
+        self.note_revisions();
         self.news.push(Event::Desired(Arc::clone(&self.desired)));
     }
 
@@ -261,6 +266,7 @@ impl Agent {
                     if self.link.silent_for() >= Duration::from_secs(SILENT_S) {
                         self.ask_keeper(Request::Alive, Vec::new());
                     }
+                    self.collect_images(false);
                 }
                 () = ears.images.changed() => self.news.push(Event::ImagesChanged),
                 Some(ask) = ears.asks.recv() => self.answer(ask),
@@ -309,7 +315,18 @@ impl Agent {
 
     fn hear(&mut self, told: Told) {
         match told {
-            Told::Done(action, outcome) => self.done(action, outcome),
+            Told::Done(action, outcome) => {
+                // An image that was imported, or for which there was no room perhaps.
+                let image = match &outcome {
+                    Outcome::Image(_) => true,
+                    Outcome::Failed(failure) => failure.reason == FailReason::ErrImagePull,
+                    _ => false,
+                };
+                self.done(action, outcome);
+                if image {
+                    self.collect_images(true);
+                }
+            }
             Told::Emptied(action, id, deadline) => self.release(action, id, deadline),
             Told::Warned(event) => {
                 self.record(*event);

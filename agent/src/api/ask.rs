@@ -50,6 +50,10 @@ pub(crate) enum Ask {
     Events(u64, oneshot::Sender<(u64, Vec<Value>)>),
     /// Problems of manifests.
     Problems(oneshot::Sender<Answer>),
+    /// Remove images: the loop knows which are used.
+    RemoveImages(Removal, oneshot::Sender<Answer>),
+    /// Images came into the store: who waits for one goes on.
+    ImagesChanged,
     /// Versions, pids, start times.
     Status(oneshot::Sender<Answer>),
     /// Run a command in a container.
@@ -58,6 +62,25 @@ pub(crate) enum Ask {
     HangUp(String),
     /// Replace the program.
     Upgrade(String, oneshot::Sender<Answer>),
+}
+
+/// Which images are to go.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Removal {
+    /// These, by reference or id.
+    Named {
+        /// Which.
+        images: Vec<String>,
+        /// Also what a manifest names or the owner pinned.
+        force: bool,
+    },
+    /// All that nothing needs.
+    Unused {
+        /// Those with names too.
+        all: bool,
+        /// Only tell.
+        dry_run: bool,
+    },
 }
 
 /// A command to run.

@@ -2,7 +2,7 @@
 
 use super::{
     ask::{Answer, Ask, Asks, ExecAsk, Refusal, Session, ask},
-    pods, sys,
+    images, pods, sys,
     wire::{REQUEST_LEN_MAX_BYTES, Reply, Request},
 };
 use crate::agent::Env;
@@ -55,7 +55,7 @@ pub(super) async fn serve(stream: UnixStream, context: Context) {
     };
     let (uid, pid) = peer.unwrap_or((u32::MAX, 0));
     match &request.0 {
-        Request::Exec { .. } | Request::Upgrade { .. } => {
+        Request::Exec { .. } | Request::Upgrade { .. } | Request::Image { .. } => {
             tracing::info!(uid, pid, request = ?request.0, "asked for");
         }
         other => tracing::debug!(uid, pid, request = ?other, "asked for"),
@@ -137,7 +137,7 @@ impl Connection {
 
     async fn answer(&mut self, request: Request, fds: Vec<OwnedFd>, context: Context) -> Result<(), Stop> {
         let Context { asks, changes, env } = context;
-        if !fds.is_empty() && !matches!(request, Request::Exec { .. }) {
+        if !fds.is_empty() && !matches!(request, Request::Exec { .. } | Request::Image { .. }) {
             return Err(Refusal::bad("descriptors beside a request that takes none").into());
         }
         let answer: Answer = match request {
@@ -158,6 +158,7 @@ impl Connection {
                 let list = tokio::task::spawn_blocking(move || pods::images(&env.store.list(), &pods)).await;
                 list.map_err(|e| Refusal::internal(e.to_string()))
             }
+            Request::Image { operation } => images::perform(operation, fds, &asks, env).await,
             Request::LogLocation { namespace, pod, container } => {
                 let pods = ask(&asks, Ask::Pods).await??;
                 let found = pods::find(&pods, &env.node.name, &namespace, &pod, container.as_deref());

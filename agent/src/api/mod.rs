@@ -3,6 +3,7 @@
 
 pub(crate) mod ask;
 pub(crate) mod conn;
+pub(crate) mod images;
 pub(crate) mod listen;
 mod pods;
 mod sys;

@@ -107,7 +107,8 @@ pub(super) fn images(summaries: &[berth_images::ImageSummary], pods: &Value) -> 
     let item = |image: &berth_images::ImageSummary| {
         json!({
             "names": image.names, "id": image.id, "digest": image.digest, "platform": image.platform,
-            "layers": image.layers, "sizeBytes": image.size_bytes, "usedBy": users(&image.id),
+            "layers": image.layers, "sizeBytes": image.size_bytes, "uniqueBytes": image.unique_bytes,
+            "pinned": image.pinned, "vendor": image.vendor, "source": image.source, "usedBy": users(&image.id),
         })
     };
     json!({"items": summaries.iter().map(item).collect::<Vec<_>>()})

@@ -28,6 +28,12 @@ pub(crate) enum Request {
     },
     /// The image store: `{"items":[{"names":[…],"id":…,"digest":…,"sizeBytes":…,"usedBy":[…]}]}`.
     Images,
+    /// Do something with the image store; answers are said at each operation.
+    #[serde(rename_all = "camelCase")]
+    Image {
+        /// What.
+        operation: ImageOperation,
+    },
     /// The problems of manifests: `{"items":[core::manifest::Problem…]}`.
     Problems,
     /// The effective configuration as JSON.
@@ -65,6 +71,60 @@ pub(crate) enum Request {
     },
     /// Version, pids, start times of the agent and the keeper.
     Status,
+}
+
+/// What can be done with the image store. Images are named by reference, or by id or its beginning.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) enum ImageOperation {
+    /// Take in all images of an archive, a layout or a directory of these: `{"names":[…],"skipped":[…]}`.
+    Import {
+        /// Absolute, as the agent sees it.
+        path: String,
+    },
+    /// Write an image as an OCI archive to the one descriptor beside the request: `{"name":…,"digest":…}`.
+    Export {
+        /// Which.
+        image: String,
+    },
+    /// Remove images, or names of images that have several: `{"removed":[…],"untagged":[…]}`. What is in use or
+    /// pinned stays unless forced.
+    Remove {
+        /// Which.
+        images: Vec<String>,
+        /// Also what a manifest names or the owner pinned; never what a container uses.
+        #[serde(default)]
+        force: bool,
+    },
+    /// Keep images from being collected, or let them go again: `{}`.
+    Pin {
+        /// Which.
+        images: Vec<String>,
+        /// False to let go.
+        keep: bool,
+    },
+    /// Remove images that nothing needs: `{"removed":[…],"freedBytes":n}`.
+    #[serde(rename_all = "camelCase")]
+    Prune {
+        /// Those with names too.
+        #[serde(default)]
+        all: bool,
+        /// Only tell.
+        #[serde(default)]
+        dry_run: bool,
+    },
+    /// All about one image.
+    Inspect {
+        /// Which.
+        image: String,
+    },
+    /// Read all and hold it against its digests:
+    /// `{"images":n,"layers":n,"unknown":n,"damage":[{"images":[…],"what":…,"repaired":bool,"whyNot":…}]}`.
+    Verify {
+        /// Import again what is damaged.
+        #[serde(default)]
+        repair: bool,
+    },
 }
 
 /// One line of an answer.

@@ -8,6 +8,7 @@ mod problems;
 mod watch;
 
 pub(crate) use events::{object as event_object, seen as event_seen};
+pub(crate) use images::{short_id, size as image_size};
 
 use super::{
     failure::Failure,

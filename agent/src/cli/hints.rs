@@ -15,11 +15,13 @@ pub(super) fn instead_of(verb: &str) -> Option<&'static str> {
             "any change of the manifest replaces the pod: an annotation will do. `berth get pods -w` shows how it goes"
         }
         "ps" | "pods" | "list" | "ls" => "berth get pods -A",
-        "images" | "image" => "berth get images",
+        "images" => "berth image ls",
+        "rmi" => "berth image rm IMAGE",
+        "save" => "berth image export IMAGE -o FILE",
         "events" => "berth get events",
         "inspect" => "berth get pod NAME -o yaml, or berth describe pod NAME",
-        "pull" | "load" | "import" => {
-            "copy the image's archive into /var/lib/berth/images (`berth config` names all directories): it is taken \
+        "pull" | "load" => {
+            "berth import PATH takes in an archive, a layout or a stick; or copy the image's archive into /var/lib/berth/images (`berth config` names all directories): it is taken \
              from there when a pod needs it"
         }
         "attach" => "berth logs NAME -f for the output; berth exec -it NAME -- sh for a shell",

@@ -13,6 +13,7 @@ mod exec;
 mod failure;
 mod get;
 mod hints;
+mod image;
 mod json;
 mod logs;
 mod man;
@@ -56,6 +57,7 @@ Examples:
   berth describe pod web             all about one of them
   berth logs web -f                  its output as it comes
   berth exec -it web -- sh           a shell in it
+  berth image ls                     the images in the store
   berth check web.yaml               is this manifest right?
   berth doctor                       what does this machine lack?";
 
@@ -67,6 +69,7 @@ Examples:
   berth logs web -f                  its output as it comes
   berth exec -it web -- sh           a shell in it
   berth wait pod/web --for=condition=Ready --timeout=60s
+  berth image ls                     the images in the store; berth import PATH for more
   berth check web.yaml               is this manifest right? (needs no agent)
   berth doctor                       what does this machine lack? (needs no agent)
 
@@ -89,6 +92,9 @@ enum Verb {
     Logs(logs::Args),
     Exec(exec::Args),
     Wait(wait::Args),
+    Image(image::Args),
+    /// Take in all images of a stick, an archive or a layout: as `berth image import`
+    Import(image::ImportArgs),
     Check(check::Args),
     Doctor(doctor::Args),
     Config(config::Args),
@@ -159,6 +165,8 @@ fn run(verb: Verb, session: &mut Session<'_>) -> Result<(), Failure> {
         Verb::Logs(args) => logs::run(&args, session),
         Verb::Exec(args) => exec::run(&args, session),
         Verb::Wait(args) => wait::run(&args, session),
+        Verb::Image(args) => image::run(&args, session),
+        Verb::Import(args) => image::import(&args, session),
         Verb::Check(args) => check::run(&args, session),
         Verb::Doctor(args) => doctor::run(&args, session),
         Verb::Config(args) => config::run(&args, session),

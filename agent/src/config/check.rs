@@ -171,7 +171,18 @@ fn out_of_range(config: &Config) -> Vec<(&'static str, String)> {
     expect(config.static_pod_path.0.len() <= 16, "staticPodPath", "must name at most 16 paths");
     expect(absolute(&config.static_pod_path.0), "staticPodPath", "must be absolute");
     expect(absolute(&config.image_source_paths.0), "imageSourcePaths", "must be absolute");
+    expect(absolute(&config.image_store_paths.0), "imageStorePaths", "must be absolute");
+    let (high, low) = (config.image_gc_high_threshold_percent, config.image_gc_low_threshold_percent);
+    expect(high <= 100, "imageGCHighThresholdPercent", "must be 0 to 100");
+    expect(
+        low < high || high == 0,
+        "imageGCLowThresholdPercent",
+        "must be below imageGCHighThresholdPercent",
+    );
+    let (least, most) = (config.image_minimum_gc_age.0, config.image_maximum_gc_age.0);
+    expect(most.is_zero() || most > least, "imageMaximumGCAge", "must be 0s or more than imageMinimumGCAge");
     for (key, path) in [
+        ("imagePolicyPath", &config.image_policy_path),
         ("runDirectory", &config.run_directory),
         ("stateDirectory", &config.state_directory),
         ("logDirectory", &config.log_directory),

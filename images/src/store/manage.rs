@@ -180,15 +180,16 @@ impl Store {
         Ok(removed)
     }
 
-    /// Removes an image with all its names by its id (`sha256:…` of its config).
+    /// Removes an image with all its names by its id (`sha256:…` of its config), but for its layers, which
+    /// [`Store::prune_layers`] takes: a few small files, so that who decides what is in use can do it at once.
     ///
     /// # Errors
     /// `NotFound`; `Unsupported` for the vendor's; `Io`, `NoSpace`.
-    pub fn remove_id(&self, id: &str) -> Result<(), Error> {
+    pub fn forget(&self, id: &str) -> Result<(), Error> {
         let _commits = self.commits.lock().unwrap_or_else(PoisonError::into_inner);
         let found = Digest::parse(id).ok().and_then(|id| self.read_index().get(&id));
         match found {
-            Some(entry) if !entry.vendor => self.remove_image(&entry),
+            Some(entry) if !entry.vendor => self.forget_image(&entry).map(drop),
             Some(_) => {
                 Err(Error::unsupported(format!("image {id}"), "it is in the vendor's read-only store"))
             }
@@ -197,6 +198,40 @@ impl Store {
                 Err(Error::NotFound { reference: id.into(), looked, near: Vec::new(), problems: Vec::new() })
             }
         }
+    }
+
+    /// Takes one of several names off an image; `false` if it is the only one.
+    ///
+    /// # Errors
+    /// `InvalidName`, `NotFound`; `Unsupported` for the vendor's; `Io`, `NoSpace`.
+    pub fn untag(&self, reference: &str, platform: &Platform) -> Result<bool, Error> {
+        let wanted = Reference::parse(reference)?;
+        let several = {
+            let entry = self.known(&wanted, platform)?;
+            wanted.digest().is_none() && entry.record.names.len() > 1
+        };
+        if several {
+            self.remove(reference, platform)?;
+        }
+        Ok(several)
+    }
+
+    /// The id of the image that is meant: by reference, by id, or by the beginning (4 digits or more) of an id
+    /// that only one image has.
+    ///
+    /// # Errors
+    /// `NotFound`, `InvalidName`.
+    pub fn id_of(&self, text: &str, platform: &Platform) -> Result<String, Error> {
+        const ID_LEAST_DIGITS: usize = 4;
+        let hex = text.strip_prefix("sha256:").unwrap_or(text);
+        if hex.len() >= ID_LEAST_DIGITS && hex.bytes().all(|b| b.is_ascii_hexdigit()) {
+            let index = self.read_index();
+            let mut found = index.all().filter(|entry| entry.record.id.hex().starts_with(hex));
+            if let (Some(only), None) = (found.next(), found.next()) {
+                return Ok(only.id_text.clone());
+            }
+        }
+        self.known(&Reference::parse(text)?, platform).map(|entry| entry.id_text.clone())
     }
 
     /// The ids of the images that these references mean, on any platform.

@@ -245,6 +245,17 @@ impl Store {
 
     /// The record first: then it is no image any more, whatever else remains.
     fn remove_image(&self, entry: &Arc<Entry>) -> Result<(), Error> {
+        let alone = self.forget_image(entry)?;
+        for chain in alone {
+            let lock = self.chain_lock(chain);
+            let _held = lock.lock().unwrap_or_else(PoisonError::into_inner);
+            self.disk.discard(&self.disk.snapshot(&chain))?;
+        }
+        Ok(())
+    }
+
+    /// Removes all of an image but its layers; returns those that no other image has, top first.
+    fn forget_image(&self, entry: &Arc<Entry>) -> Result<Vec<Digest>, Error> {
         self.disk.discard(&self.disk.image(&entry.record.id))?;
         self.forget_pin(&entry.record.id)?;
         let kept: HashSet<Digest> = {
@@ -263,12 +274,7 @@ impl Store {
                 self.disk.discard(&self.disk.blob(blob))?;
             }
         }
-        for chain in entry.record.chain.iter().rev().filter(|chain| !kept.contains(chain)) {
-            let lock = self.chain_lock(*chain);
-            let _held = lock.lock().unwrap_or_else(PoisonError::into_inner);
-            self.disk.discard(&self.disk.snapshot(chain))?;
-        }
-        Ok(())
+        Ok(entry.record.chain.iter().rev().filter(|chain| !kept.contains(chain)).copied().collect())
     }
 
     /// An image of the index whose layers are where they should be.

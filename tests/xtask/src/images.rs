@@ -45,7 +45,7 @@ pub(crate) fn ensure(arch: Arch) -> Result<Vec<PathBuf>> {
 }
 
 /// `berth.test/busybox:1`: every applet, a user, a place to write.
-fn image(arch: Arch) -> Result<ImageBuilder> {
+pub(crate) fn image(arch: Arch) -> Result<ImageBuilder> {
     let program = busybox(arch)?;
     let mut entries = vec![
         Entry::dir("bin", 0o755),

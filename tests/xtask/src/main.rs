@@ -8,6 +8,7 @@ mod demo;
 mod guest;
 mod images;
 mod perf;
+mod power;
 mod sh;
 mod suite;
 mod tidy;
@@ -33,6 +34,8 @@ enum Task {
     Vm(vm::Args),
     /// Run the simulator over many seeds
     Sim(suite::SimArgs),
+    /// Cut the power of a guest at random moments of its work on images, and look at what it finds
+    PowerCuts(power::Args),
     /// Measure against a peer in the same run
     Bench(perf::Args),
     /// Build the release binary, static, for one architecture
@@ -50,6 +53,7 @@ fn main() -> ExitCode {
         Task::Test(args) => suite::run(&args),
         Task::Vm(args) => return vm::main(&args),
         Task::Sim(args) => suite::sim(&args),
+        Task::PowerCuts(args) => power::run(&args),
         Task::Bench(args) => perf::run(&args),
         Task::Build(args) => compile::run(&args),
         Task::Images(args) => images::run(&args),

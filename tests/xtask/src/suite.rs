@@ -4,7 +4,7 @@ use crate::{
     apt,
     arch::Arch,
     guest::{self, qemu},
-    images, perf,
+    images, perf, power,
     sh::{self, Result, cmd},
     tidy, vm,
 };
@@ -116,8 +116,12 @@ fn scenarios(only: Option<&str>) -> Result<Vec<Scenario>> {
 }
 
 impl Scenario {
-    /// Boots the scenario's guest; a scenario with a file `boots` is booted that often on one disk.
+    /// Boots the scenario's guest. A scenario with a file `cuts` loses its power that often in the middle of its
+    /// work; a scenario with a file `boots` is booted that often on one disk.
     fn run(&self, arch: Arch) -> Result {
+        if let Ok(cuts) = fs::read_to_string(self.folder.join("cuts")) {
+            return power::run(&power::Args { cuts: cuts.trim().parse()?, arch, seed: None });
+        }
         let boots =
             fs::read_to_string(self.folder.join("boots")).map_or(Ok(1), |text| text.trim().parse::<u32>())?;
         let disk = (boots > 1).then(|| guest::dir(arch).join(format!("{}.disk", self.name)));

@@ -57,7 +57,12 @@ pub(crate) fn main(args: &Args) -> ExitCode {
 }
 
 /// Boots the guest that `args` describe, passes the lines of its console to `line`, and returns its script's status.
-pub(crate) fn run(args: &Args, line: impl FnMut(&str)) -> Result<u8> {
+pub(crate) fn run(args: &Args, mut line: impl FnMut(&str)) -> Result<u8> {
+    run_watched(args, |_, text| line(text))
+}
+
+/// As [`run`], with the pid of the machine before each line.
+pub(crate) fn run_watched(args: &Args, mut line: impl FnMut(u32, &str)) -> Result<u8> {
     let kernel = Kernel::fetch(args.arch)?;
     let marker = format!("berth-vm-status-{:x}:", std::process::id());
     let root = Root {
@@ -88,7 +93,9 @@ pub(crate) fn run(args: &Args, line: impl FnMut(&str)) -> Result<u8> {
     let status = if args.interactive {
         machine.command()?.status().map(|s| u8::from(!s.success())).map_err(Into::into)
     } else {
-        qemu::Guest::boot(&machine, &marker)?.follow(line)
+        let guest = qemu::Guest::boot(&machine, &marker)?;
+        let pid = guest.child.id();
+        guest.follow(|text| line(pid, text))
     };
     if let Some(scratch) = initrd.parent() {
         let _ = fs::remove_dir_all(scratch);

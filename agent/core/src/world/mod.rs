@@ -40,7 +40,7 @@ mod tests;
 
 pub use affinity::Labels;
 pub use config::{CONTAINERS_MAX, Deadlines, PODS_MAX, WorldConfig};
-pub use query::RunView;
+pub use query::{ImageUse, RunView};
 
 use crate::{
     action::Plan,

@@ -19,6 +19,15 @@ pub struct RunView<'a> {
     pub pid: Option<u32>,
 }
 
+/// An image that a pod needs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ImageUse<'a> {
+    /// As the pod's spec names it.
+    pub reference: &'a str,
+    /// `sha256:…` of its config, once it is known.
+    pub id: Option<&'a str>,
+}
+
 impl World {
     /// All pods that are known, by uid: active ones, terminating ones, and those that wait.
     pub fn pods(&self) -> impl Iterator<Item = &DesiredPod> {
@@ -28,6 +37,23 @@ impl World {
     /// The containers of the pod with this uid, in the order of its spec; none if it is not known.
     pub fn runs(&self, uid: &crate::ids::PodUid) -> Vec<RunView<'_>> {
         self.pods.get(uid).map(|pod| pod.containers.iter().map(run_view).collect()).unwrap_or_default()
+    }
+
+    /// The images that pods have, or have had started containers of: references that specs name, and ids.
+    pub fn images(&self) -> impl Iterator<Item = ImageUse<'_>> {
+        self.pods.values().flat_map(|pod| {
+            let ensured = pod.images.iter().map(|image| ImageUse {
+                reference: &image.reference,
+                id: image.facts.as_ref().map(|facts| &*facts.id),
+            });
+            let running = pod.containers.iter().filter_map(|container| match &container.run {
+                Run::Running(live) => {
+                    Some(ImageUse { reference: &live.image.reference, id: Some(&live.image.id) })
+                }
+                _ => None,
+            });
+            ensured.chain(running)
+        })
     }
 
     /// Nothing is in flight.

@@ -74,8 +74,7 @@ fn references(image: &Value) -> Vec<String> {
 
 /// A row for each name of the image, with what to sort by.
 fn rows(image: &Value, wide: bool) -> Vec<(String, Vec<Cell>)> {
-    let id = json::text(image, "/id");
-    let short: String = id.rsplit_once(':').map_or(id, |(_, hex)| hex).chars().take(SHORT_ID_LEN).collect();
+    let short = short_id(json::text(image, "/id"));
     let used_by: Vec<_> = json::list(image, "/usedBy").iter().map(json::plain).collect();
     let row = |name: String| {
         let mut row: Vec<Cell> = vec![
@@ -90,6 +89,11 @@ fn rows(image: &Value, wide: bool) -> Vec<(String, Vec<Cell>)> {
         (name, row)
     };
     references(image).into_iter().map(row).collect()
+}
+
+/// The beginning of an id, without its algorithm.
+pub(crate) fn short_id(id: &str) -> String {
+    id.rsplit_once(':').map_or(id, |(_, hex)| hex).chars().take(SHORT_ID_LEN).collect()
 }
 
 /// Three digits and a decimal unit: `12.3MB`.

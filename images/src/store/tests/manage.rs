@@ -27,7 +27,7 @@ fn a_baked_store_is_used_where_it_lies() {
     assert_eq!(names(&place.store("snapshots")), [""; 0], "nothing is copied");
     assert_eq!(store.verify(false).damage, []);
     assert_eq!(store.remove("web", &arm64()).unwrap_err().kind(), ErrorKind::Unsupported);
-    assert_eq!(store.remove_id(&image.id).unwrap_err().kind(), ErrorKind::Unsupported);
+    assert_eq!(store.forget(&image.id).unwrap_err().kind(), ErrorKind::Unsupported);
     assert!(store.list()[0].vendor);
     // An image of the owner shares the vendor's layers; under the same name it comes first, until it goes.
     sample("web", "2").write_layout(&place.source("new")).unwrap();

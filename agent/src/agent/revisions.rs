@@ -1,0 +1,114 @@
+//! Which images the manifests name now, and which they named in their previous revision: a manifest that is
+//! put back must find its images. Kept in one small file, written when a manifest's images change. Pure, apart
+//! from that file.
+
+use berth_core::{event::DesiredSet, manifest::DesiredPod};
+use berth_oci::durable;
+use serde::{Deserialize, Serialize};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs::{self, File},
+    io::Read as _,
+    path::Path,
+};
+
+/// Bytes of the file that are read: more than all pods that there may be come to.
+const FILE_LEN_MAX_BYTES: u64 = 4 << 20;
+
+/// By namespace/name.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Revisions {
+    pods: BTreeMap<String, Images>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+struct Images {
+    now: BTreeSet<String>,
+    before: BTreeSet<String>,
+}
+
+impl Revisions {
+    /// As the file has it; one that is missing or damaged means that nothing is remembered.
+    pub(super) fn load(file: &Path) -> Self {
+        let mut bytes = Vec::new();
+        let read = File::open(file).and_then(|file| file.take(FILE_LEN_MAX_BYTES).read_to_end(&mut bytes));
+        read.ok().and_then(|_| serde_json::from_slice(&bytes).ok()).unwrap_or_default()
+    }
+
+    pub(super) fn save(&self, file: &Path) -> Result<(), berth_oci::Error> {
+        if let Some(dir) = file.parent() {
+            fs::create_dir_all(dir).map_err(berth_oci::Error::io("create the directory", dir))?;
+        }
+        durable::replace(file, &serde_json::to_vec(self).unwrap_or_default())
+    }
+
+    /// Takes in what is desired now; whether anything is to be saved. While a manifest is broken, what it names
+    /// is not known, and nothing is forgotten.
+    pub(super) fn take(&mut self, desired: &DesiredSet) -> bool {
+        let mut changed = false;
+        let keys: BTreeSet<String> = desired.pods.iter().map(|pod| pod.key.to_string()).collect();
+        if desired.problems.is_empty() {
+            let before = self.pods.len();
+            self.pods.retain(|key, _| keys.contains(key));
+            changed |= self.pods.len() != before;
+        }
+        for pod in &desired.pods {
+            let images = self.pods.entry(pod.key.to_string()).or_default();
+            let named = named(pod);
+            if images.now != named {
+                images.before = std::mem::replace(&mut images.now, named);
+                changed = true;
+            }
+        }
+        changed
+    }
+
+    /// All that are named now or were.
+    pub(super) fn images(&self) -> impl Iterator<Item = &str> {
+        self.pods.values().flat_map(|images| images.now.iter().chain(&images.before)).map(String::as_str)
+    }
+}
+
+fn named(pod: &DesiredPod) -> BTreeSet<String> {
+    pod.pod.spec.containers.iter().map(|container| container.image.clone()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use berth_core::{
+        ids::{PodKey, PodUid},
+        manifest::types,
+    };
+    use std::sync::Arc;
+
+    fn set(image: &str) -> DesiredSet {
+        let mut pod = types::Pod::default();
+        pod.spec.containers.push(types::Container { image: image.into(), ..types::Container::default() });
+        let key = PodKey { namespace: "default".into(), name: "web".into() };
+        let desired =
+            DesiredPod { key, uid: PodUid("1".into()), pod: Arc::new(pod), origin: "web.yaml".into() };
+        DesiredSet { pods: vec![desired], problems: Vec::new() }
+    }
+
+    #[test]
+    fn the_previous_revision_is_remembered_and_no_more() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("state/images.json");
+        let mut revisions = Revisions::load(&file);
+        let all = |revisions: &Revisions| revisions.images().map(str::to_owned).collect::<Vec<_>>();
+        assert!(revisions.take(&set("one")));
+        assert!(!revisions.take(&set("one")));
+        assert!(revisions.take(&set("two")));
+        assert_eq!(all(&revisions), ["two", "one"]);
+        revisions.save(&file).unwrap();
+        let mut revisions = Revisions::load(&file);
+        assert!(revisions.take(&set("three")));
+        assert_eq!(all(&revisions), ["three", "two"]);
+        assert!(revisions.take(&DesiredSet::default()));
+        assert!(all(&revisions).is_empty());
+        fs::write(&file, "x").unwrap();
+        assert_eq!(Revisions::load(&file), Revisions::default());
+    }
+}

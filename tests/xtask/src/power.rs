@@ -1,0 +1,143 @@
+//! `cargo xtask power-cuts`: a guest that works on its image store is killed at random moments, as a power cut
+//! would, and booted again on the same disk. The guest's own half is `tests/guest/power-cut/script.sh`: after
+//! each boot it looks whether all is well, says what was found and repaired, and works on until the next cut.
+//! What the guest had not synced is in its memory, and lost with it.
+
+use crate::{
+    arch::Arch,
+    guest::{self, qemu},
+    images,
+    sh::{self, Result},
+    vm,
+};
+use berth_images::build::{Compression, Entry, ImageBuilder, write_oci_archive};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+    thread,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+/// What the script says when it has begun to work: from then on the power may go.
+const WORKING: &str = "power-cut: working";
+/// Milliseconds of work, at most, before the cut.
+const WORK_MAX_MS: u64 = 12_000;
+/// Small files in each image that is imported over and over.
+const FILES: u32 = 400;
+
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// How often the power goes
+    #[arg(long, default_value_t = 200)]
+    pub(crate) cuts: u32,
+    /// Architecture of the guest
+    #[arg(long, default_value = "x86_64")]
+    pub(crate) arch: Arch,
+    /// Number from which the moments of the cuts follow [default: the clock]
+    #[arg(long)]
+    pub(crate) seed: Option<u64>,
+}
+
+pub(crate) fn run(args: &Args) -> Result {
+    let clock = || SystemTime::now().duration_since(UNIX_EPOCH).map_or(1, |since| since.as_secs());
+    let seed = args.seed.unwrap_or_else(clock).max(1);
+    println!("{} power cuts on {}, --seed {seed}", args.cuts, args.arch);
+    let folder = guest::dir(args.arch).join(format!("power-cut-{}", std::process::id()));
+    fs::create_dir_all(&folder)?;
+    let done = cut_and_boot(args, seed, &folder);
+    fs::remove_dir_all(&folder)?;
+    done
+}
+
+fn cut_and_boot(args: &Args, seed: u64, folder: &Path) -> Result {
+    let vm = machine(args.arch, folder)?;
+    let mut random = seed;
+    for boot in 0..=args.cuts {
+        let last = boot == args.cuts;
+        fs::write(folder.join("boot"), if last { "last" } else { "work" })?;
+        random = next(random);
+        let delay = Duration::from_millis(random % WORK_MAX_MS);
+        println!(
+            "-- boot {} of {}, then {}",
+            boot + 1,
+            args.cuts + 1,
+            if last { "the end".into() } else { format!("a cut after {delay:?} of work") }
+        );
+        let mut cut = false;
+        let ended = vm::run_watched(&vm, |pid, line| {
+            qemu::stream(&format!("  {line}"));
+            if line.contains(WORKING) && !last {
+                cut = true;
+                // The console is read on meanwhile.
+                thread::spawn(move || {
+                    thread::sleep(delay);
+                    let _ = Command::new("kill").args(["-KILL", &pid.to_string()]).status();
+                });
+            }
+        });
+        match (ended, cut) {
+            (Ok(0), false) if last => {}
+            // No status: it was killed in the middle of its work.
+            (Err(_), true) => {}
+            (Ok(status), _) => {
+                return Err(
+                    format!("boot {}: the script ended with {status} (--seed {seed})", boot + 1).into()
+                );
+            }
+            (Err(error), false) => return Err(format!("boot {}: {error} (--seed {seed})", boot + 1).into()),
+        }
+    }
+    Ok(())
+}
+
+/// xorshift64: enough to spread moments.
+fn next(mut x: u64) -> u64 {
+    x ^= x << 13;
+    x ^= x >> 7;
+    x ^ x << 17
+}
+
+fn machine(arch: Arch, folder: &Path) -> Result<vm::Args> {
+    let put = |file: &Path, to: &str| format!("{}:{to}", file.display());
+    let mut puts = vec![
+        put(&sh::root().join("tests/guest/lib.sh"), "/put/lib.sh"),
+        put(&folder.join("boot"), "/put/boot"),
+    ];
+    for (name, file) in churn(arch, folder)? {
+        puts.push(put(&file, &format!("/put/{name}")));
+    }
+    Ok(vm::Args {
+        arch,
+        manifest: Vec::new(),
+        image: Vec::new(),
+        put: puts,
+        script: Some(sh::root().join("tests/guest/power-cut/script.sh")),
+        interactive: false,
+        keep_disk: Some(folder.join("disk")),
+        no_start: true,
+        memory: 768,
+        forward: Vec::new(),
+        profile: "release".to_owned(),
+    })
+}
+
+/// Two images of one name: many small files and a large one on top of busybox.
+fn churn(arch: Arch, folder: &Path) -> Result<Vec<(&'static str, PathBuf)>> {
+    let mut made = Vec::new();
+    for (name, version) in [("one.tar", "one"), ("two.tar", "two")] {
+        let mut entries = vec![Entry::dir("data", 0o755), Entry::file("version", 0o644, version)];
+        entries.extend(
+            (0..FILES)
+                .map(|n| Entry::file(&format!("data/{n}"), 0o644, format!("{version} {n}\n").repeat(50))),
+        );
+        let large: Vec<u8> =
+            (0..1_000_000_u32).flat_map(|n| n.wrapping_mul(2_654_435_761).to_le_bytes()).collect();
+        entries.push(Entry::file("large", 0o644, large));
+        let image: ImageBuilder = images::image(arch)?.layer(entries).nameless().name("berth.test/churn:1");
+        let file = folder.join(name);
+        write_oci_archive(&file, &[&image], false, Compression::None)?;
+        made.push((name, file));
+    }
+    Ok(made)
+}
