@@ -5,6 +5,7 @@ mod sys;
 
 use crate::{agent, config::Config};
 use berth_keeper::{KeeperConfig, LOG_PIPE_BYTES_DEFAULT, STAGE_PIPE_BYTES_DEFAULT};
+use berth_oci::sandbox::init;
 use std::{
     convert::Infallible,
     ffi::{OsStr, OsString},
@@ -22,6 +23,8 @@ pub(crate) enum Applet {
     Agent(Options),
     /// Forks the workers.
     Zygote,
+    /// Holds the process numbers of a pod.
+    PodInit,
 }
 
 /// What keeper and agent are called with.
@@ -39,6 +42,7 @@ pub(crate) fn from_args(mut args: impl Iterator<Item = OsString>) -> Option<Appl
         b"keeper" => options(args).map(Applet::Keeper),
         b"agent" => options(args).map(Applet::Agent),
         b"zygote" => args.next().is_none().then_some(Applet::Zygote),
+        name if name == init::APPLET.as_bytes() => args.next().is_none().then_some(Applet::PodInit),
         _ => None,
     }
 }
@@ -68,6 +72,7 @@ impl Applet {
                 ExitCode::FAILURE
             }
             Self::Zygote => berth_oci::zygote::run(),
+            Self::PodInit => exit_code(init::run()),
         }
     }
 }
@@ -131,6 +136,8 @@ mod tests {
             ("keeper", Some(Applet::Keeper(Options::default()))),
             ("agent", Some(Applet::Agent(Options::default()))),
             ("zygote", Some(Applet::Zygote)),
+            ("pod-init", Some(Applet::PodInit)),
+            ("pod-init 1", None),
             ("agent --config /a", Some(Applet::Agent(with("/a")))),
             ("keeper --config=/a", Some(Applet::Keeper(with("/a")))),
             ("", None),

@@ -9,9 +9,14 @@ use crate::{
     fsys,
     node::NodeFacts,
     paths::Roots,
-    sandbox::namespaces,
+    sandbox::{init, namespaces},
     seccomp,
-    spec::{self, PodNamespaces, ROOTFS, SpecInput, capabilities::CapabilitySet, oom},
+    spec::{
+        self, PodNamespaces, ROOTFS, SpecInput,
+        capabilities::CapabilitySet,
+        labels::{self, Label},
+        oom,
+    },
     users::ProcessUser,
     worker::mounts::is_late,
 };
@@ -82,6 +87,10 @@ pub struct WorkerPlan {
     /// Without working device rules there is no container, instead of a warning.
     #[serde(default)]
     pub devices_strict: bool,
+    /// Files below `/proc/self/attr` and what the process writes to them before it becomes the container's
+    /// program: profile and label of security modules.
+    #[serde(default)]
+    pub labels: Vec<Label>,
     /// The filter of system calls; none for unconfined.
     pub seccomp: Option<PathBuf>,
     /// For all sets but inheritable and ambient, which are empty.
@@ -168,6 +177,7 @@ pub fn assemble(roots: &Roots, node: &NodeFacts, input: &BundleInput<'_>) -> Res
         cgroup_mount: roots.cgroup.clone(),
         devices: (!privileged).then(devices::default_rules),
         devices_strict: false,
+        labels: labels::of(&pod.pod, container),
         seccomp: seccomp::ensure(roots, &choice, capabilities)?,
         capabilities,
         oom_score_adj: oom::score_adj(&pod.pod, container, node.memory_bytes),
@@ -249,7 +259,12 @@ fn joined(spec: &Spec) -> Vec<PathBuf> {
 fn pod_namespaces(roots: &Roots, pod: &DesiredPod) -> PodNamespaces {
     let kinds = namespaces::kinds(&pod.pod.spec);
     let path = |kind: &str| kinds.contains(&kind).then(|| roots.pod_ns(&pod.uid, kind));
-    PodNamespaces { net: path("net"), ipc: path("ipc"), uts: path("uts") }
+    PodNamespaces {
+        net: path("net"),
+        ipc: path("ipc"),
+        uts: path("uts"),
+        pid: init::pid_namespace(roots, pod),
+    }
 }
 
 pub(crate) fn put(path: &Path, value: &impl Serialize) -> Result<()> {

@@ -61,6 +61,9 @@ pub enum ActionKind {
         id: ContainerId,
         /// The image, as `EnsureImage` gave it.
         image: Box<ImageFacts>,
+        /// Images that it has as volumes, by the volume's name.
+        #[serde(default)]
+        volumes: Vec<(String, ImageFacts)>,
     },
     /// Send a signal to the container's init process. Already gone is `Ok`.
     Signal {

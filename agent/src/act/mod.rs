@@ -13,7 +13,7 @@ use berth_core::{
     time::{Mono, NS_PER_MS},
 };
 use berth_keeper::protocol::{Id, Path as KeeperPath, Request};
-use berth_oci::{cgroup, checkpoint, clock, container, error::Error, sandbox};
+use berth_oci::{cgroup, checkpoint, clock, container, error::Error, sandbox, volumes::mount_images};
 use std::{path::Path, sync::Arc, time::Duration};
 
 /// What the keeper needs itself after the worker's deadline, milliseconds.
@@ -28,9 +28,10 @@ impl Agent {
         match kind {
             ActionKind::EnsureImage { image, policy } => self.ensure_image(id, image, policy),
             ActionKind::CreateSandbox { desired } => self.create_sandbox(id, *desired),
-            ActionKind::StartContainer { desired, container, attempt, id: run, image } => {
+            ActionKind::StartContainer { desired, container, attempt, id: run, image, volumes } => {
                 let run = Run { desired: &desired, container: &container, attempt, id: &run, image: &image };
-                if let Err(error) = self.start(id, deadline, &run) {
+                let mounted = mount_images(&self.env.roots, &desired, &volumes);
+                if let Err(error) = mounted.and_then(|()| self.start(id, deadline, &run)) {
                     self.done(id, Outcome::Failed(error.to_failure(FailReason::CreateContainerError)));
                 }
             }

@@ -166,6 +166,8 @@ fn world_config(env: &Env) -> WorldConfig {
         pods_max: usize::try_from(*max_pods).unwrap_or(usize::MAX),
         crash_backoff_max_s: crash_loop_back_off.max_container_restart_period.0.as_secs(),
         allowed_unsafe_sysctls: env.config.allowed_unsafe_sysctls.clone(),
+        app_armor: env.node.app_armor,
+        se_linux: env.node.se_linux,
         node_name: env.node.name.clone(),
         node_labels: node_labels(env),
         ..WorldConfig::default()

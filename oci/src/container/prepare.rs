@@ -10,6 +10,7 @@ use crate::{
     node::NodeFacts,
     paths::Roots,
     records::{self, StoredContainer},
+    sandbox::init,
     teardown, users,
 };
 use berth_core::{
@@ -68,6 +69,7 @@ pub fn prepare(
     let user = users::resolve(pod, container, image)?;
     writable_layer(roots, id, &cgroup)?;
     files::refresh_hosts(roots, node, pod)?;
+    init::ensure(roots, pod)?;
     let binds = mounts::resolve(roots, pod, container, id)?;
     let input = BundleInput { desired: pod, container, image, id, attempt, user: &user, binds: &binds };
     let (spec, plan) = bundle::assemble(roots, node, &input)?;

@@ -41,11 +41,11 @@ fn mount(name: &str, path: &str, sub_path: Option<&str>, read_only: bool) -> Vol
 }
 
 fn spec(mounts: Vec<VolumeMount>) -> PodSpec {
-    let data = Volume { name: "data".into(), empty_dir: Some(EmptyDir::default()), host_path: None };
+    let data = Volume { name: "data".into(), empty_dir: Some(EmptyDir::default()), ..Volume::default() };
     let conf = Volume {
         name: "conf".into(),
-        empty_dir: None,
         host_path: Some(HostPath { path: "/etc".into(), ..HostPath::default() }),
+        ..Volume::default()
     };
     let container = Container {
         name: "app".into(),

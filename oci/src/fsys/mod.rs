@@ -8,7 +8,9 @@ pub(crate) mod sys;
 use crate::error::{Error, Result};
 use nix::{
     mount::{MsFlags, mount},
-    sys::statfs::{CGROUP2_SUPER_MAGIC, FsType, HUGETLBFS_MAGIC, NSFS_MAGIC, TMPFS_MAGIC, statfs},
+    sys::statfs::{
+        CGROUP2_SUPER_MAGIC, FsType, HUGETLBFS_MAGIC, NSFS_MAGIC, OVERLAYFS_SUPER_MAGIC, TMPFS_MAGIC, statfs,
+    },
 };
 use std::{
     fs::{self, DirBuilder, Permissions},
@@ -83,6 +85,11 @@ pub(crate) fn mount_tmpfs(target: &Path, options: &str, exec: bool) -> Result<()
     }
     mount(Some("tmpfs"), target, Some("tmpfs"), flags, Some(options))
         .map_err(Error::sys("mount a tmpfs on", target))
+}
+
+/// Whether something is put together from layers at the path.
+pub(crate) fn is_overlay_mount(path: &Path) -> bool {
+    is_on(path, OVERLAYFS_SUPER_MAGIC)
 }
 
 /// Whether the path is the root of a file system of large pages.

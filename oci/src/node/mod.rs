@@ -42,6 +42,12 @@ pub struct NodeFacts {
     /// Sizes of larger pages of which the node has some, in bytes.
     #[serde(default)]
     pub huge_page_sizes: Vec<u64>,
+    /// AppArmor confines processes here.
+    #[serde(default)]
+    pub app_armor: bool,
+    /// SELinux does.
+    #[serde(default)]
+    pub se_linux: bool,
     /// tmpfs takes `noswap`.
     pub tmpfs_noswap: bool,
     /// What the configuration says for all pods.
@@ -114,6 +120,9 @@ impl NodeFacts {
                 .map(|list| list.split_whitespace().map(str::to_owned).collect())
                 .unwrap_or_default(),
             huge_page_sizes: huge_page_sizes(Path::new("/sys/kernel/mm/hugepages")),
+            app_armor: fs::read("/sys/module/apparmor/parameters/enabled")
+                .is_ok_and(|text| text.starts_with(b"Y")),
+            se_linux: Path::new("/sys/fs/selinux/enforce").exists(),
             tmpfs_noswap: kernel >= NOSWAP_SINCE,
             policy: Policy::default(),
             kernel_release,

@@ -23,7 +23,7 @@ fn volumes() -> Vec<Volume> {
     let empty_dir = |name: &str, medium: &str| Volume {
         name: name.into(),
         empty_dir: Some(EmptyDir { medium: medium.into(), size_limit: Some("1Mi".into()) }),
-        host_path: None,
+        ..Volume::default()
     };
     vec![empty_dir("disk", ""), empty_dir("memory", "Memory")]
 }
@@ -239,11 +239,11 @@ fn a_host_path_that_is_not_there_fails_and_the_rest_can_be_removed() {
     with_roots(|roots| {
         let volume = Volume {
             name: "config".into(),
-            empty_dir: None,
             host_path: Some(HostPath {
                 path: "/no/such/directory".into(),
                 kind: berth_core::manifest::types::HostPathType::Directory,
             }),
+            ..Volume::default()
         };
         let pod = pod(PodSpec { volumes: vec![volume], ..PodSpec::default() });
         let error = create(roots, &node(), &pod).unwrap_err().to_string();

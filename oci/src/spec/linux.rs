@@ -50,12 +50,12 @@ pub(super) fn linux(input: &SpecInput<'_>) -> Result<Linux> {
     Ok(linux)
 }
 
-/// Always its own mounts; its own process numbers unless the pod shares the node's; the pod's network,
+/// Always its own mounts; its own process numbers unless the pod shares them or the node's; the pod's network,
 /// IPC and host name; a view of the cgroup tree that begins at its own, except where privileged.
 fn namespaces(input: &SpecInput<'_>) -> Vec<LinuxNamespace> {
     let mut list = Vec::with_capacity(6);
     if !input.desired.pod.spec.host_pid {
-        list.push(namespace(LinuxNamespaceType::Pid, None));
+        list.push(namespace(LinuxNamespaceType::Pid, input.namespaces.pid.clone()));
     }
     let of_pod = [
         (LinuxNamespaceType::Network, &input.namespaces.net),

@@ -7,6 +7,7 @@ pub mod capabilities;
 mod command;
 mod env;
 mod expand;
+pub mod labels;
 mod linux;
 mod mounts;
 pub mod oom;
@@ -69,6 +70,8 @@ pub struct PodNamespaces {
     pub ipc: Option<PathBuf>,
     /// Host name.
     pub uts: Option<PathBuf>,
+    /// Process numbers; none where each container has its own, or the node's.
+    pub pid: Option<PathBuf>,
 }
 
 /// Derives the spec.
@@ -127,7 +130,10 @@ fn process(input: &SpecInput<'_>) -> Result<Process> {
         .set_rlimits(None)
         // Never `Some(false)`: the runtime would take it for a reason to drop privileges first.
         .set_no_new_privileges(no_new_privileges(input.container).then_some(true))
-        .set_oom_score_adj(None);
+        .set_oom_score_adj(None)
+        // The worker's executor sets these itself.
+        .set_apparmor_profile(None)
+        .set_selinux_label(None);
     Ok(process)
 }
 

@@ -1,8 +1,8 @@
 //! Specs of whole pods against golden files. `BERTH_BLESS=1` writes them anew; read the difference then.
 
 use super::*;
-use crate::testing;
-use berth_core::manifest::types::{Pod, PodSpec};
+use crate::{container::mounts::Propagation, testing};
+use berth_core::manifest::types::{MountPropagation, Pod, PodSpec};
 use serde_json::{Value, json};
 use std::{collections::BTreeMap, path::PathBuf};
 
@@ -58,6 +58,20 @@ fn pods() -> Vec<(&'static str, Value, Value)> {
             image(json!({})),
         ),
         (
+            "shared-process-numbers",
+            json!({"shareProcessNamespace": true, "containers": [{"name": "c"}]}),
+            image(json!({})),
+        ),
+        (
+            "mounts-that-pass",
+            json!({"containers": [{"name": "c", "securityContext": {"privileged": true}, "volumeMounts": [
+                {"name": "v", "mountPath": "/slave", "mountPropagation": "HostToContainer"},
+                {"name": "v", "mountPath": "/shared", "mountPropagation": "Bidirectional"},
+                {"name": "v", "mountPath": "/rro", "readOnly": true, "recursiveReadOnly": "Enabled"}
+            ]}]}),
+            image(json!({"layers": ["/l"]})),
+        ),
+        (
             "volumes",
             json!({"containers": [{"name": "c", "volumeMounts": [{"name": "v", "mountPath": "/data"}]}]}),
             image(json!({"layers": ["/l"]})),
@@ -99,7 +113,15 @@ fn binds(container: &Container) -> Vec<Bind> {
         read_only,
         ..Bind::default()
     };
-    let volumes = container.volume_mounts.iter().map(|mount| bind("/volumes/v", &mount.mount_path, false));
+    let volumes = container.volume_mounts.iter().map(|mount| Bind {
+        recursive_read_only: mount.recursive_read_only.is_some(),
+        propagation: match mount.mount_propagation {
+            Some(MountPropagation::HostToContainer) => Propagation::HostToContainer,
+            Some(MountPropagation::Bidirectional) => Propagation::Bidirectional,
+            _ => Propagation::None,
+        },
+        ..bind("/volumes/v", &mount.mount_path, mount.read_only)
+    });
     let root = container.security_context.as_ref().and_then(|sc| sc.read_only_root_filesystem) == Some(true);
     volumes
         .chain([
@@ -118,6 +140,7 @@ fn build_spec(spec: &Value, facts: &Value) -> Result<Spec> {
         net: own("net", !pod.spec.host_network),
         ipc: own("ipc", !pod.spec.host_ipc),
         uts: own("uts", !pod.spec.host_network),
+        pid: own("pid", pod.spec.share_process_namespace == Some(true)),
     };
     let container = &pod.spec.containers[0];
     let node_devices =

@@ -123,7 +123,7 @@ mod tests {
             let spec =
                 PodSpec { containers: containers.iter().map(container).collect(), ..PodSpec::default() };
             let dir = EmptyDir { medium: "Memory".into(), size_limit: size_limit.map(str::to_owned) };
-            let volume = Volume { name: "v".into(), empty_dir: Some(dir), host_path: None };
+            let volume = Volume { name: "v".into(), empty_dir: Some(dir), ..Volume::default() };
             let size = size_bytes(&node, &Pod { spec, ..Pod::default() }, &volume);
             assert_eq!(size, expected, "{size_limit:?} {containers:?}");
         }
@@ -135,7 +135,7 @@ mod tests {
             let volume = Volume {
                 name: "v".into(),
                 empty_dir: Some(EmptyDir { medium: "Memory".into(), size_limit: Some("64Ki".into()) }),
-                host_path: None,
+                ..Volume::default()
             };
             let pod = crate::testing::pod(PodSpec { volumes: vec![volume.clone()], ..PodSpec::default() });
             let node = NodeFacts::read(roots, None).unwrap();

@@ -3,6 +3,7 @@
 mod empty_dir;
 mod fs_group;
 mod host_path;
+mod image;
 pub(crate) mod subpath;
 
 use crate::{
@@ -13,10 +14,16 @@ use crate::{
 use berth_core::manifest::{DesiredPod, types::Volume};
 use std::path::PathBuf;
 
+pub use image::mount_images;
+
 /// Makes all volumes of the pod. `first` says that no container of the pod can have run in them since the
 /// boot: then fsGroup is applied.
 pub(crate) fn create(roots: &Roots, node: &NodeFacts, pod: &DesiredPod, first: bool) -> Result<()> {
     for volume in &pod.pod.spec.volumes {
+        if volume.image.is_some() {
+            // Mounted when a container wants it.
+            continue;
+        }
         match &volume.host_path {
             // Neither owner nor mode of what is the node's own is ever changed.
             Some(host_path) => host_path::check(host_path).map_err(|message| named(volume, message))?,
@@ -40,6 +47,7 @@ pub fn source(roots: &Roots, pod: &DesiredPod, name: &str) -> Result<PathBuf> {
     let volume = volume.ok_or_else(|| Error::Config(format!("pod {} has no volume {name:?}", pod.key)))?;
     Ok(match &volume.host_path {
         Some(host_path) => PathBuf::from(&host_path.path),
+        None if volume.image.is_some() => roots.pod_memory_volume(&pod.uid, name),
         None if empty_dir::in_memory(&pod.pod, volume) => roots.pod_memory_volume(&pod.uid, name),
         None => roots.pod_disk_volume(&pod.uid, name),
     })

@@ -119,7 +119,7 @@ fn launch(
     score(bundle, plan.oom_score_adj);
     let filter = plan.seccomp.as_deref().map(Filter::read).transpose()?.map(Arc::new);
     let trouble = Trouble::open().map_err(|errno| Fault::internal(format!("cannot make a pipe: {errno}")))?;
-    let executor = Confined { capabilities: plan.capabilities, filter };
+    let executor = Confined { capabilities: plan.capabilities, filter, labels: plan.labels.clone().into() };
     let built = bare_create(id, bundle, &plan.state_root, Some(streams), executor);
     trouble.detach();
     let mut container = built.map_err(|error| Fault::runtime(describe(&error, trouble.now())))?;

@@ -60,7 +60,7 @@ pub(super) fn exec(
     cover::cover(&plan.cgroup_mount, &plan.cgroup)?;
     score(bundle, plan.oom_score_adj);
     let filter = plan.seccomp.as_deref().map(Filter::read).transpose()?.map(Arc::new);
-    let executor = Confined { capabilities: plan.capabilities, filter };
+    let executor = Confined { capabilities: plan.capabilities, filter, labels: plan.labels.clone().into() };
     let trouble = Trouble::open().map_err(|errno| Fault::internal(format!("cannot make a pipe: {errno}")))?;
     let console = match &ends {
         Ends::Console(_) => Some(scratch.listen()?),

@@ -5,7 +5,7 @@
 use super::{sys, trouble};
 use crate::{
     seccomp::{self, Filter},
-    spec::capabilities::CapabilitySet,
+    spec::{capabilities::CapabilitySet, labels::Label},
 };
 use libcontainer::{
     oci_spec::runtime::{Process, Spec},
@@ -21,6 +21,8 @@ pub(super) struct Confined {
     pub(super) capabilities: CapabilitySet,
     /// None for unconfined.
     pub(super) filter: Option<Arc<Filter>>,
+    /// For the security modules.
+    pub(super) labels: Arc<[Label]>,
 }
 
 impl Executor for Confined {
@@ -61,6 +63,7 @@ impl Confined {
         let args = process.args().clone().unwrap_or_default();
         let path = program(process)?;
         let (args, env) = (strings(&args)?, strings(process.env().as_deref().unwrap_or_default())?);
+        self.labels.iter().try_for_each(set_label)?;
         sys::reset_signals();
         if let Some(filter) = &self.filter {
             seccomp::load(filter).map_err(|errno| format!("cannot load the seccomp filter: {errno}"))?;
@@ -69,6 +72,18 @@ impl Confined {
         let name = args.first().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
         Err(not_run(&name, errno))
     }
+}
+
+/// Holds from the next execve(2) on. The container's own /proc is the one at hand.
+fn set_label(label: &Label) -> Result<(), String> {
+    fs::write(Path::new("/proc/thread-self/attr").join(&label.file), &label.value).map_err(|error| {
+        let why = match error.raw_os_error() {
+            Some(libc::ENOENT) => "it is not loaded in the kernel".to_owned(),
+            Some(libc::EINVAL) => "the kernel does not know it".to_owned(),
+            _ => error.to_string(),
+        };
+        format!("{}: {why}", label.name)
+    })
 }
 
 /// Does nothing in the place of a program: for the throwaway create by which a zygote warms up.

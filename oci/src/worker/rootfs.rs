@@ -97,7 +97,7 @@ fn options(lower: &[&Path], plan: &OverlayPlan) -> String {
 }
 
 /// Overlayfs takes a comma, a backslash and (between layers) a colon as they are only behind a backslash.
-fn escape(path: &Path, layer: bool) -> String {
+pub(crate) fn escape(path: &Path, layer: bool) -> String {
     let mut text = String::new();
     for c in path.to_string_lossy().chars() {
         if matches!(c, ',' | '\\') || (layer && c == ':') {

@@ -161,6 +161,70 @@ ready here
 eventually 30 "a nodeSelector that does not fit" reason_is elsewhere NodeAffinity
 rm $M/elsewhere.yaml; gone here; gone elsewhere
 
+step "one set of process numbers (security_context_test.go)"
+drop share.yaml <<'Y'
+apiVersion: v1
+kind: Pod
+metadata: {name: share}
+spec:
+  terminationGracePeriodSeconds: 1
+  shareProcessNamespace: true
+  containers:
+  - {name: one, image: "berth.test/busybox:1", command: [sleep, "100001"]}
+  - name: two
+    image: berth.test/busybox:1
+    command: [sh, -c, "sleep 100002 & sleep 100003"]
+    securityContext: {capabilities: {add: [SYS_PTRACE]}}
+Y
+ready share
+two() { berth exec share -c two -- "$@"; }
+check "one container sees the other's processes" sh -c 'berth exec share -c two -- ps | grep -q "sleep 10000[1]"'
+is "the first process is nobody's" 65535 "$(two stat -c %u /proc/1)"
+is "it may do nothing" 0000000000000000 "$(two sed -n 's/^CapPrm:[[:space:]]*//p' /proc/1/status)"
+is "and shows nothing of the node" "" "$(two ls /proc/1/root/ 2>/dev/null)"
+is "it is in the pod's network" "$(two readlink /proc/self/ns/net)" "$(two readlink /proc/1/ns/net)"
+two sh -c '(sleep 0.1 &) ; exit 0'
+eventually 10 "it reaps what is left behind" sh -c '! berth exec share -c two -- ps | grep -q "[s]leep 0.1"'
+two sh -c 'kill -9 1' 2>/dev/null
+check "it cannot be killed from inside" two true
+kill -9 "$(agent_pid)"; serves
+check "it outlives the agent" two true
+FIRST=$(for p in /proc/[0-9]*; do tr '\0' ' ' <$p/cmdline 2>/dev/null | grep -q '^/proc/self/exe pod-init' && grep -q '^NSpid:.*[[:space:]]1$' $p/status && echo ${p#/proc/}; done)
+kill -9 "$FIRST"
+restarted() { [ "$(column share 4)" -ge 2 ]; }
+eventually 60 "without it all containers end, and start again with another" restarted
+ready share
+check "and share again" sh -c 'berth exec share -c two -- ps | grep -q "sleep 10000[1]"'
+rm $M/share.yaml; gone share
+
+step "security modules of the kernel (apparmor_test.go)"
+drop modules.yaml <<'Y'
+apiVersion: v1
+kind: Pod
+metadata: {name: labelled}
+spec:
+  securityContext: {seLinuxOptions: {level: "s0:c1,c2"}}
+  containers: [{name: main, image: "berth.test/busybox:1", command: [sleep, "100000"]}]
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: profiled}
+spec:
+  terminationGracePeriodSeconds: 1
+  containers:
+  - name: main
+    image: berth.test/busybox:1
+    command: [sleep, "100000"]
+    securityContext: {appArmorProfile: {type: Localhost, localhostProfile: no-such-profile}}
+Y
+eventually 30 "SELinux, which this kernel has not on" reason_is labelled SELinux
+if [ "$(cat /sys/module/apparmor/parameters/enabled 2>/dev/null)" = Y ]; then
+    eventually 30 "a profile that is not loaded" sh -c 'berth get pod profiled -o yaml | grep -q "AppArmor profile no-such-profile: it is not loaded"'
+else
+    eventually 30 "AppArmor, which this kernel has not on" reason_is profiled AppArmor
+fi
+rm $M/modules.yaml; gone labelled; gone profiled
+
 step "runAsNonRoot refuses root"
 drop nonroot.yaml <<'Y'
 apiVersion: v1

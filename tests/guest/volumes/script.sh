@@ -114,6 +114,41 @@ C=$(find "$(cgroup_of pages)" -mindepth 1 -maxdepth 1 -type d)
 is "its limit is the kernel's" 4194304 "$(cat $C/hugetlb.2MB.max)"
 echo 0 >/proc/sys/vm/nr_hugepages
 
+step "an image as a volume (image_volume.go)"
+drop images.yaml <<'Y'
+apiVersion: v1
+kind: Pod
+metadata: {name: images}
+spec:
+  terminationGracePeriodSeconds: 1
+  containers:
+  - name: main
+    image: berth.test/busybox:1
+    command: [sleep, "100000"]
+    volumeMounts:
+    - {name: tools, mountPath: /tools}
+    - {name: tools, mountPath: /only-bin, subPath: bin}
+  - name: other
+    image: berth.test/busybox:1
+    command: [sleep, "100000"]
+  - name: waits
+    image: berth.test/busybox:1
+    command: [sleep, "100000"]
+    volumeMounts: [{name: none, mountPath: /none}]
+  volumes:
+  - {name: tools, image: {reference: "berth.test/busybox:1"}}
+  - {name: none, image: {reference: "berth.test/none:1", pullPolicy: Never}}
+  - {name: unused, image: {reference: "berth.test/unused:1"}}
+Y
+runs() { berth exec images -c "$1" -- true; }
+eventually 30 "containers start that need nothing else" runs other
+check "its content is there" berth exec images -c main -- sh -c "[ -e /tools/bin/busybox ]"
+check "and a part of it by subPath" berth exec images -c main -- sh -c "[ -e /only-bin/busybox ]"
+is "read-only" 1 "$(berth exec images -c main -- touch /tools/x 2>/dev/null; echo $?)"
+check "an image that is not there: the container that wants it waits with Kubernetes' reason" \
+    sh -c 'berth get pod images -o yaml | grep -q "reason: ErrImageNeverPull"'
+rm $M/images.yaml; gone images
+
 step "all of it goes"
 rm $M/*.yaml
 gone share; gone rro; gone pages; gone alone

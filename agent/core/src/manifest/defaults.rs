@@ -56,7 +56,10 @@ fn pod_resources(spec: &mut PodSpec) {
 }
 
 fn volume(volume: &mut Volume) {
-    if volume.empty_dir.is_none() && volume.host_path.is_none() {
+    if let Some(image) = &mut volume.image {
+        image.pull_policy.get_or_insert(pull_policy(&image.reference));
+    }
+    if volume.empty_dir.is_none() && volume.host_path.is_none() && volume.image.is_none() {
         volume.empty_dir = Some(EmptyDir::default());
     }
     if let Some(limit) = volume.empty_dir.as_mut().and_then(|source| source.size_limit.as_mut()) {

@@ -46,6 +46,8 @@ pub struct PodSpec {
     #[serde(rename = "hostIPC", skip_serializing_if = "std::ops::Not::not")]
     pub host_ipc: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
+    pub share_process_namespace: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub hostname: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub subdomain: Option<String>,
@@ -192,6 +194,19 @@ pub struct Volume {
     pub empty_dir: Option<EmptyDir>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub host_path: Option<HostPath>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub image: Option<ImageVolume>,
+}
+
+/// `v1.ImageVolumeSource`.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+#[allow(missing_docs)]
+pub struct ImageVolume {
+    pub reference: String,
+    /// Defaulted from the reference's tag.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pull_policy: Option<PullPolicy>,
 }
 
 /// `v1.EmptyDirVolumeSource`.
@@ -343,8 +358,48 @@ pub struct PodSecurityContext {
     pub supplemental_groups_policy: Option<SupplementalGroupsPolicy>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub seccomp_profile: Option<SeccompProfile>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub app_armor_profile: Option<AppArmorProfile>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub se_linux_options: Option<SeLinuxOptions>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub sysctls: Vec<Sysctl>,
+}
+
+/// `v1.AppArmorProfile`.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+#[allow(missing_docs)]
+pub struct AppArmorProfile {
+    #[serde(rename = "type")]
+    pub kind: AppArmorKind,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub localhost_profile: Option<String>,
+}
+
+/// `v1.AppArmorProfileType`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[allow(missing_docs)]
+pub enum AppArmorKind {
+    #[default]
+    Unconfined,
+    RuntimeDefault,
+    Localhost,
+}
+
+/// `v1.SELinuxOptions`.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+#[allow(missing_docs)]
+pub struct SeLinuxOptions {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub user: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub role: Option<String>,
+    #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
+    pub kind: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub level: Option<String>,
 }
 
 /// `v1.PodFSGroupChangePolicy`.
@@ -435,6 +490,10 @@ pub struct SecurityContext {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub seccomp_profile: Option<SeccompProfile>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    pub app_armor_profile: Option<AppArmorProfile>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub se_linux_options: Option<SeLinuxOptions>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub proc_mount: Option<ProcMount>,
 }
 
@@ -506,6 +565,18 @@ pub enum DnsPolicy {
     ClusterFirstWithHostNet,
     Default,
     None,
+}
+
+impl PodSpec {
+    /// The volumes that the container mounts and that are images, each once.
+    pub fn image_volumes<'a>(
+        &'a self,
+        container: &'a Container,
+    ) -> impl Iterator<Item = (&'a str, &'a ImageVolume)> {
+        let mounted = |volume: &&Volume| container.volume_mounts.iter().any(|m| m.name == volume.name);
+        let volumes = self.volumes.iter().filter(mounted);
+        volumes.filter_map(|volume| Some((volume.name.as_str(), volume.image.as_ref()?)))
+    }
 }
 
 impl Container {

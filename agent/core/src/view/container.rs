@@ -34,7 +34,7 @@ pub(super) fn show(
         }
         _ => match last {
             Some(last) if ended => json!({"terminated": terminated(last)}),
-            _ => json!({"waiting": waiting(world, pod, image, container, now)}),
+            _ => json!({"waiting": waiting(world, pod, missing_image(pod, container), container, now)}),
         },
     };
     let id = container.current_id().or(last.map(|last| &last.id));
@@ -55,6 +55,11 @@ pub(super) fn show(
         shown["lastState"] = json!({"terminated": terminated(last)});
     }
     shown
+}
+
+/// The first of the images it needs that could not be had.
+fn missing_image<'a>(pod: &'a Pod, container: &Container) -> Option<&'a Image> {
+    container.images().filter_map(|i| pod.images.get(i)).find(|image| image.failure.is_some())
 }
 
 fn running_since(at: Now) -> Value {

@@ -17,6 +17,10 @@ pub struct WorldConfig {
     pub crash_backoff_max_s: u64,
     /// Kernel settings that pods may have beside the safe ones, see [`super::sysctl::is_namespaced`].
     pub allowed_unsafe_sysctls: Vec<String>,
+    /// The kernel has AppArmor.
+    pub app_armor: bool,
+    /// The kernel has SELinux.
+    pub se_linux: bool,
     /// The node's name and labels, for pods that want a certain one.
     pub node_name: String,
     /// See `node_name`.
@@ -50,6 +54,8 @@ impl Default for WorldConfig {
             containers_max: CONTAINERS_MAX,
             crash_backoff_max_s: 300,
             allowed_unsafe_sysctls: Vec::new(),
+            app_armor: false,
+            se_linux: false,
             node_name: String::new(),
             node_labels: Labels::new(),
             deadlines: Deadlines::default(),

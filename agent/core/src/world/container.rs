@@ -67,10 +67,11 @@ pub(crate) fn readiness(pod: &mut Pod, i: usize, planner: &mut Planner) -> Readi
     if !planner.due(container.start.at) {
         return Readiness::Later;
     }
-    match pod.images.get(container.image) {
-        Some(image) if image.facts.is_some() => Readiness::Now,
+    let mut missing = container.images().filter_map(|i| pod.images.get(i)).filter(|i| i.facts.is_none());
+    match missing.next() {
+        None => Readiness::Now,
         Some(image) if image.retry.failures == 0 => Readiness::First,
-        _ => Readiness::Later,
+        Some(_) => Readiness::Later,
     }
 }
 
@@ -99,6 +100,11 @@ pub(crate) fn start(pod: &mut Pod, i: usize, boot_id: &str, planner: &mut Planne
         attempt,
         id: id.clone(),
         image: Box::new(crate::action::ImageFacts::clone(Arc::as_ref(facts))),
+        volumes: container
+            .volumes
+            .iter()
+            .filter_map(|(name, i)| Some((name.clone(), (**pod.images.get(*i)?.facts.as_ref()?).clone())))
+            .collect(),
     };
     container.run = Run::Starting(Birth { id, attempt, asked: planner.now });
     container.retry.clear();

@@ -2,7 +2,10 @@
 //! and what it wants is allowed. A pod that may not waits, refused, and is seen to be.
 
 use super::{WorldConfig, affinity, state::Refusal, sysctl};
-use crate::manifest::DesiredPod;
+use crate::manifest::{
+    DesiredPod,
+    types::{AppArmorKind, PodSpec},
+};
 
 /// Why the pod may not run here; none if it may.
 pub(super) fn refusal(pod: &DesiredPod, config: &WorldConfig) -> Option<Refusal> {
@@ -13,5 +16,25 @@ pub(super) fn refusal(pod: &DesiredPod, config: &WorldConfig) -> Option<Refusal>
     if let Some(message) = affinity::mismatch(spec, &config.node_name, &config.node_labels) {
         return Some(Refusal { reason: "NodeAffinity", message });
     }
+    if wants_app_armor(spec) && !config.app_armor {
+        let message = "Cannot enforce AppArmor: AppArmor is not enabled on the host".to_owned();
+        return Some(Refusal { reason: "AppArmor", message });
+    }
+    if wants_se_linux(spec) && !config.se_linux {
+        let message = "seLinuxOptions: SELinux is not enabled on the host; remove them".to_owned();
+        return Some(Refusal { reason: "SELinux", message });
+    }
     None
+}
+
+/// Some container is to be confined by a profile.
+fn wants_app_armor(spec: &PodSpec) -> bool {
+    let own = spec.containers.iter().filter_map(|container| container.security_context.as_ref());
+    let mut profiles = own.map(|sc| &sc.app_armor_profile).chain([&spec.security_context.app_armor_profile]);
+    profiles.any(|profile| profile.as_ref().is_some_and(|profile| profile.kind != AppArmorKind::Unconfined))
+}
+
+fn wants_se_linux(spec: &PodSpec) -> bool {
+    let own = spec.containers.iter().filter_map(|container| container.security_context.as_ref());
+    own.map(|sc| &sc.se_linux_options).chain([&spec.security_context.se_linux_options]).any(Option::is_some)
 }

@@ -22,7 +22,7 @@ pub(crate) fn advance(pod: &mut Pod, clear: bool, boot_id: &str, planner: &mut P
         .containers
         .iter()
         .filter(|container| container::wants_start(pod, container))
-        .map(|container| container.image)
+        .flat_map(|container| container.images())
         .collect();
     if !wanting.is_empty() {
         ensure_images(pod, &wanting, planner);

@@ -88,6 +88,8 @@ pub(crate) struct Container {
     pub(crate) name: String,
     /// Which of the pod's images.
     pub(crate) image: usize,
+    /// The volumes that are images: name, and which of the pod's images.
+    pub(crate) volumes: Vec<(String, usize)>,
     pub(crate) memory: ContainerMemory,
     pub(crate) run: Run,
     pub(crate) busy: Option<ActionId>,
@@ -176,12 +178,13 @@ impl Pod {
         let mut images: Vec<Image> = Vec::new();
         let mut containers = Vec::with_capacity(desired.pod.spec.containers.len());
         for spec in &desired.pod.spec.containers {
-            let policy = spec.image_pull_policy.unwrap_or(PullPolicy::IfNotPresent);
-            let known = images.iter().position(|have| have.reference == spec.image && have.policy == policy);
-            containers.push(Container::new(spec.name.clone(), known.unwrap_or(images.len())));
-            if known.is_none() {
-                images.push(Image::new(spec.image.clone(), policy));
+            let image = Image::index(&mut images, &spec.image, spec.image_pull_policy);
+            let mut container = Container::new(spec.name.clone(), image);
+            for (volume, source) in desired.pod.spec.image_volumes(spec) {
+                let image = Image::index(&mut images, &source.reference, source.pull_policy);
+                container.volumes.push((volume.to_owned(), image));
             }
+            containers.push(container);
         }
         Self {
             desired,
@@ -222,6 +225,16 @@ impl Pod {
 pub(crate) const GRACE_DEFAULT_S: u64 = 30;
 
 impl Image {
+    /// The place of this image among them; put there if it is new.
+    fn index(images: &mut Vec<Self>, reference: &str, policy: Option<PullPolicy>) -> usize {
+        let policy = policy.unwrap_or(PullPolicy::IfNotPresent);
+        let known = images.iter().position(|have| have.reference == reference && have.policy == policy);
+        known.unwrap_or_else(|| {
+            images.push(Self::new(reference.to_owned(), policy));
+            images.len() - 1
+        })
+    }
+
     fn new(reference: String, policy: PullPolicy) -> Self {
         Self { reference, policy, facts: None, busy: None, retry: Retry::default(), failure: None }
     }
@@ -232,6 +245,7 @@ impl Container {
         Self {
             name,
             image,
+            volumes: Vec::new(),
             memory: ContainerMemory::default(),
             run: Run::Idle,
             busy: None,
@@ -259,6 +273,11 @@ impl Container {
     /// Completed, and nothing of it is left.
     pub(crate) fn is_over(&self, policy: RestartPolicy) -> bool {
         matches!(self.run, Run::Idle) && self.is_completed(policy)
+    }
+
+    /// All images that must be there before it can start, its own first.
+    pub(crate) fn images(&self) -> impl Iterator<Item = usize> {
+        [self.image].into_iter().chain(self.volumes.iter().map(|(_, image)| *image))
     }
 
     /// The restart count to be shown.

@@ -30,6 +30,7 @@ fn title(source: &str) -> &str {
     match source {
         "emptyDir" => "EmptyDir (lives as long as the pod)",
         "hostPath" => "HostPath (of this machine's file system)",
+        "image" => "Image (the content of an image, read-only)",
         other => other,
     }
 }

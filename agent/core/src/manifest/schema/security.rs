@@ -1,6 +1,6 @@
 //! `v1.PodSecurityContext` and `v1.SecurityContext`.
 
-use super::{Field, ID, Kind, Literal, TEXTS, WINDOWS, later, never, yes};
+use super::{Field, ID, Kind, Literal, TEXTS, WINDOWS, accepted, never, yes};
 
 /// `v1.PodSecurityContext`.
 pub(super) const POD_SECURITY: &[Field] = &[
@@ -12,9 +12,13 @@ pub(super) const POD_SECURITY: &[Field] = &[
     yes("supplementalGroups", Kind::List(&ID)),
     yes("supplementalGroupsPolicy", Kind::Choice(&["Merge", "Strict"])).default(Literal::Text("Merge")),
     yes("seccompProfile", Kind::Object(SECCOMP)),
-    later("appArmorProfile", Kind::Object(APP_ARMOR)),
-    later("seLinuxOptions", Kind::Object(SELINUX)),
-    later("seLinuxChangePolicy", Kind::Text),
+    yes("appArmorProfile", Kind::Object(APP_ARMOR)),
+    yes("seLinuxOptions", Kind::Object(SELINUX)),
+    accepted(
+        "seLinuxChangePolicy",
+        Kind::Choice(&["MountOption", "Recursive"]),
+        "no volume is relabelled, in either way",
+    ),
     yes("sysctls", Kind::List(&Kind::Object(SYSCTL))),
     never("windowsOptions", Kind::Any, WINDOWS),
 ];
@@ -29,8 +33,8 @@ pub(super) const SECURITY: &[Field] = &[
     yes("readOnlyRootFilesystem", Kind::Bool).or_false(),
     yes("allowPrivilegeEscalation", Kind::Bool),
     yes("seccompProfile", Kind::Object(SECCOMP)),
-    later("appArmorProfile", Kind::Object(APP_ARMOR)),
-    later("seLinuxOptions", Kind::Object(SELINUX)),
+    yes("appArmorProfile", Kind::Object(APP_ARMOR)),
+    yes("seLinuxOptions", Kind::Object(SELINUX)),
     yes("procMount", Kind::Choice(&["Default", "Unmasked"])).default(Literal::Text("Default")),
     never("windowsOptions", Kind::Any, WINDOWS),
 ];
@@ -46,7 +50,11 @@ const SECCOMP: &[Field] = &[
     yes("localhostProfile", Kind::Text),
 ];
 
-const APP_ARMOR: &[Field] = &[yes("type", Kind::Text), yes("localhostProfile", Kind::Text)];
+const APP_ARMOR: &[Field] = &[
+    yes("type", Kind::Choice(&["Localhost", "RuntimeDefault", "Unconfined"]))
+        .required("one of \"Localhost\", \"RuntimeDefault\", \"Unconfined\""),
+    yes("localhostProfile", Kind::Text),
+];
 
 const SELINUX: &[Field] =
     &[yes("user", Kind::Text), yes("role", Kind::Text), yes("type", Kind::Text), yes("level", Kind::Text)];

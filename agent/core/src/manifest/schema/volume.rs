@@ -17,7 +17,7 @@ pub(super) const VOLUME: &[Field] = &[
     yes("hostPath", Kind::Object(HOST_PATH)),
     later("downwardAPI", Kind::Object(DOWNWARD_API)),
     later("projected", Kind::Object(PROJECTED)),
-    later("image", Kind::Object(&[yes("reference", Kind::Text), yes("pullPolicy", Kind::Text)])),
+    yes("image", Kind::Object(IMAGE)),
     never("configMap", Kind::Object(CONFIG_MAP), NO_CONFIG_MAPS),
     never("secret", Kind::Object(SECRET), NO_SECRETS),
     never("persistentVolumeClaim", Kind::Object(CLAIM), NO_CLAIMS),
@@ -43,6 +43,11 @@ pub(super) const VOLUME: &[Field] = &[
     never("scaleIO", Kind::Any, NEEDS_CLOUD),
     never("storageos", Kind::Any, NEEDS_CLOUD),
     never("vsphereVolume", Kind::Any, NEEDS_CLOUD),
+];
+
+const IMAGE: &[Field] = &[
+    yes("reference", Kind::Text).required("the image, `registry/name:tag`"),
+    yes("pullPolicy", Kind::Choice(&["Always", "IfNotPresent", "Never"])),
 ];
 
 const EMPTY_DIR: &[Field] = &[yes("medium", Kind::Text), yes("sizeLimit", Kind::Quantity)];

@@ -10,12 +10,7 @@ use std::collections::BTreeSet;
 
 pub(super) fn validate(container: &Container, volumes: &Volumes<'_>, path: &Path, findings: &mut Findings) {
     syntax(names::dns_label(&container.name), &container.name, &path.field("name"), findings);
-    if container.image.trim() != container.image {
-        findings.invalid(&path.field("image"), &container.image, "must not begin or end with white space");
-    } else if container.image.contains(char::is_whitespace) {
-        // Kubernetes lets this through; no reference has white space, so it could never be found.
-        findings.invalid(&path.field("image"), &container.image, "must not contain white space");
-    }
+    image(&container.image, &path.field("image"), findings);
     for (i, variable) in container.env.iter().enumerate() {
         let here = path.field("env").index(i).field("name");
         syntax(names::env_name(&variable.name), &variable.name, &here, findings);
@@ -33,6 +28,16 @@ pub(super) fn validate(container: &Container, volumes: &Volumes<'_>, path: &Path
                 "another volume is mounted there",
             );
         }
+    }
+}
+
+/// A reference to an image.
+pub(super) fn image(reference: &str, path: &Path, findings: &mut Findings) {
+    if reference.trim() != reference {
+        findings.invalid(path, reference, "must not begin or end with white space");
+    } else if reference.contains(char::is_whitespace) {
+        // Kubernetes lets this through; no reference has white space, so it could never be found.
+        findings.invalid(path, reference, "must not contain white space");
     }
 }
 

@@ -27,6 +27,10 @@ pub(super) fn validate(pod: &Pod, node: &str, base: &Path, findings: &mut Findin
         syntax(names::dns_subdomain(written), written, &here, findings);
         findings.warn(&here, format!("a static pod runs on the node that reads it: {node}; remove nodeName"));
     }
+    if spec.share_process_namespace == Some(true) && spec.host_pid {
+        let why = "shareProcessNamespace and hostPID cannot both be true";
+        findings.invalid(&path.field("shareProcessNamespace"), "true", why);
+    }
     dns::validate(spec, &path, findings);
     affinity::validate(spec, &path, findings);
     security::pod(&spec.security_context, &path.field("securityContext"), findings);

@@ -4,7 +4,10 @@ use super::{names, syntax};
 use crate::manifest::{
     finding::Findings,
     path::Path,
-    types::{Capabilities, Container, PodSecurityContext, ProcMount, SeccompKind, SeccompProfile, Sysctl},
+    types::{
+        AppArmorKind, AppArmorProfile, Capabilities, Container, PodSecurityContext, ProcMount, SeccompKind,
+        SeccompProfile, Sysctl,
+    },
 };
 use std::collections::BTreeSet;
 
@@ -53,11 +56,36 @@ const CAPABILITIES: [&str; 41] = [
     "WAKE_ALARM",
 ];
 
+/// Bytes of a profile's name.
+const APP_ARMOR_NAME_LEN_MAX: usize = 4095;
+
 pub(super) fn pod(context: &PodSecurityContext, path: &Path, findings: &mut Findings) {
     if let Some(profile) = &context.seccomp_profile {
         seccomp(profile, &path.field("seccompProfile"), findings);
     }
+    if let Some(profile) = &context.app_armor_profile {
+        app_armor(profile, &path.field("appArmorProfile"), findings);
+    }
     sysctls(&context.sysctls, &path.field("sysctls"), findings);
+}
+
+fn app_armor(profile: &AppArmorProfile, path: &Path, findings: &mut Findings) {
+    let here = path.field("localhostProfile");
+    match (profile.kind, profile.localhost_profile.as_deref()) {
+        (AppArmorKind::Localhost, None | Some("")) => {
+            findings.required(&here, "must be set when AppArmor type is Localhost");
+        }
+        (AppArmorKind::Localhost, Some(name)) => {
+            if name.trim() != name {
+                findings.invalid(&here, name, "must not be padded with whitespace");
+            }
+            if name.len() > APP_ARMOR_NAME_LEN_MAX {
+                findings.invalid(&here, name, "must be no more than 4095 bytes");
+            }
+        }
+        (_, Some(_)) => findings.forbidden(&here, "can only be set when AppArmor type is Localhost"),
+        (_, None) => {}
+    }
 }
 
 /// Which of them may be set is the node's decision, and told on the pod.
@@ -84,6 +112,9 @@ pub(super) fn container(
     run_as(context.run_as_user, context.run_as_non_root, pod, path, findings);
     if let Some(profile) = &context.seccomp_profile {
         seccomp(profile, &path.field("seccompProfile"), findings);
+    }
+    if let Some(profile) = &context.app_armor_profile {
+        app_armor(profile, &path.field("appArmorProfile"), findings);
     }
     if context.proc_mount == Some(ProcMount::Unmasked) {
         // All that is hidden there is hidden from a root that is the node's root too.

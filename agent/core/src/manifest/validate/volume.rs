@@ -22,9 +22,18 @@ pub(super) fn validate<'a>(spec: &'a PodSpec, path: &Path, findings: &mut Findin
         if !known.insert(volume.name.as_str()) {
             findings.duplicate(&here.field("name"), &volume.name, "another volume has this name");
         }
-        if volume.empty_dir.is_some() && volume.host_path.is_some() {
-            findings
-                .forbidden(&here.field("hostPath"), "a volume has one source, and this one has emptyDir too");
+        let sources = [
+            ("emptyDir", volume.empty_dir.is_some()),
+            ("hostPath", volume.host_path.is_some()),
+            ("image", volume.image.is_some()),
+        ];
+        let mut given = sources.into_iter().filter_map(|(name, given)| given.then_some(name));
+        if let (Some(first), Some(second)) = (given.next(), given.next()) {
+            let why = format!("a volume has one source, and this one has {first} too");
+            findings.forbidden(&here.field(second), &why);
+        }
+        if let Some(source) = &volume.image {
+            super::container::image(&source.reference, &here.field("image").field("reference"), findings);
         }
         if let Some(source) = &volume.empty_dir {
             empty_dir(source, spec, &here.field("emptyDir"), findings);

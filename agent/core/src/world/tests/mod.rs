@@ -3,6 +3,7 @@
 mod adoption;
 mod late;
 mod life;
+mod node;
 
 use super::{World, WorldConfig, scene::*, step};
 use crate::{
