@@ -103,7 +103,12 @@ proptest! {
         let shown = quantity.to_string();
         let again = parse(&shown).unwrap();
         prop_assert_eq!(again.nano(), quantity.nano());
-        prop_assert_eq!(again.to_string(), shown.clone());
+        // As in Kubernetes, 2.5Ki is 2560, in which nobody sees any more that it was binary: the next form is
+        // the last one.
+        let twice = again.to_string();
+        let lost = suffix.ends_with('i') && shown.bytes().all(|byte| byte.is_ascii_digit());
+        prop_assert!(lost || twice == shown, "{} became {}", shown, twice);
+        prop_assert_eq!(parse(&twice).unwrap().to_string(), twice);
         prop_assert!(!shown.contains('.'));
     }
 
