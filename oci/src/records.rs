@@ -11,6 +11,7 @@ use berth_core::{
     event::{ContainerRecord, RecordState, SandboxRecord},
     ids::{ContainerId, PodUid},
     manifest::DesiredPod,
+    time::Mono,
 };
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::{
@@ -110,8 +111,8 @@ pub fn orphans(roots: &Roots, keep: &BTreeSet<PodUid>) -> Result<Vec<PodUid>> {
 }
 
 /// Writes a sandbox's record.
-pub(crate) fn write_sandbox(roots: &Roots, desired: &DesiredPod) -> Result<()> {
-    let record = SandboxRecord { desired: desired.clone(), ready: false };
+pub(crate) fn write_sandbox(roots: &Roots, desired: &DesiredPod, begun: Mono) -> Result<()> {
+    let record = SandboxRecord { desired: desired.clone(), ready: false, begun };
     write(&roots.pod_record(&desired.uid), &record)
 }
 

@@ -48,6 +48,8 @@ pub enum ActionKind {
     CreateSandbox {
         /// The whole pod.
         desired: Box<DesiredPod>,
+        /// When: what a container did before this it did in an earlier sandbox.
+        begun: Mono,
     },
     /// Record, bundle, create and start. Answer: `Started` or `Failed`.
     StartContainer {

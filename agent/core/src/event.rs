@@ -4,7 +4,7 @@ use crate::{
     action::ImageFacts,
     ids::{ActionId, ContainerId, PodUid},
     manifest::{DesiredPod, Problem},
-    time::Now,
+    time::{Mono, Now},
 };
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, sync::Arc};
@@ -160,6 +160,9 @@ pub struct SandboxRecord {
     pub desired: DesiredPod,
     /// The sandbox was completed.
     pub ready: bool,
+    /// When its making was asked for.
+    #[serde(default)]
+    pub begun: Mono,
 }
 
 /// A container's run-time record, written (on tmpfs) before it is created, with what the keeper knows.

@@ -27,7 +27,7 @@ impl Agent {
         let Action { id, pod, deadline, kind } = action;
         match kind {
             ActionKind::EnsureImage { image, policy } => self.ensure_image(id, image, policy),
-            ActionKind::CreateSandbox { desired } => self.create_sandbox(id, *desired),
+            ActionKind::CreateSandbox { desired, begun } => self.create_sandbox(id, *desired, begun),
             ActionKind::StartContainer { desired, container, attempt, id: run, image, volumes } => {
                 let run = Run { desired: &desired, container: &container, attempt, id: &run, image: &image };
                 let mounted = mount_images(&self.env.roots, &desired, &volumes);
@@ -56,11 +56,11 @@ impl Agent {
     }
 
     /// Makes the sandbox, and brings the weights of the QoS classes up to the pods that are wanted now.
-    fn create_sandbox(&self, action: ActionId, pod: DesiredPod) {
+    fn create_sandbox(&self, action: ActionId, pod: DesiredPod, begun: Mono) {
         let wanted = Arc::clone(&self.desired);
         let told = self.told.clone();
         self.on_thread(action, move |env| {
-            let made = sandbox::create_with(&env.roots, &env.node, &pod, &env.spares);
+            let made = sandbox::create_with(&env.roots, &env.node, &pod, begun, &env.spares);
             if made.is_ok() {
                 for warning in sandbox::warnings(&env.roots, &pod.uid) {
                     let _ = told.blocking_send(Told::warned(&pod.key, &pod.uid, warning));

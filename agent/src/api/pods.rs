@@ -37,10 +37,13 @@ pub(super) fn find<'a>(
     };
     let found = current(pod).or_else(|| current(&suffixed));
     let item = found.ok_or_else(|| Refusal::not_found(format!("pod {namespace}/{pod} not found")))?;
-    let containers = item["spec"]["containers"].as_array().into_iter().flatten();
-    let names: Vec<&str> = containers.filter_map(|c| c["name"].as_str()).collect();
+    let of = |kind: &str| -> Vec<&str> {
+        let containers = item["spec"][kind].as_array().into_iter().flatten();
+        containers.filter_map(|c| c["name"].as_str()).collect()
+    };
+    let (names, inits) = (of("containers"), of("initContainers"));
     let container = match (container, &names[..]) {
-        (Some(name), _) if names.contains(&name) => name,
+        (Some(name), _) if names.contains(&name) || inits.contains(&name) => name,
         (Some(name), _) => {
             let message = format!("pod {pod} has no container {name}; it has {}", names.join(", "));
             return Err(Refusal::not_found(message));
@@ -56,8 +59,7 @@ pub(super) fn find<'a>(
 
 impl Found<'_> {
     fn status(&self) -> Option<&Value> {
-        let statuses = self.pod["status"]["containerStatuses"].as_array()?;
-        statuses.iter().find(|status| status["name"] == *self.container)
+        statuses(self.pod).find(|status| status["name"] == *self.container)
     }
 
     /// The id of the container that runs.
@@ -92,15 +94,20 @@ impl Found<'_> {
     }
 }
 
+/// The statuses of all containers of a pod.
+fn statuses(pod: &Value) -> impl Iterator<Item = &Value> {
+    let of = |kind: &str| pod["status"][kind].as_array().into_iter().flatten();
+    of("containerStatuses").chain(of("initContainerStatuses"))
+}
+
 /// What `Request::Images` is answered with.
 pub(super) fn images(summaries: &[berth_images::ImageSummary], pods: &Value) -> Value {
     let users = |id: &str| -> Vec<String> {
         let of_pod = |pod: &Value| {
-            let statuses = pod["status"]["containerStatuses"].as_array()?;
             // `<runtime>://sha256:…`, or the id as it is
             let uses = |status: &Value| status["imageID"].as_str().is_some_and(|image| image.ends_with(id));
             let meta = |key: &str| pod["metadata"][key].as_str().unwrap_or_default();
-            statuses.iter().any(uses).then(|| format!("{}/{}", meta("namespace"), meta("name")))
+            statuses(pod).any(uses).then(|| format!("{}/{}", meta("namespace"), meta("name")))
         };
         pods["items"].as_array().into_iter().flatten().filter_map(of_pod).collect()
     };

@@ -32,7 +32,6 @@ pub fn burstable_weight<'a>(pods: impl IntoIterator<Item = &'a DesiredPod>) -> u
 
 /// The pod's cgroup: what is said for the pod as a whole, else the sums over its containers.
 pub fn pod(pod: &Pod, node: &NodeFacts) -> Vec<CgroupWrite> {
-    let containers = || pod.spec.containers.iter().map(|container| &container.resources);
     let whole = pod.spec.resources.as_ref();
     let request = match qos::of(pod) {
         QosClass::BestEffort => 0,
@@ -42,11 +41,11 @@ pub fn pod(pod: &Pod, node: &NodeFacts) -> Vec<CgroupWrite> {
     };
     let mut writes = vec![CgroupWrite::new("cpu.weight", weight(shares(request)))];
     // A limit for the whole pod only where each container has one.
-    let cpu = whole.and_then(cpu_limit).or_else(|| sum_if_all(containers().map(cpu_limit)));
+    let cpu = whole.and_then(cpu_limit).or_else(|| most_if_all(pod, cpu_limit));
     if let Some(quota) = cpu.and_then(|milli| quota(milli, node)) {
         writes.push(quota);
     }
-    let memory = whole.and_then(memory_limit).or_else(|| sum_if_all(containers().map(memory_limit)));
+    let memory = whole.and_then(memory_limit).or_else(|| most_if_all(pod, memory_limit));
     if let Some(bytes) = memory {
         writes.push(CgroupWrite::new("memory.max", bytes));
     }
@@ -78,14 +77,28 @@ fn quota(milli: u64, node: &NodeFacts) -> Option<CgroupWrite> {
 }
 
 fn sum_cpu_requests(pod: &Pod) -> u64 {
-    let of = |container: &Container| {
-        cpu_request(&container.resources).or_else(|| cpu_limit(&container.resources)).unwrap_or(0)
-    };
-    pod.spec.containers.iter().map(of).fold(0, u64::saturating_add)
+    most(pod, |resources| cpu_request(resources).or_else(|| cpu_limit(resources)).unwrap_or(0))
 }
 
-fn sum_if_all(mut values: impl Iterator<Item = Option<u64>>) -> Option<u64> {
-    values.try_fold(0_u64, |sum, value| Some(sum.saturating_add(value?)))
+/// Of a limit that every container has, what the pod may need.
+fn most_if_all(pod: &Pod, of: impl Fn(&Resources) -> Option<u64>) -> Option<u64> {
+    let all = pod.spec.all_containers().all(|container| of(&container.resources).is_some());
+    all.then(|| most(pod, |resources| of(resources).unwrap_or(0)))
+}
+
+/// The most that containers which run at one time need together: the regular ones and all sidecars, or an
+/// init container and the sidecars before it.
+fn most(pod: &Pod, of: impl Fn(&Resources) -> u64) -> u64 {
+    let (mut sidecars, mut peak) = (0_u64, 0);
+    for container in &pod.spec.init_containers {
+        let own = of(&container.resources);
+        peak = peak.max(sidecars.saturating_add(own));
+        if container.restarts_always() {
+            sidecars = sidecars.saturating_add(own);
+        }
+    }
+    let regular = pod.spec.containers.iter().map(|container| of(&container.resources));
+    regular.fold(sidecars, u64::saturating_add).max(peak)
 }
 
 fn cpu_request(resources: &Resources) -> Option<u64> {

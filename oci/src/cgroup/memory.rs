@@ -36,12 +36,12 @@ pub(super) fn of_container(pod: &Pod, container: &Container, node: &NodeFacts) -
 pub(super) fn of_pod(pod: &Pod, node: &NodeFacts) -> Vec<CgroupWrite> {
     let mut writes = Vec::new();
     if let Some(memory_qos) = node.policy.memory_qos {
-        let of_containers = pod.spec.containers.iter().map(|c| memory_request(&c.resources)).sum();
+        let of_containers = pod.spec.lasting_containers().map(|c| memory_request(&c.resources)).sum();
         let request = pod.spec.resources.as_ref().map(memory_request).filter(|bytes| *bytes > 0);
         writes.extend(reserved(pod, request.unwrap_or(of_containers), memory_qos));
     }
     let mut pages: BTreeMap<u64, u64> = BTreeMap::new();
-    for (size, bytes) in pod.spec.containers.iter().flat_map(|c| huge_pages::limits(&c.resources)) {
+    for (size, bytes) in pod.spec.all_containers().flat_map(|c| huge_pages::limits(&c.resources)) {
         *pages.entry(size).or_default() += bytes;
     }
     pages.extend(pod.spec.resources.iter().flat_map(huge_pages::limits));

@@ -84,8 +84,10 @@ const PRIVATE: u32 = 0o700;
 const UPPER: u32 = 0o755;
 
 fn find<'a>(pod: &'a DesiredPod, name: &str) -> Result<&'a Container> {
-    let found = pod.pod.spec.containers.iter().find(|container| container.name == name);
-    found.ok_or_else(|| Error::Config(format!("pod {} has no container {name:?}", pod.key)))
+    pod.pod
+        .spec
+        .container(name)
+        .ok_or_else(|| Error::Config(format!("pod {} has no container {name:?}", pod.key)))
 }
 
 /// Upper and work directory. What a broken-off try left is removed first: an overlay that was once

@@ -20,7 +20,7 @@ use crate::{
     paths::{Roots, UID_LEN_MAX, is_file_name},
     records, volumes,
 };
-use berth_core::manifest::DesiredPod;
+use berth_core::{manifest::DesiredPod, time::Mono};
 use std::fs;
 use turn::Turn;
 
@@ -39,23 +39,31 @@ const PRIVATE: u32 = 0o700;
 /// # Errors
 /// Tell the core as `CreatePodSandboxError`. What was made stays, for the next try or [`remove`].
 pub fn create(roots: &Roots, node: &NodeFacts, pod: &DesiredPod) -> Result<()> {
-    create_with(roots, node, pod, &Spares::default())
+    create_with(roots, node, pod, Mono(0), &Spares::default())
 }
 
-/// As [`create`], with the namespaces that `spares` may have ready.
+/// As [`create`], with the namespaces that `spares` may have ready. `begun`: when it was asked for.
 ///
 /// # Errors
 /// As [`create`].
-pub fn create_with(roots: &Roots, node: &NodeFacts, pod: &DesiredPod, spares: &Spares) -> Result<()> {
+pub fn create_with(
+    roots: &Roots,
+    node: &NodeFacts,
+    pod: &DesiredPod,
+    begun: Mono,
+    spares: &Spares,
+) -> Result<()> {
     check_uid(pod)?;
     let _turn = Turn::take(roots, &pod.uid)?;
-    let begun = records::read_sandbox(roots, &pod.uid).ok().flatten();
-    let ready = begun.as_ref().is_some_and(|record| record.ready);
-    if begun.is_none_or(|record| record.desired != *pod) {
+    let known = records::read_sandbox(roots, &pod.uid).ok().flatten();
+    let ready = known.as_ref().is_some_and(|record| record.ready);
+    // What is not complete is a new sandbox; one that is stays what it was, over changes of its record too.
+    let begun = known.as_ref().filter(|_| ready).map_or(begun, |record| record.begun);
+    if known.is_none_or(|record| record.desired != *pod || record.begun != begun) {
         for dir in [&roots.pods_run(), &roots.pod_run(&pod.uid)] {
             fsys::make_dirs(dir, PRIVATE)?;
         }
-        records::write_sandbox(roots, pod)?;
+        records::write_sandbox(roots, pod, begun)?;
     }
     let lacking = cgroup::create_pod(roots, node, pod)?;
     warnings::write(roots, &pod.uid, &warnings::of(node, pod, lacking))?;

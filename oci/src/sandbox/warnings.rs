@@ -33,7 +33,7 @@ pub(super) fn of(node: &NodeFacts, pod: &DesiredPod, lacking: Vec<String>) -> Ve
     let warning = |reason: &str, message| Warning { reason: reason.to_owned(), message };
     let mut warnings: Vec<Warning> = lacking.into_iter().map(|text| warning(NOT_ENFORCED, text)).collect();
     let spec = &pod.pod.spec;
-    let limited = spec.containers.iter().filter(|c| c.resources.limits.contains_key("ephemeral-storage"));
+    let limited = spec.all_containers().filter(|c| c.resources.limits.contains_key("ephemeral-storage"));
     for container in limited {
         let name = &container.name;
         let text = format!("container {name}: nothing holds it to its limit of ephemeral-storage");

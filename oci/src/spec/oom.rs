@@ -18,7 +18,13 @@ pub fn score_adj(pod: &Pod, container: &Container, memory_bytes: u64) -> i32 {
     match qos::of(pod) {
         QosClass::Guaranteed => GUARANTEED,
         QosClass::BestEffort => BEST_EFFORT,
-        QosClass::Burstable => burstable(requested_bytes(container), memory_bytes),
+        QosClass::Burstable => {
+            let own = burstable(requested_bytes(container), memory_bytes);
+            // A sidecar goes no sooner than the container that it serves.
+            let is_sidecar = pod.spec.sidecars().any(|sidecar| sidecar.name == container.name);
+            let regular = pod.spec.containers.iter().map(requested_bytes).min().filter(|_| is_sidecar);
+            regular.map_or(own, |least| own.min(burstable(least, memory_bytes)))
+        }
     }
 }
 

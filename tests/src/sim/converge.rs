@@ -4,6 +4,10 @@
 use super::{Sim, oracle::Rule};
 use berth_core::{
     event::DesiredSet,
+    manifest::{
+        DesiredPod,
+        types::{Container, PodSpec, RestartPolicy},
+    },
     time::NS_PER_S,
     view::{self, NodeView},
 };
@@ -39,8 +43,13 @@ impl Sim {
     /// A world in which every container runs must come to wait for nothing.
     fn restless(&self) -> Result<(), String> {
         let Some(agent) = &self.agent else { return Ok(()) };
-        let all_run =
-            agent.world.pods().all(|pod| agent.world.runs(&pod.uid).iter().all(|run| run.pid.is_some()));
+        let plain = |pod: &DesiredPod, name: &str| {
+            pod.pod.spec.init_containers.iter().any(|init| init.name == name && !init.restarts_always())
+        };
+        let all_run = agent.world.pods().all(|pod| {
+            let runs = agent.world.runs(&pod.uid);
+            runs.iter().all(|run| run.pid.is_some() != plain(pod, run.container))
+        });
         match agent.wake {
             Some(wake) if all_run => {
                 Err(format!("everything runs, and yet the core wants to wake at {wake:?}"))
@@ -62,7 +71,7 @@ impl Sim {
         for pod in &set.pods {
             let shown = items.iter().find(|item| item["metadata"]["uid"] == *pod.uid.0);
             let shown = shown.ok_or_else(|| format!("{} is not shown", pod.key))?;
-            self.pod_differs(shown).map_err(|why| format!("{}: {why}: {}", pod.key, shown["status"]))?;
+            self.pod_differs(pod, shown).map_err(|why| format!("{}: {why}: {}", pod.key, shown["status"]))?;
         }
         let strays = self.machine.sandboxes.keys().chain(self.machine.disk.keys());
         match strays.into_iter().find(|uid| set.pods.iter().all(|pod| pod.uid != **uid)) {
@@ -71,7 +80,7 @@ impl Sim {
         }
     }
 
-    fn pod_differs(&self, shown: &Value) -> Result<(), &'static str> {
+    fn pod_differs(&self, pod: &DesiredPod, shown: &Value) -> Result<(), &'static str> {
         if shown["metadata"]["deletionTimestamp"].is_string() {
             return Err("terminating");
         }
@@ -80,14 +89,44 @@ impl Sim {
             return Ok(());
         }
         let uid = shown["metadata"]["uid"].as_str().unwrap_or_default();
-        let policy = shown["spec"]["restartPolicy"].as_str().unwrap_or_default();
-        for container in shown["status"]["containerStatuses"].as_array().into_iter().flatten() {
-            self.container_differs(uid, policy, container)?;
+        let list = |field: &str| shown["status"][field].as_array().cloned().unwrap_or_default();
+        let (statuses, spec) = (list("initContainerStatuses"), &pod.pod.spec);
+        let over = matches!(shown["status"]["phase"].as_str(), Some("Succeeded" | "Failed"));
+        let mut blocked = false;
+        for (container, status) in
+            spec.all_containers().zip(statuses.iter().chain(&list("containerStatuses")))
+        {
+            let waits = status["state"]["waiting"].is_object();
+            let sidecar = spec.init_containers.iter().any(|init| init.name == container.name)
+                && container.restarts_always();
+            if blocked && waits || over {
+                self.is_not_there(uid, status)?;
+                continue;
+            }
+            self.container_differs(uid, spec, container, status)?;
+            let init = !sidecar && spec.init_containers.iter().any(|init| init.name == container.name);
+            blocked |= sidecar && waits;
+            blocked |= init && status["state"]["terminated"]["exitCode"] != 0;
         }
         Ok(())
     }
 
-    fn container_differs(&self, uid: &str, policy: &str, shown: &Value) -> Result<(), &'static str> {
+    fn is_not_there(&self, uid: &str, status: &Value) -> Result<(), &'static str> {
+        let mut processes = self.machine.processes.values();
+        let name = status["name"].as_str().unwrap_or_default();
+        match processes.any(|process| &*process.uid.0 == uid && process.name == name) {
+            true => Err("a process runs before its turn or after its pod's end"),
+            false => Ok(()),
+        }
+    }
+
+    fn container_differs(
+        &self,
+        uid: &str,
+        spec: &PodSpec,
+        container: &Container,
+        shown: &Value,
+    ) -> Result<(), &'static str> {
         let name = shown["name"].as_str().unwrap_or_default();
         let mut live = self.machine.processes.values().filter(|p| &*p.uid.0 == uid && p.name == name);
         let (process, state) = (live.next(), &shown["state"]);
@@ -109,9 +148,13 @@ impl Sim {
             return if early { Ok(()) } else { Err(BACKOFF_OVER) };
         }
         let code = state["terminated"]["exitCode"].as_i64().ok_or("it neither runs nor has ended")?;
-        match policy {
-            "Never" => Ok(()),
-            "OnFailure" if code == 0 => Ok(()),
+        let again = container.restart_policy_rules.iter().any(|rule| rule.exit_codes.matches(code as i32));
+        let init = spec.init_containers.iter().any(|init| init.name == container.name);
+        match container.restart_policy.unwrap_or(spec.restart_policy) {
+            _ if again => Err("it has ended and should run by its rules"),
+            RestartPolicy::Never => Ok(()),
+            RestartPolicy::OnFailure if code == 0 => Ok(()),
+            RestartPolicy::Always if code == 0 && init && !container.restarts_always() => Ok(()),
             _ => Err("it has ended and should run"),
         }
     }

@@ -62,11 +62,14 @@ impl Sim {
         let pause = self.rng.scale(10 * NS_PER_MS) + 1;
         match &action.kind {
             ActionKind::EnsureImage { image, .. } => Next::Answer(self.image(image)),
-            ActionKind::CreateSandbox { desired } => {
+            ActionKind::CreateSandbox { desired, begun } => {
                 if phase == 1 {
-                    let record = SandboxRecord { desired: (**desired).clone(), ready: false };
+                    let record = SandboxRecord { desired: (**desired).clone(), ready: false, begun: *begun };
                     self.oracle.sandbox_begins(&record, &self.machine);
-                    self.machine.sandboxes.entry(desired.uid.clone()).or_insert(record);
+                    let known = self.machine.sandboxes.entry(desired.uid.clone()).or_insert(record);
+                    if !known.ready {
+                        known.begun = *begun;
+                    }
                     return Next::After(pause);
                 }
                 if self.rng.chance(self.machine.dials.sandbox_fails) {

@@ -9,7 +9,7 @@ use berth_core::{
     ids::{PodKey, PodUid},
     manifest::{
         DesiredPod, Problem,
-        types::{Container, Pod, PullPolicy, RestartPolicy},
+        types::{Container, ExitCodes, InOrNot, Pod, PullPolicy, RestartPolicy, RestartRule},
     },
 };
 use std::{collections::BTreeMap, sync::Arc};
@@ -21,6 +21,8 @@ const VARIANTS: usize = 3;
 /// What a container does; its image is named after it, see `machine`.
 pub(crate) const IMAGES: [&str; 10] =
     ["serve", "serve", "serve", "stubborn", "crash", "ok", "fail", "flaky", "long", "nostart"];
+/// The images of init containers: they end.
+const INIT_IMAGES: [&str; 6] = ["ok", "ok", "ok", "fail", "flaky", "nostart"];
 /// The pod that gives its own uid.
 const FIXED: usize = FILES - 1;
 
@@ -149,20 +151,51 @@ fn variant(rng: &mut Rng, i: usize, v: usize) -> Pod {
     pod.metadata.name = format!("p{i}-node");
     pod.metadata.namespace = "default".into();
     pod.metadata.uid = if i == FIXED { "fixed".into() } else { format!("{:016x}{i:08x}{v:08x}", rng.next()) };
-    pod.spec.restart_policy = *rng.pick(&[
-        RestartPolicy::Always,
-        RestartPolicy::Always,
-        RestartPolicy::OnFailure,
-        RestartPolicy::Never,
-    ]);
+    pod.spec.restart_policy = policy(rng);
     pod.spec.termination_grace_period_seconds = Some(*rng.pick(&[0, 1, 5, 30]));
+    if rng.chance(400) {
+        for c in 0..rng.range(1, 3) {
+            let init = init_container(rng, format!("i{c}"));
+            pod.spec.init_containers.push(init);
+        }
+    }
     for c in 0..rng.range(1, 3) {
-        pod.spec.containers.push(Container {
-            name: format!("c{c}"),
-            image: (*rng.pick(&IMAGES)).to_owned(),
-            image_pull_policy: Some(PullPolicy::IfNotPresent),
-            ..Container::default()
-        });
+        let mut main = container(rng, format!("c{c}"), &IMAGES);
+        if rng.chance(150) {
+            main.restart_policy = Some(policy(rng));
+        }
+        if main.restart_policy.is_some() && rng.chance(500) {
+            main.restart_policy_rules.push(rule(rng));
+        }
+        pod.spec.containers.push(main);
     }
     pod
+}
+
+/// A plain one, which mostly ends, or a sidecar, which mostly stays.
+fn init_container(rng: &mut Rng, name: String) -> Container {
+    let sidecar = rng.chance(400);
+    let images: &[&'static str] = if sidecar { &IMAGES } else { &INIT_IMAGES };
+    let mut init = container(rng, name, images);
+    init.restart_policy = if sidecar { Some(RestartPolicy::Always) } else { None };
+    init
+}
+
+fn container(rng: &mut Rng, name: String, images: &[&'static str]) -> Container {
+    Container {
+        name,
+        image: (*rng.pick(images)).to_owned(),
+        image_pull_policy: Some(PullPolicy::IfNotPresent),
+        ..Container::default()
+    }
+}
+
+fn policy(rng: &mut Rng) -> RestartPolicy {
+    *rng.pick(&[RestartPolicy::Always, RestartPolicy::Always, RestartPolicy::OnFailure, RestartPolicy::Never])
+}
+
+fn rule(rng: &mut Rng) -> RestartRule {
+    let operator = *rng.pick(&[InOrNot::In, InOrNot::NotIn]);
+    let values = vec![*rng.pick(&[0, 1, 3])];
+    RestartRule { action: "Restart".to_owned(), exit_codes: ExitCodes { operator, values } }
 }

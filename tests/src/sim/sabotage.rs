@@ -4,7 +4,7 @@
 use berth_core::{
     action::{Action, ActionKind, Plan},
     event::{DesiredSet, Event, Outcome},
-    ids::ContainerId,
+    ids::{ContainerId, PodUid},
     world::WorldConfig,
 };
 
@@ -38,6 +38,10 @@ pub enum Sabotage {
     NeverWake,
     /// Knows no limit.
     IgnoreLimits,
+    /// Starts a regular container beside each init container.
+    SkipInit,
+    /// Stops sidecars together with what they serve.
+    StopSidecars,
 }
 
 /// What a sabotage remembers.
@@ -46,12 +50,13 @@ pub(crate) struct State {
     kind: Sabotage,
     first_start: Option<Action>,
     plans: u32,
+    sidecars: Vec<(PodUid, ContainerId)>,
     all: DesiredSet,
 }
 
 impl State {
     pub(crate) fn new(kind: Sabotage) -> Self {
-        Self { kind, first_start: None, plans: 0, all: DesiredSet::default() }
+        Self { kind, first_start: None, plans: 0, sidecars: Vec::new(), all: DesiredSet::default() }
     }
 
     pub(crate) fn config(&self, config: &mut WorldConfig) {
@@ -112,8 +117,35 @@ impl State {
                 }
             }
             Sabotage::NeverWake => plan.wake = None,
+            Sabotage::SkipInit => {
+                let early: Vec<Action> = plan.actions.iter().filter_map(skip_init).collect();
+                plan.actions.extend(early);
+            }
+            Sabotage::StopSidecars => self.stop_sidecars(plan),
             _ => {}
         }
+    }
+
+    fn stop_sidecars(&mut self, plan: &mut Plan) {
+        let mut early = Vec::new();
+        for action in &plan.actions {
+            match &action.kind {
+                ActionKind::StartContainer { desired, container, id, .. }
+                    if desired.pod.spec.sidecars().any(|sidecar| sidecar.name == *container) =>
+                {
+                    self.sidecars.push((action.pod.clone(), id.clone()));
+                }
+                ActionKind::Signal { signal, .. } => {
+                    for (_, id) in self.sidecars.iter().filter(|(uid, _)| *uid == action.pod) {
+                        let kind = ActionKind::Signal { id: id.clone(), signal: *signal };
+                        let id = berth_core::ids::ActionId(action.id.0 + 1_000_000);
+                        early.push(Action { id, kind, ..action.clone() });
+                    }
+                }
+                _ => {}
+            }
+        }
+        plan.actions.splice(0..0, early);
     }
 
     /// The answer to an action that is not carried out.
@@ -125,6 +157,15 @@ impl State {
             _ => None,
         }
     }
+}
+
+/// The start of a regular container in the place of an init container's.
+fn skip_init(action: &Action) -> Option<Action> {
+    let mut early = twin(action)?;
+    let ActionKind::StartContainer { desired, container, .. } = &mut early.kind else { return None };
+    desired.pod.spec.init_containers.iter().find(|init| init.name == *container)?;
+    container.clone_from(&desired.pod.spec.containers.first()?.name);
+    Some(early)
 }
 
 /// The same start under another container id and number.

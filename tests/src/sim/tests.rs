@@ -20,6 +20,8 @@ fn every_sabotage_is_caught() {
         (Sabotage::ReplayOldStart, &[Rule::Desired, Rule::OneContainer, Rule::Count, Rule::OneAction]),
         (Sabotage::NeverWake, &[Rule::Backoff, Rule::Liveness, Rule::Leftover]),
         (Sabotage::IgnoreLimits, &[Rule::Limit]),
+        (Sabotage::SkipInit, &[Rule::Order]),
+        (Sabotage::StopSidecars, &[Rule::Grace, Rule::OneAction]),
     ] {
         let caught = (1..=SEEDS).find_map(|seed| run_with(seed, sabotage).err());
         let caught = caught.unwrap_or_else(|| panic!("{sabotage:?} gets through {SEEDS} seeds"));

@@ -3,7 +3,7 @@
 
 use super::{
     huge_pages, quantity,
-    types::{Container, EmptyDir, Pod, PodSpec, PullPolicy, Volume},
+    types::{Container, EmptyDir, Pod, PodSpec, PullPolicy, Resources, Volume},
 };
 use std::collections::BTreeMap;
 
@@ -23,8 +23,9 @@ pub(super) fn apply(pod: &mut Pod) {
     spec.enable_service_links.get_or_insert(true);
     spec.scheduler_name.get_or_insert_with(|| "default-scheduler".to_owned());
     spec.volumes.iter_mut().for_each(volume);
-    for entry in &mut spec.containers {
-        container(entry, spec.host_network);
+    let host_network = spec.host_network;
+    for entry in spec.all_containers_mut() {
+        container(entry, host_network);
     }
     pod_resources(spec);
 }
@@ -32,6 +33,11 @@ pub(super) fn apply(pod: &mut Pod) {
 /// What the pod as a whole asks for: what its containers do, and for what none of them asks, its limit.
 /// Its pages are not shared among those that ask for none.
 fn pod_resources(spec: &mut PodSpec) {
+    if spec.resources.is_none() {
+        return;
+    }
+    let lasting: Vec<Resources> =
+        spec.lasting_containers().map(|container| container.resources.clone()).collect();
     let Some(resources) = &mut spec.resources else { return };
     round(&mut resources.limits);
     round(&mut resources.requests);
@@ -39,8 +45,8 @@ fn pod_resources(spec: &mut PodSpec) {
         return;
     }
     for name in POD_RESOURCES {
-        let of = |container: &Container| container.resources.requests.get(name).cloned();
-        let asked: Vec<String> = spec.containers.iter().filter_map(of).collect();
+        let of = |asking: &Resources| asking.requests.get(name).cloned();
+        let asked: Vec<String> = lasting.iter().filter_map(of).collect();
         let default = if asked.is_empty() {
             resources.limits.get(name).cloned()
         } else {

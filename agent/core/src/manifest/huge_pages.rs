@@ -20,7 +20,7 @@ pub fn limits(resources: &Resources) -> BTreeMap<u64, u64> {
 
 /// The sizes that the pod uses, in bytes.
 pub fn sizes(spec: &PodSpec) -> BTreeSet<u64> {
-    let all = spec.containers.iter().map(|container| &container.resources).chain(&spec.resources);
+    let all = spec.all_containers().map(|container| &container.resources).chain(&spec.resources);
     all.flat_map(|resources| limits(resources).into_keys()).collect()
 }
 

@@ -69,13 +69,14 @@ pub(super) fn stamp(pod: &mut Pod, uid: &PodUid, node: &str, source: &str) {
 fn canonical(pod: &Pod) -> String {
     let mut pod = pod.clone();
     pod.spec.node_name = None;
-    for container in &mut pod.spec.containers {
+    let host_network = pod.spec.host_network;
+    for container in pod.spec.all_containers_mut() {
         let policy = defaults::pull_policy(&container.image);
         container.image_pull_policy = container.image_pull_policy.filter(|written| *written != policy);
         let resources = &mut container.resources;
         resources.requests.retain(|name, request| resources.limits.get(name) != Some(request));
         for port in &mut container.ports {
-            let implied = pod.spec.host_network.then_some(port.container_port);
+            let implied = host_network.then_some(port.container_port);
             port.host_port = port.host_port.filter(|written| Some(*written) != implied);
         }
     }

@@ -44,7 +44,7 @@ pub fn of(pod: &Pod) -> QosClass {
     });
     let counted: Vec<&Resources> = match of_pod {
         Some(resources) => vec![resources],
-        None => pod.spec.containers.iter().map(|c| &c.resources).collect(),
+        None => pod.spec.all_containers().map(|c| &c.resources).collect(),
     };
     for resources in counted {
         for name in COUNTED {

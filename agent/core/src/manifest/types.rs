@@ -32,6 +32,9 @@ pub struct Metadata {
 #[serde(rename_all = "camelCase", default)]
 #[allow(missing_docs)]
 pub struct PodSpec {
+    /// Run one after another before `containers`; those with `restartPolicy: Always` are sidecars.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub init_containers: Vec<Container>,
     pub containers: Vec<Container>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub volumes: Vec<Volume>,
@@ -95,6 +98,11 @@ pub struct Container {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub env: Vec<EnvVar>,
     pub resources: Resources,
+    /// Overrides the pod's. On an init container `Always` makes it a sidecar.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub restart_policy: Option<RestartPolicy>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub restart_policy_rules: Vec<RestartRule>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub volume_mounts: Vec<VolumeMount>,
     /// Defaulted from the image's tag.
@@ -547,6 +555,34 @@ pub enum RestartPolicy {
     Never,
 }
 
+/// `v1.ContainerRestartRule`: the first one that an exit code matches counts before the policy.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+#[allow(missing_docs)]
+pub struct RestartRule {
+    /// `Restart`: whatever the policy says, the container runs again.
+    pub action: String,
+    pub exit_codes: ExitCodes,
+}
+
+/// `v1.ContainerRestartRuleOnExitCodes`.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+#[allow(missing_docs)]
+pub struct ExitCodes {
+    pub operator: InOrNot,
+    pub values: Vec<i32>,
+}
+
+/// `v1.ContainerRestartRuleOnExitCodesOperator`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[allow(missing_docs)]
+pub enum InOrNot {
+    #[default]
+    In,
+    NotIn,
+}
+
 /// `v1.PullPolicy`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[allow(missing_docs)]
@@ -577,9 +613,46 @@ impl PodSpec {
         let volumes = self.volumes.iter().filter(mounted);
         volumes.filter_map(|volume| Some((volume.name.as_str(), volume.image.as_ref()?)))
     }
+
+    /// All containers in the order in which they first start: `initContainers`, then `containers`.
+    pub fn all_containers(&self) -> impl Iterator<Item = &Container> {
+        self.init_containers.iter().chain(&self.containers)
+    }
+
+    /// As [`Self::all_containers`], to be changed.
+    pub fn all_containers_mut(&mut self) -> impl Iterator<Item = &mut Container> {
+        self.init_containers.iter_mut().chain(&mut self.containers)
+    }
+
+    /// The container of this name, of either kind.
+    pub fn container(&self, name: &str) -> Option<&Container> {
+        self.all_containers().find(|container| container.name == name)
+    }
+
+    /// The containers that run side by side once the pod is initialised: the regular ones and the sidecars.
+    pub fn lasting_containers(&self) -> impl Iterator<Item = &Container> {
+        self.containers.iter().chain(self.sidecars())
+    }
+
+    /// The containers that stay beside the regular ones: init containers that restart always.
+    pub fn sidecars(&self) -> impl Iterator<Item = &Container> {
+        self.init_containers.iter().filter(|container| container.restarts_always())
+    }
+}
+
+impl ExitCodes {
+    /// The code is meant.
+    pub fn matches(&self, code: i32) -> bool {
+        self.values.contains(&code) == (self.operator == InOrNot::In)
+    }
 }
 
 impl Container {
+    /// `restartPolicy: Always` is written at the container itself: what makes an init container a sidecar.
+    pub fn restarts_always(&self) -> bool {
+        self.restart_policy == Some(RestartPolicy::Always)
+    }
+
     /// The effective `privileged`.
     pub fn is_privileged(&self) -> bool {
         self.security_context.as_ref().and_then(|sc| sc.privileged).unwrap_or(false)

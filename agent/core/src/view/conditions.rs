@@ -2,7 +2,7 @@
 
 use crate::{
     time::Wall,
-    world::parts::{Condition, Pod, Run},
+    world::parts::{Condition, Pod, Role, Run, incomplete},
 };
 use serde_json::{Value, json};
 
@@ -10,9 +10,10 @@ pub(super) fn show(pod: &Pod) -> Vec<Value> {
     let known = &pod.conditions;
     let always = Condition { holds: true, since: known.created };
     let why = not_ready(pod);
+    let initialised = if pod.has_init() { known.initialised } else { always };
     let mut shown = vec![
         condition("PodReadyToStartContainers", known.sandbox, None),
-        condition("Initialized", always, None),
+        condition("Initialized", initialised, not_initialised(pod)),
         condition("Ready", known.ready, why.clone()),
         condition("ContainersReady", known.ready, why),
         condition("PodScheduled", always, None),
@@ -26,13 +27,21 @@ pub(super) fn show(pod: &Pod) -> Vec<Value> {
 
 /// Why a pod is not ready, as kubelet says it.
 fn not_ready(pod: &Pod) -> Option<(&'static str, String)> {
-    if pod.is_finished() {
+    if pod.is_finished() && !pod.has_failed_init() {
         return Some(("PodCompleted", String::new()));
     }
-    let not = pod.containers.iter().filter(|container| !matches!(container.run, Run::Running(_)));
+    let lasting = pod.containers.iter().filter(|container| container.terms.role != Role::Init);
+    let not = lasting.filter(|container| !matches!(container.run, Run::Running(_)));
     let names: Vec<&str> = not.map(|container| container.name.as_str()).collect();
     let message = format!("containers with unready status: [{}]", names.join(" "));
     (!names.is_empty()).then_some(("ContainersNotReady", message))
+}
+
+/// Which init containers are still to do their part, as kubelet says it.
+fn not_initialised(pod: &Pod) -> Option<(&'static str, String)> {
+    let names = incomplete(pod);
+    let message = format!("containers with incomplete status: [{}]", names.join(" "));
+    (!names.is_empty()).then_some(("ContainersNotInitialized", message))
 }
 
 fn condition(kind: &str, condition: Condition, why: Option<(&'static str, String)>) -> Value {

@@ -6,10 +6,13 @@ use crate::{
     time::{Mono, Now},
     world::{
         World,
-        parts::{Container, Image, Pod, Run, Stage, crash_delay_s, restart_at},
+        parts::{Container, Image, Pod, Role, Run, Stage, crash_delay_s, is_forgotten, restart_at},
     },
 };
 use serde_json::{Value, json};
+
+/// Of an init container that had succeeded before what is remembered of it.
+const FORGOTTEN: &str = "its end is not remembered; what came after it shows that it succeeded";
 
 pub(super) fn show(
     world: &World,
@@ -24,6 +27,11 @@ pub(super) fn show(
         _ => image.and_then(|image| image.facts.as_ref()),
     };
     let running = matches!(container.run, Run::Running(_));
+    let forgotten = is_forgotten(pod, container);
+    let ready = match container.terms.role {
+        Role::Init => container.is_completed() && container.last_code() == Some(0) || forgotten,
+        Role::Sidecar | Role::Main => running,
+    };
     let ended = has_ended(pod, container);
     let last = container.memory.last.as_ref();
     let state = match &container.run {
@@ -32,6 +40,7 @@ pub(super) fn show(
         Run::Remains(left) if !left.recorded && container.memory.running.is_some() => {
             running_since(left.birth.asked)
         }
+        _ if forgotten => json!({"terminated": {"exitCode": 0, "reason": "Completed", "message": FORGOTTEN}}),
         _ => match last {
             Some(last) if ended => json!({"terminated": terminated(last)}),
             _ => json!({"waiting": waiting(world, pod, missing_image(pod, container), container, now)}),
@@ -42,7 +51,7 @@ pub(super) fn show(
         "name": container.name,
         "image": spec.image,
         "imageID": facts.map(|facts| facts.id.as_str()).unwrap_or_default(),
-        "ready": running,
+        "ready": ready,
         "started": running,
         "restartCount": container.restarts(),
         "state": state,
@@ -74,8 +83,8 @@ fn container_id(id: &str) -> String {
 fn has_ended(pod: &Pod, container: &Container) -> bool {
     match &container.run {
         Run::Remains(left) if left.recorded => true,
-        Run::Idle if matches!(pod.stage, Stage::Terminating { .. }) => true,
-        _ => container.is_completed(pod.policy()),
+        Run::Idle if matches!(pod.stage, Stage::Terminating { .. }) || pod.is_finished() => true,
+        _ => container.is_completed(),
     }
 }
 
@@ -125,7 +134,7 @@ fn why_waiting(
     }
     if pod.stage == Stage::Queued {
         let message = "waits until the older revision of the pod is gone";
-        return ("ContainerCreating", message.to_owned());
+        return (nothing_yet(pod), message.to_owned());
     }
     let max_s = world.crash_backoff_max_s();
     let restart_at = restart_at(&container.memory, max_s);
@@ -148,7 +157,12 @@ fn why_waiting(
         return (failure.reason.as_str(), failure.message.clone());
     }
     if let Some(failure) = &pod.sandbox.failure {
-        return ("ContainerCreating", failure.message.clone());
+        return (nothing_yet(pod), failure.message.clone());
     }
-    ("ContainerCreating", String::new())
+    (nothing_yet(pod), String::new())
+}
+
+/// How kubelet calls the state of a container of which there is nothing to tell.
+fn nothing_yet(pod: &Pod) -> &'static str {
+    if pod.has_init() { "PodInitializing" } else { "ContainerCreating" }
 }

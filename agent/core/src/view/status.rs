@@ -2,21 +2,22 @@
 
 use super::{NodeView, conditions, container};
 use crate::{
-    manifest::{qos, types::RestartPolicy},
+    manifest::qos,
     time::Now,
     world::{
         World,
-        parts::{Container, Pod, Run},
+        parts::{Container, Pod, Role, Run},
     },
 };
 use serde_json::{Value, json};
 
 pub(super) fn show(world: &World, pod: &Pod, now: Now, node: &NodeView) -> Value {
-    let specs = pod.desired.pod.spec.containers.iter();
-    let containers: Vec<Value> = specs
+    let specs = pod.desired.pod.spec.all_containers();
+    let mut inits: Vec<Value> = specs
         .zip(&pod.containers)
         .map(|(spec, container)| container::show(world, pod, spec, container, now))
         .collect();
+    let containers = inits.split_off(pod.desired.pod.spec.init_containers.len());
     let mut status = json!({
         "phase": phase(pod),
         "conditions": conditions::show(pod),
@@ -24,6 +25,9 @@ pub(super) fn show(world: &World, pod: &Pod, now: Now, node: &NodeView) -> Value
         "qosClass": qos::of(&pod.desired.pod).as_str(),
         "containerStatuses": containers,
     });
+    if !inits.is_empty() {
+        status["initContainerStatuses"] = json!(inits);
+    }
     let ips = |ips: &[String]| ips.iter().map(|ip| json!({"ip": ip})).collect::<Vec<_>>();
     if let Some(first) = node.host_ips.first() {
         status["hostIP"] = json!(first);
@@ -60,15 +64,19 @@ fn standing(container: &Container) -> Standing {
 }
 
 pub(super) fn phase(pod: &Pod) -> &'static str {
-    let count = |wanted| pod.containers.iter().filter(|c| standing(c) == wanted).count();
-    let (waiting, running, failed) =
-        (count(Standing::Waiting), count(Standing::Running), count(Standing::Failed));
-    match pod.policy() {
-        _ if waiting > 0 => "Pending",
-        _ if running > 0 => "Running",
-        RestartPolicy::Always => "Running",
-        _ if failed == 0 => "Succeeded",
-        RestartPolicy::Never => "Failed",
-        RestartPolicy::OnFailure => "Running",
+    let mains = || pod.containers.iter().filter(|container| container.terms.role == Role::Main);
+    let any = |wanted| mains().any(|container| standing(container) == wanted);
+    let sidecars_run = pod.containers.iter().any(|container| standing(container) == Standing::Running);
+    if pod.has_failed_init() {
+        // As with other ends: the last word is spoken when nothing runs any more.
+        if sidecars_run { "Pending" } else { "Failed" }
+    } else if !pod.initialised && !pod.is_finished() || any(Standing::Waiting) {
+        "Pending"
+    } else if !pod.is_finished() || sidecars_run {
+        "Running"
+    } else if any(Standing::Failed) {
+        "Failed"
+    } else {
+        "Succeeded"
     }
 }

@@ -5,9 +5,10 @@
 //! already is not counted again.
 
 use super::{
-    World, exits,
+    World, exits, order,
     planner::Planner,
     state::{Birth, Live, Pod, Remains, Run, Stage, Stop},
+    terms::Role,
 };
 use crate::{
     event::{Checkpoint, ContainerRecord, EndReason, Inventory, LastRun, RecordState},
@@ -31,6 +32,9 @@ pub(crate) fn inventory(world: &mut World, inventory: &Inventory, planner: &mut 
         let mut pod = Pod::new(record.desired.clone(), planner.now);
         pod.stage = Stage::Active;
         pod.sandbox.made = record.ready;
+        if record.ready {
+            pod.sandbox_begins(record.begun);
+        }
         if let Some(stray) = world.orphans.strays.remove(&record.desired.uid) {
             recall(&mut pod, &stray.checkpoint, &world.boot_id);
         }
@@ -43,7 +47,9 @@ pub(crate) fn inventory(world: &mut World, inventory: &Inventory, planner: &mut 
     }
     for pod in world.pods.values_mut() {
         settle(pod, &world.boot_id);
-        let since = pod.containers.iter().map(|container| match &container.run {
+        order::note_initialised(pod);
+        let lasting = pod.containers.iter().filter(|container| container.terms.role != Role::Init);
+        let since = lasting.map(|container| match &container.run {
             Run::Running(live) => Some(live.at.wall),
             _ => None,
         });

@@ -2,7 +2,10 @@
 //!
 //! Invariant: `since` is the wall time of the step in which `holds` took its present value.
 
-use super::state::{Pod, Run};
+use super::{
+    state::{Pod, Run},
+    terms::Role,
+};
 use crate::time::Wall;
 
 /// One condition.
@@ -18,7 +21,9 @@ pub(crate) struct Conditions {
     pub(crate) created: Wall,
     /// The sandbox is there.
     pub(crate) sandbox: Condition,
-    /// All containers run. There are no probes: what runs is ready.
+    /// The init containers have done their part.
+    pub(crate) initialised: Condition,
+    /// All regular containers and sidecars run. There are no probes: what runs is ready.
     pub(crate) ready: Condition,
     /// The pod's manifest, as it is now, is valid.
     pub(crate) valid: Condition,
@@ -27,7 +32,13 @@ pub(crate) struct Conditions {
 impl Conditions {
     pub(crate) fn new(wall: Wall) -> Self {
         let not = Condition { holds: false, since: wall };
-        Self { created: wall, sandbox: not, ready: not, valid: Condition { holds: true, since: wall } }
+        Self {
+            created: wall,
+            sandbox: not,
+            initialised: not,
+            ready: not,
+            valid: Condition { holds: true, since: wall },
+        }
     }
 
     /// What an adopted pod has been since before this agent.
@@ -48,9 +59,15 @@ impl Condition {
     }
 }
 
+fn is_ready(pod: &Pod) -> bool {
+    let mut lasting = pod.containers.iter().filter(|container| container.terms.role != Role::Init);
+    lasting.all(|container| matches!(container.run, Run::Running(_)))
+}
+
 /// Notes what has changed with this step.
 pub(crate) fn note(pod: &mut Pod, now: Wall) {
-    let ready = pod.containers.iter().all(|container| matches!(container.run, Run::Running(_)));
+    let ready = is_ready(pod);
+    pod.conditions.initialised.note(pod.initialised, now);
     pod.conditions.sandbox.note(pod.sandbox.made && !pod.sandbox.removed, now);
     pod.conditions.ready.note(ready, now);
     pod.conditions.valid.note(pod.problem.is_none(), now);

@@ -6,6 +6,7 @@
 use super::{
     backoff,
     inflight::{Object, Verb},
+    order,
     planner::Planner,
     remains,
     state::{Birth, Container, Pod, Remains, Run},
@@ -45,9 +46,9 @@ pub(crate) fn give_up_adopting(container: &mut Container, planner: &mut Planner)
     }
 }
 
-/// It is idle and should not be.
-pub(crate) fn wants_start(pod: &Pod, container: &Container) -> bool {
-    matches!(container.run, Run::Idle) && !container.is_completed(pod.policy())
+/// It is idle and should not be, now or when its turn comes.
+pub(crate) fn is_due(container: &Container) -> bool {
+    matches!(container.run, Run::Idle) && !container.is_completed()
 }
 
 /// Whether the container may start, as far as it and its image decide. Tells of a back-off that begins.
@@ -56,7 +57,7 @@ pub(crate) fn readiness(pod: &mut Pod, i: usize, planner: &mut Planner) -> Readi
     if matches!(container.run, Run::Starting(_) | Run::Adopting { .. }) {
         return Readiness::First;
     }
-    if !wants_start(pod, container) {
+    if !is_due(container) || !order::is_turn_of(pod, i) {
         return Readiness::Later;
     }
     let restart_at = backoff::restart_at(&container.memory, planner.config.crash_backoff_max_s);

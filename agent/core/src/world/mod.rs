@@ -21,6 +21,7 @@ mod desired;
 mod eligible;
 mod exits;
 mod inflight;
+mod order;
 mod orphans;
 mod outcome;
 mod planner;
@@ -33,8 +34,10 @@ mod remember;
 pub(crate) mod scene;
 mod signal;
 mod state;
+mod stopping;
 pub mod sysctl;
 mod teardown;
+mod terms;
 #[cfg(test)]
 mod tests;
 
@@ -60,7 +63,9 @@ pub(crate) mod parts {
     pub(crate) use super::{
         backoff::{crash_delay_s, restart_at},
         conditions::Condition,
+        order::{incomplete, is_forgotten},
         state::{Container, Image, Pod, Run, Stage},
+        terms::Role,
     };
 }
 

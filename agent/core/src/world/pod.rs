@@ -1,29 +1,40 @@
 //! One pass over a pod that is to run: images and sandbox side by side, then its containers, one start at
-//! a time in the order of the spec, then its memory.
+//! a time in the order of the spec; when it has finished, the end of its sidecars; then its memory.
 //!
 //! Invariants: nothing is made for a pod whose containers have all completed; at most one start of a pod
-//! is in flight; a container that waits for a failed image or a back-off holds up nobody.
+//! is in flight; a container that waits for a failed image or a back-off holds up nobody
+//! but those for whom it initialises the pod.
 
 use super::{
     container::{self, Readiness},
     inflight::{Object, Verb},
+    order,
     planner::Planner,
     remember,
-    state::Pod,
+    state::{Pod, Run},
+    stopping,
 };
 use crate::action::ActionKind;
 
 /// Does what can be done now. `clear`: no container of this pod's uid is left of which only its id is known.
 pub(crate) fn advance(pod: &mut Pod, clear: bool, boot_id: &str, planner: &mut Planner) {
+    order::note_initialised(pod);
+    let finished = pod.is_finished();
+    if finished {
+        end(pod, planner);
+    }
     for i in 0..pod.containers.len() {
         container::tend(pod, i, planner);
     }
-    let wanting: Vec<usize> = pod
-        .containers
-        .iter()
-        .filter(|container| container::wants_start(pod, container))
-        .flat_map(|container| container.images())
-        .collect();
+    if !finished {
+        begin(pod, clear, boot_id, planner);
+    }
+    remember::save(pod, boot_id, planner);
+}
+
+fn begin(pod: &mut Pod, clear: bool, boot_id: &str, planner: &mut Planner) {
+    let due = pod.containers.iter().filter(|container| container::is_due(container));
+    let wanting: Vec<usize> = due.flat_map(|container| container.images()).collect();
     if !wanting.is_empty() {
         ensure_images(pod, &wanting, planner);
         make_sandbox(pod, planner);
@@ -31,7 +42,14 @@ pub(crate) fn advance(pod: &mut Pod, clear: bool, boot_id: &str, planner: &mut P
     if clear {
         start_next(pod, boot_id, planner);
     }
-    remember::save(pod, boot_id, planner);
+}
+
+/// Stops what has nothing left to serve.
+fn end(pod: &mut Pod, planner: &mut Planner) {
+    if pod.containers.iter().any(|container| !matches!(container.run, Run::Idle)) {
+        let since = *pod.ending.get_or_insert(planner.now);
+        stopping::all(pod, since.mono, planner);
+    }
 }
 
 fn ensure_images(pod: &mut Pod, wanted: &[usize], planner: &mut Planner) {
@@ -47,8 +65,10 @@ fn ensure_images(pod: &mut Pod, wanted: &[usize], planner: &mut Planner) {
 fn make_sandbox(pod: &mut Pod, planner: &mut Planner) {
     let sandbox = &mut pod.sandbox;
     if !sandbox.made && sandbox.busy.is_none() && planner.due(sandbox.retry.at) {
-        let kind = ActionKind::CreateSandbox { desired: Box::new(pod.desired.clone()) };
+        let begun = planner.now.mono;
+        let kind = ActionKind::CreateSandbox { desired: Box::new(pod.desired.clone()), begun };
         sandbox.busy = Some(planner.act(&pod.desired.uid, Object::Sandbox, Verb::Create, kind));
+        pod.sandbox_begins(begun);
     }
 }
 

@@ -6,19 +6,36 @@ use super::{
     backoff::{RETRY, Retry},
     inflight::{Object, Verb},
     planner::Planner,
-    state::Remains,
+    state::{Birth, Remains},
 };
 use crate::{
     action::ActionKind,
     event::Failure,
     ids::{ActionId, PodUid},
-    time::Now,
+    time::{Mono, Now},
 };
 
 /// After a kill its exit is told within this, seconds; else there was none.
 pub(crate) const EXIT_WAIT_S: u64 = 5;
 /// Kills that may fail in a row; then the removal, which kills too, has to do.
 const KILL_TRIES: u32 = 3;
+
+impl Remains {
+    /// Of a process that may still be alive; its exit may be told for some time after it was killed.
+    pub(crate) fn doubtful(birth: Birth) -> Self {
+        Self { birth, killed: false, recorded: false, may_tell: true, exit_until: Mono(0), gate: 0 }
+    }
+
+    /// Of a container that the keeper does not know: no exit will be told, but something may be left.
+    pub(crate) fn unknown(birth: Birth) -> Self {
+        Self { may_tell: false, ..Self::doubtful(birth) }
+    }
+
+    /// Of a start of which the runtime says that it left no process.
+    pub(crate) fn dead(birth: Birth) -> Self {
+        Self { killed: true, ..Self::unknown(birth) }
+    }
+}
 
 /// The next step of clearing, if it is time for one.
 pub(crate) fn clear(

@@ -16,7 +16,7 @@ use std::sync::Arc;
 /// Wall clock of the scene's beginning: 2026-01-02T03:04:05Z.
 const WALL_S: u64 = 1_767_323_045;
 
-/// A pod of these containers (`name=image`), its uid being its name, revision and 32 hex digits.
+/// A pod of these containers (`name=image`, `init name=image`, `sidecar name=image`), its uid being its name, revision and 32 hex digits.
 pub(crate) fn pod(name: &str, revision: u32, containers: &[&str], policy: RestartPolicy) -> DesiredPod {
     let mut pod = Pod::default();
     pod.metadata.name = format!("{name}-node");
@@ -27,8 +27,14 @@ pub(crate) fn pod(name: &str, revision: u32, containers: &[&str], policy: Restar
     pod.spec.termination_grace_period_seconds = Some(30);
     for words in containers {
         let (name, image) = words.split_once('=').unwrap();
+        let (kind, name) = name.split_once(' ').unwrap_or(("", name));
+        let restart_policy = (kind == "sidecar").then_some(RestartPolicy::Always);
         let (name, image) = (name.to_owned(), image.to_owned());
-        pod.spec.containers.push(Container { name, image, ..Container::default() });
+        let container = Container { name, image, restart_policy, ..Container::default() };
+        match kind {
+            "" => pod.spec.containers.push(container),
+            _ => pod.spec.init_containers.push(container),
+        }
     }
     let key = PodKey { namespace: "default".into(), name: pod.metadata.name.as_str().into() };
     let uid = PodUid(pod.metadata.uid.as_str().into());

@@ -4,15 +4,17 @@
 //! `busy` is set exactly while an action on that object is in flight; a container's `run` names every
 //! process, slot, cgroup or directory of it that may exist, so `Idle` means that none does.
 
-use super::{backoff::Retry, conditions::Conditions, remember::Memory};
+use super::{
+    backoff::Retry,
+    conditions::Conditions,
+    remember::Memory,
+    terms::{Role, Terms},
+};
 use crate::{
     action::ImageFacts,
-    event::{ContainerMemory, Failure},
+    event::{ContainerMemory, Failure, LastRun},
     ids::{ActionId, ContainerId},
-    manifest::{
-        DesiredPod,
-        types::{PullPolicy, RestartPolicy},
-    },
+    manifest::{DesiredPod, types::PullPolicy},
     time::{Mono, Now},
 };
 use std::sync::Arc;
@@ -28,8 +30,12 @@ pub(crate) struct Pod {
     pub(crate) seen: Now,
     pub(crate) sandbox: Sandbox,
     pub(crate) images: Vec<Image>,
-    /// In the order of the spec.
+    /// In the order of `PodSpec::all_containers`.
     pub(crate) containers: Vec<Container>,
+    /// The init containers have done their part, in the present sandbox.
+    pub(crate) initialised: bool,
+    /// Since when it has finished and what still runs of it is being stopped.
+    pub(crate) ending: Option<Now>,
     pub(crate) memory: Memory,
     /// Why it may not begin, while it is `Queued`.
     pub(crate) refusal: Option<Refusal>,
@@ -86,6 +92,9 @@ pub(crate) struct Image {
 #[derive(Debug)]
 pub(crate) struct Container {
     pub(crate) name: String,
+    pub(crate) terms: Terms,
+    /// When the present sandbox was begun; what happened before is not of it.
+    pub(crate) sandbox_since: Mono,
     /// Which of the pod's images.
     pub(crate) image: usize,
     /// The volumes that are images: name, and which of the pod's images.
@@ -176,16 +185,20 @@ impl Pod {
     /// A pod of which nothing exists yet.
     pub(crate) fn new(desired: DesiredPod, now: Now) -> Self {
         let mut images: Vec<Image> = Vec::new();
-        let mut containers = Vec::with_capacity(desired.pod.spec.containers.len());
-        for spec in &desired.pod.spec.containers {
-            let image = Image::index(&mut images, &spec.image, spec.image_pull_policy);
-            let mut container = Container::new(spec.name.clone(), image);
-            for (volume, source) in desired.pod.spec.image_volumes(spec) {
+        let spec = &desired.pod.spec;
+        let mut containers = Vec::with_capacity(spec.all_containers().count());
+        for (container, terms) in spec.all_containers().zip(Terms::of(spec)) {
+            let image = Image::index(&mut images, &container.image, container.image_pull_policy);
+            let mut state = Container::new(container.name.clone(), terms, image);
+            for (volume, source) in spec.image_volumes(container) {
                 let image = Image::index(&mut images, &source.reference, source.pull_policy);
-                container.volumes.push((volume.to_owned(), image));
+                state.volumes.push((volume.to_owned(), image));
             }
-            containers.push(container);
+            containers.push(state);
         }
+        let mut conditions = Conditions::new(now.wall);
+        let initialised = desired.pod.spec.init_containers.is_empty();
+        conditions.initialised.holds = initialised;
         Self {
             desired,
             stage: Stage::Queued,
@@ -194,15 +207,19 @@ impl Pod {
             sandbox: Sandbox::default(),
             images,
             containers,
+            initialised,
+            ending: None,
             memory: Memory::default(),
             refusal: None,
             problem: None,
-            conditions: Conditions::new(now.wall),
+            conditions,
         }
     }
 
-    pub(crate) fn policy(&self) -> RestartPolicy {
-        self.desired.pod.spec.restart_policy
+    /// A sandbox is begun at this moment.
+    pub(crate) fn sandbox_begins(&mut self, at: Mono) {
+        self.initialised = !self.has_init();
+        self.containers.iter_mut().for_each(|container| container.sandbox_since = at);
     }
 
     /// Seconds between the stop signal and the kill.
@@ -210,17 +227,34 @@ impl Pod {
         self.desired.pod.spec.termination_grace_period_seconds.unwrap_or(GRACE_DEFAULT_S)
     }
 
-    /// All containers have ended for good.
+    /// It has init containers, sidecars among them.
+    pub(crate) fn has_init(&self) -> bool {
+        !self.desired.pod.spec.init_containers.is_empty()
+    }
+
+    /// Nothing of it will be started any more: an init container has failed for good, or all regular
+    /// containers have ended for good. Sidecars may still run.
     pub(crate) fn is_finished(&self) -> bool {
-        self.containers.iter().all(|container| container.is_completed(self.policy()))
+        let mut mains = self.containers.iter().filter(|container| container.terms.role == Role::Main);
+        self.has_failed_init() || mains.all(Container::is_completed)
+    }
+
+    /// An init container has failed for good.
+    pub(crate) fn has_failed_init(&self) -> bool {
+        let mut inits = self.containers.iter().filter(|container| container.terms.role == Role::Init);
+        inits.any(|container| container.is_completed() && container.last_code() != Some(0))
     }
 
     /// Containers that have, or may come to have, a slot in the keeper.
     pub(crate) fn slots(&self) -> usize {
-        self.containers.iter().filter(|container| !container.is_over(self.policy())).count()
+        let finished = self.is_finished();
+        let has = |c: &&Container| !matches!(c.run, Run::Idle) || !finished && !c.is_completed();
+        self.containers.iter().filter(has).count()
     }
 }
 
+/// [`Container::sandbox_since`] while there is none.
+const NO_SANDBOX: Mono = Mono(u64::MAX);
 /// Kubernetes' default, for a spec that was not defaulted.
 pub(crate) const GRACE_DEFAULT_S: u64 = 30;
 
@@ -241,9 +275,11 @@ impl Image {
 }
 
 impl Container {
-    fn new(name: String, image: usize) -> Self {
+    fn new(name: String, terms: Terms, image: usize) -> Self {
         Self {
             name,
+            terms,
+            sandbox_since: NO_SANDBOX,
             image,
             volumes: Vec::new(),
             memory: ContainerMemory::default(),
@@ -257,22 +293,26 @@ impl Container {
     }
 
     /// No process runs or may run, and by its policy none will again.
-    pub(crate) fn is_completed(&self, policy: RestartPolicy) -> bool {
+    pub(crate) fn is_completed(&self) -> bool {
         match &self.run {
             Run::Idle => {}
             Run::Remains(remains) if remains.recorded => {}
             _ => return false,
         }
-        match (&self.memory.last, policy) {
-            (None, _) | (_, RestartPolicy::Always) => false,
-            (Some(last), RestartPolicy::OnFailure) => last.exit.code == 0,
-            (Some(_), RestartPolicy::Never) => true,
-        }
+        let Some(last) = &self.memory.last else { return false };
+        // What an init container has prepared is gone with the sandbox.
+        let stale = self.terms.role == Role::Init && last.exit.code == 0 && !self.is_of_sandbox(last);
+        !stale && self.terms.ends_with(last.exit.code)
     }
 
-    /// Completed, and nothing of it is left.
-    pub(crate) fn is_over(&self, policy: RestartPolicy) -> bool {
-        matches!(self.run, Run::Idle) && self.is_completed(policy)
+    /// This run ended in the present sandbox.
+    pub(crate) fn is_of_sandbox(&self, last: &LastRun) -> bool {
+        last.exit.at.mono != Mono(0) && last.exit.at.mono >= self.sandbox_since
+    }
+
+    /// How its last run ended.
+    pub(crate) fn last_code(&self) -> Option<i32> {
+        self.memory.last.as_ref().map(|last| last.exit.code)
     }
 
     /// All images that must be there before it can start, its own first.
@@ -293,22 +333,5 @@ impl Container {
             Run::Running(live) => Some(&live.id),
             Run::Remains(remains) => Some(&remains.birth.id),
         }
-    }
-}
-
-impl Remains {
-    /// Of a process that may still be alive; its exit may be told for some time after it was killed.
-    pub(crate) fn doubtful(birth: Birth) -> Self {
-        Self { birth, killed: false, recorded: false, may_tell: true, exit_until: Mono(0), gate: 0 }
-    }
-
-    /// Of a container that the keeper does not know: no exit will be told, but something may be left.
-    pub(crate) fn unknown(birth: Birth) -> Self {
-        Self { may_tell: false, ..Self::doubtful(birth) }
-    }
-
-    /// Of a start of which the runtime says that it left no process.
-    pub(crate) fn dead(birth: Birth) -> Self {
-        Self { killed: true, ..Self::unknown(birth) }
     }
 }

@@ -29,7 +29,16 @@ impl Oracle {
             }
         }
         let mut seen = BTreeSet::new();
+        self.stops.clear();
+        self.present.clear();
+        self.sandboxes = inventory
+            .sandboxes
+            .iter()
+            .filter(|s| s.ready)
+            .map(|s| (s.desired.uid.clone(), s.begun))
+            .collect();
         for record in &inventory.containers {
+            self.notes(&record.pod, &record.name);
             let run = self.runs.entry(record.id.clone()).or_default();
             let creating_until = (record.state == RecordState::Creating).then(|| now.plus_s(60));
             *run = Run {
@@ -61,6 +70,11 @@ impl Oracle {
         for (_, ledger) in self.ledgers.iter_mut().filter(|(place, _)| !seen.contains(place)) {
             ledger.settle();
         }
+        let ended = self.ledgers.iter().filter(|((uid, _), ledger)| {
+            self.sandboxes.get(uid).is_some_and(|begun| ledger.ended_at().is_some_and(|at| at >= *begun))
+        });
+        let ended: Vec<_> = ended.map(|(place, _)| place.clone()).collect();
+        self.present.extend(ended);
     }
 
     /// The core is about to hear this.
@@ -93,7 +107,7 @@ impl Oracle {
                 self.failed(&flight, now.mono);
             }
         }
-        self.mark_terminating();
+        self.mark_terminating(now.mono);
     }
 
     fn hears_desired(&mut self, set: &Arc<DesiredSet>) {

@@ -77,6 +77,11 @@ impl Ledger {
         self.ends.filter(|_| self.last.as_ref() == Some(last)).map(|ends| ends as u32)
     }
 
+    /// When it last ended, if that was in this boot and somebody saw it.
+    pub(crate) fn ended_at(&self) -> Option<Mono> {
+        self.ended_at
+    }
+
     /// Not to be started again before.
     pub(crate) fn not_before(&self) -> Mono {
         match (self.ended_at, self.ends) {

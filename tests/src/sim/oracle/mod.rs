@@ -4,6 +4,7 @@
 mod hears;
 mod ledger;
 mod plans;
+mod turns;
 
 use super::machine::{Machine, Process};
 use berth_core::{
@@ -117,6 +118,12 @@ pub(crate) struct Oracle {
     containers_max: usize,
     /// Attempts that came as far as a process (or a refusal to be one), since the pod was last removed.
     reached: BTreeMap<(PodUid, String), u32>,
+    /// When the pod's present sandbox was begun.
+    sandboxes: BTreeMap<PodUid, Mono>,
+    /// Containers that the core has known to exist in the pod's present sandbox.
+    present: BTreeSet<(PodUid, String)>,
+    /// When the pod was first asked to stop, or any container of it.
+    stops: BTreeMap<PodUid, Mono>,
 }
 
 /// Exit code of a program that could not be started.
@@ -174,6 +181,8 @@ impl Oracle {
     pub(crate) fn power_cut(&mut self) {
         self.runs.clear();
         self.begun.clear();
+        self.sandboxes.clear();
+        self.present.clear();
     }
 
     /// The last thing of a pod is said to be gone: nothing of it may be there.
@@ -195,6 +204,9 @@ impl Oracle {
         self.begun.remove(uid);
         self.failed_saves.remove(uid);
         self.failed_drops.remove(uid);
+        self.sandboxes.remove(uid);
+        self.stops.remove(uid);
+        self.present.retain(|(pod, _)| pod != uid);
         self.ledgers.retain(|(pod, _), _| pod != uid);
         self.reached.retain(|(pod, _), _| pod != uid);
         self.pulls.retain(|(pod, _), _| pod != uid);
@@ -231,11 +243,22 @@ impl Oracle {
     }
 
     /// What was begun and is not wanted any more has to go, and never comes back as it was.
-    fn mark_terminating(&mut self) {
+    fn mark_terminating(&mut self, now: Mono) {
+        let (mut unwanted, mut over) = (Vec::new(), Vec::new());
         for (uid, pod) in &self.begun {
             if self.desired.is_some() && !self.wanted(uid, pod) {
-                self.terminating.insert(uid.clone());
+                unwanted.push(uid.clone());
+            } else if self.desired.is_some() && self.is_over(uid) {
+                over.push(uid.clone());
             }
+        }
+        for uid in unwanted {
+            if self.terminating.insert(uid.clone()) {
+                self.stops.insert(uid, now);
+            }
+        }
+        for uid in over {
+            self.stops.entry(uid).or_insert(now);
         }
     }
 

@@ -1,18 +1,20 @@
 //! What a plan must hold to, action by action.
 
-use super::{Doing, InFlight, Oracle, Rule, Run};
+use super::{Doing, InFlight, Oracle, Rule, Run, turns};
 use crate::sim::machine::Machine;
 use berth_core::{
     action::{Action, ActionKind, Plan},
     event::Checkpoint,
     ids::{ContainerId, PodUid},
-    manifest::{DesiredPod, types::RestartPolicy},
+    manifest::DesiredPod,
     time::Mono,
     world::World,
 };
 
 /// A kill and the wait for its exit take no longer than this, seconds.
 const CLEAR_S: u64 = 20;
+/// What a sidecar has after its stop signal at least, seconds.
+const SIDECAR_GRACE_S: u64 = 2;
 /// From this step on the wait is the longest; steps beyond it are alike.
 const STEP_MAX: u32 = 6;
 
@@ -21,24 +23,16 @@ fn pull_wait_s(failures: u32) -> u64 {
     (10_u64 << failures.saturating_sub(1).min(8)).min(300)
 }
 
-/// By this policy a container that has ended so does not run again.
-fn completed(policy: RestartPolicy, code: Option<i32>) -> bool {
-    match (policy, code) {
-        (_, None) | (RestartPolicy::Always, _) => false,
-        (RestartPolicy::OnFailure, Some(code)) => code == 0,
-        (RestartPolicy::Never, Some(_)) => true,
-    }
-}
-
 impl Oracle {
     pub(super) fn check_action(&mut self, action: &Action, now: Mono, machine: &Machine) {
         let uid = &action.pod;
         match &action.kind {
             ActionKind::EnsureImage { image, .. } => self.check_pull(uid, image, now),
-            ActionKind::CreateSandbox { desired } => {
+            ActionKind::CreateSandbox { desired, begun } => {
                 self.check_wanted(uid, desired, "a sandbox");
                 self.begun.insert(uid.clone(), (**desired).clone());
                 self.made.insert(uid.clone());
+                self.sandbox_made(uid, *begun);
             }
             ActionKind::StartContainer { desired, container, attempt, id, .. } => {
                 self.check_wanted(uid, desired, container);
@@ -49,9 +43,12 @@ impl Oracle {
                 self.runs.insert(id.clone(), run);
             }
             ActionKind::Signal { id, .. } => {
-                if !self.terminating.contains(uid) {
+                self.stops.entry(uid.clone()).or_insert(now);
+                if !self.terminating.contains(uid) && !self.is_over(uid) {
                     self.broken(Rule::Desired, format!("{id} of {uid} is asked to stop, and is desired"));
                 }
+                let name = self.runs.get(id).map(|run| run.name.clone()).unwrap_or_default();
+                self.check_sidecar_signal(uid, &name, now, machine);
                 let run = self.runs.entry(id.clone()).or_default();
                 run.signalled = run.signalled.or(Some(now));
             }
@@ -101,7 +98,11 @@ impl Oracle {
                 && machine.sandboxes.get(uid).is_some_and(|sandbox| sandbox.ready)
                 && machine.containers.values().all(|record| record.pod != *uid || machine.alive(&record.id))
                 && world.runs(uid).iter().any(|run| run.container == name && run.pid.is_none());
-            let waits = quiet && !completed(pod.pod.spec.restart_policy, ledger.code);
+            let spec = &pod.pod.spec;
+            let due = !self.completed(uid, spec, name)
+                && !self.finished(uid, spec)
+                && self.not_its_turn(uid, spec, name).is_none();
+            let waits = quiet && due;
             if waits && plan.wake.is_none_or(|wake| wake > ledger.not_before()) {
                 late = Some(format!(
                     "{uid}/{name} is due at {:?}, wake is {:?}",
@@ -153,14 +154,14 @@ impl Oracle {
     }
 
     fn check_policy(&mut self, pod: &DesiredPod, name: &str) {
-        let place = (pod.uid.clone(), name.to_owned());
-        let code = self.ledgers.get(&place).and_then(|ledger| ledger.code);
-        if completed(pod.pod.spec.restart_policy, code) {
-            self.broken(
-                Rule::Desired,
-                format!("{}/{name} has completed with {code:?} and starts again", pod.uid),
-            );
+        let (uid, spec) = (&pod.uid, &pod.pod.spec);
+        if self.completed(uid, spec, name) || self.finished(uid, spec) {
+            self.broken(Rule::Desired, format!("{uid}/{name} has completed, or its pod, and starts again"));
         }
+        if let Some(why) = self.not_its_turn(uid, spec, name) {
+            self.broken(Rule::Order, format!("{uid}/{name} starts, and {why}"));
+        }
+        self.notes(uid, name);
     }
 
     fn check_pull(&mut self, uid: &PodUid, image: &str, now: Mono) {
@@ -173,19 +174,33 @@ impl Oracle {
     }
 
     fn check_kill(&mut self, uid: &PodUid, id: &ContainerId, now: Mono) {
-        let grace_s =
-            self.begun.get(uid).and_then(|pod| pod.pod.spec.termination_grace_period_seconds).unwrap_or(0);
+        let stop = *self.stops.entry(uid.clone()).or_insert(now);
+        let over_pod = self.is_over(uid);
+        let spec = self.begun.get(uid).map(|pod| &pod.pod.spec);
+        let grace_s = spec.and_then(|spec| spec.termination_grace_period_seconds).unwrap_or(0);
+        let sidecar = |name: &str| spec.is_some_and(|spec| turns::is_sidecar(spec, name));
         let run = self.runs.entry(id.clone()).or_default();
         let runs = run.told_start.is_some() && !run.told_exit && !run.dead;
-        let over = grace_s == 0 || run.signalled.is_some_and(|at| now >= at.plus_s(grace_s));
+        let over = grace_s == 0
+            || if sidecar(&run.name) {
+                now >= stop.plus_s(grace_s)
+                    && run.signalled.is_some_and(|at| now >= at.plus_s(SIDECAR_GRACE_S))
+            } else {
+                run.signalled.is_some_and(|at| now >= at.plus_s(grace_s))
+            };
         run.dead = true;
         run.killed = run.killed.or(Some(now));
         run.killed_again = Some(now);
         if runs && !over {
             self.broken(Rule::Grace, format!("{id} of {uid} is killed, and its {grace_s} s are not over"));
-        } else if runs && !self.terminating.contains(uid) {
+        } else if runs && !self.terminating.contains(uid) && !over_pod {
             self.broken(Rule::Desired, format!("{id} of {uid} is killed, and is desired"));
         }
+    }
+
+    /// Nothing of the pod is to run any more, though it is desired.
+    pub(super) fn is_over(&self, uid: &PodUid) -> bool {
+        self.begun.get(uid).is_some_and(|pod| self.finished(uid, &pod.pod.spec))
     }
 
     fn check_remove(&mut self, uid: &PodUid, id: &ContainerId, machine: &Machine) {

@@ -1,7 +1,7 @@
 //! `v1.Container` and what hangs on it.
 
 use super::{
-    Field, Kind, Literal, PORT, PORT_OR_ZERO, TEXTS, accepted,
+    Field, INT32, Kind, Literal, PORT, PORT_OR_ZERO, TEXTS, accepted,
     handlers::{ENV_FROM, LIFECYCLE, PROBE, VALUE_FROM},
     later, later_but, never,
     security::SECURITY,
@@ -25,8 +25,8 @@ pub(super) const CONTAINER: &[Field] = &[
         Kind::List(&Kind::Object(RESIZE_POLICY)),
         "a static pod is not resized but replaced",
     ),
-    later_but("restartPolicy", Kind::Text, "spec.restartPolicy holds for all containers"),
-    later("restartPolicyRules", Kind::List(&Kind::Any)),
+    yes("restartPolicy", Kind::Choice(&["Always", "Never", "OnFailure"])),
+    yes("restartPolicyRules", Kind::List(&Kind::Object(RESTART_RULE))),
     yes("volumeMounts", Kind::List(&Kind::Object(VOLUME_MOUNT))),
     never(
         "volumeDevices",
@@ -74,6 +74,16 @@ pub(super) const RESOURCES: &[Field] = &[
     yes("limits", Kind::QuantityMap),
     yes("requests", Kind::QuantityMap),
     never("claims", Kind::List(&Kind::Any), "resource claims need an API server, and there is none"),
+];
+
+const RESTART_RULE: &[Field] = &[
+    yes("action", Kind::Choice(&["Restart", "RestartAllContainers"])).required("`Restart`"),
+    yes("exitCodes", Kind::Object(EXIT_CODES)).required("the exit codes that the rule is for"),
+];
+
+const EXIT_CODES: &[Field] = &[
+    yes("operator", Kind::Choice(&["In", "NotIn"])).required("`In` or `NotIn`"),
+    yes("values", Kind::List(&INT32)),
 ];
 
 const RESIZE_POLICY: &[Field] = &[yes("resourceName", Kind::Text), yes("restartPolicy", Kind::Text)];

@@ -25,7 +25,7 @@ const NO_TAINTS: &str = "nothing taints this node; shown in the pod";
 
 const SPEC: &[Field] = &[
     yes("containers", Kind::List(&Kind::Object(CONTAINER))).required("a pod has at least one container"),
-    later("initContainers", Kind::List(&Kind::Object(CONTAINER))),
+    yes("initContainers", Kind::List(&Kind::Object(CONTAINER))),
     never(
         "ephemeralContainers",
         Kind::List(&Kind::Object(EPHEMERAL)),

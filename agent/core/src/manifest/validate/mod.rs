@@ -9,10 +9,15 @@ mod meta;
 mod names;
 mod ports;
 mod resources;
+mod restart;
 mod security;
 mod volume;
 
-use super::{finding::Findings, path::Path, types::Pod};
+use super::{
+    finding::Findings,
+    path::Path,
+    types::{Container, Pod, PodSpec},
+};
 use std::collections::BTreeSet;
 
 pub(super) use names::SUBDOMAIN_LEN_MAX;
@@ -37,15 +42,27 @@ pub(super) fn validate(pod: &Pod, node: &str, base: &Path, findings: &mut Findin
     resources::pod(spec, &path, findings);
     let volumes = volume::validate(spec, &path.field("volumes"), findings);
     let mut seen = BTreeSet::new();
-    for (i, container) in spec.containers.iter().enumerate() {
-        let here = path.field("containers").index(i);
+    for (container, here) in places(spec, &path) {
         if !seen.insert(container.name.as_str()) {
             findings.duplicate(&here.field("name"), &container.name, "another container has this name");
         }
         container::validate(container, &volumes, &here, findings);
         security::container(container, &spec.security_context, &here.field("securityContext"), findings);
+        restart::validate(container, &here, findings);
     }
-    ports::validate(spec, &path.field("containers"), findings);
+    for (field, containers) in [("initContainers", &spec.init_containers), ("containers", &spec.containers)] {
+        ports::validate(containers, spec.host_network, &path.field(field), findings);
+    }
+}
+
+/// All containers with where they stand.
+fn places<'a>(spec: &'a PodSpec, path: &Path) -> impl Iterator<Item = (&'a Container, Path)> {
+    let of = |field: &'static str| {
+        let list = path.field(field);
+        move |(i, container): (usize, &'a Container)| (container, list.index(i))
+    };
+    let init = spec.init_containers.iter().enumerate().map(of("initContainers"));
+    init.chain(spec.containers.iter().enumerate().map(of("containers")))
 }
 
 /// Notes a refusal by one of the rules of `names`.

@@ -4,14 +4,14 @@ use super::{names, syntax};
 use crate::manifest::{
     finding::Findings,
     path::Path,
-    types::{ContainerPort, PodSpec},
+    types::{Container, ContainerPort},
 };
 use std::{collections::BTreeSet, net::IpAddr};
 
-/// `path` is that of the containers.
-pub(super) fn validate(spec: &PodSpec, path: &Path, findings: &mut Findings) {
+/// `path` is that of the containers, which run side by side.
+pub(super) fn validate(containers: &[Container], host_network: bool, path: &Path, findings: &mut Findings) {
     let mut host_ports = BTreeSet::new();
-    for (i, container) in spec.containers.iter().enumerate() {
+    for (i, container) in containers.iter().enumerate() {
         let mut seen = BTreeSet::new();
         for (j, port) in container.ports.iter().enumerate() {
             let here = path.index(i).field("ports").index(j);
@@ -25,10 +25,10 @@ pub(super) fn validate(spec: &PodSpec, path: &Path, findings: &mut Findings) {
                     );
                 }
             }
-            one(port, spec.host_network, &here, findings);
+            one(port, host_network, &here, findings);
             let key = port.host_port.map(|number| (&port.protocol, port.host_ip.as_deref(), number));
             if let Some((_, _, number)) = key.filter(|key| !host_ports.insert(*key)) {
-                let field = if spec.host_network { "containerPort" } else { "hostPort" };
+                let field = if host_network { "containerPort" } else { "hostPort" };
                 findings.duplicate(
                     &here.field(field),
                     &number.to_string(),

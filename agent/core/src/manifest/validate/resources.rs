@@ -28,14 +28,14 @@ pub(super) fn pod(spec: &PodSpec, path: &Path, findings: &mut Findings) {
     let of_pod = path.field("resources");
     amounts(resources, OF_POD, &of_pod, findings);
     for (name, request) in &resources.requests {
-        let all = quantity::sum(spec.containers.iter().filter_map(|c| c.resources.requests.get(name)));
+        let all = quantity::sum(spec.lasting_containers().filter_map(|c| c.resources.requests.get(name)));
         if quantity::parse(request).is_ok_and(|request| request.nano() < all.nano()) {
             let why = format!("must be greater than or equal to aggregate container requests of {all}");
             findings.invalid(&of_pod.field("requests").entry(name), request, &why);
         }
     }
-    for (i, container) in spec.containers.iter().enumerate() {
-        let here = path.field("containers").index(i).field("resources").field("limits");
+    for (container, here) in super::places(spec, path) {
+        let here = here.field("resources").field("limits");
         for (name, limit) in &container.resources.limits {
             let Some(of_pod) = resources.limits.get(name) else { continue };
             if exceeds(limit, of_pod) {

@@ -5,7 +5,7 @@ use super::*;
 /// What a killed agent leaves of a running pod.
 fn left_running(pod: &DesiredPod, attempt: u32) -> Inventory {
     let at = Now { mono: Mono(5), wall: Wall(7) };
-    let containers = pod.pod.spec.containers.iter().map(|spec| ContainerRecord {
+    let containers = pod.pod.spec.all_containers().map(|spec| ContainerRecord {
         id: ContainerId(format!("{}-{attempt}", spec.name).as_str().into()),
         pod: pod.uid.clone(),
         name: spec.name.clone(),
@@ -14,7 +14,7 @@ fn left_running(pod: &DesiredPod, attempt: u32) -> Inventory {
         state: RecordState::Running { pid: 9, at },
     });
     let containers = containers.collect();
-    let sandboxes = vec![SandboxRecord { desired: pod.clone(), ready: true }];
+    let sandboxes = vec![SandboxRecord { desired: pod.clone(), ready: true, begun: Mono(1) }];
     Inventory { boot_id: "boot".to_owned(), sandboxes, containers, checkpoints: Vec::new() }
 }
 

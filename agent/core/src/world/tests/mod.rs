@@ -1,6 +1,7 @@
 //! The world by scenes: one promise each.
 
 mod adoption;
+mod init;
 mod late;
 mod life;
 mod node;
