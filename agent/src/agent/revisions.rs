@@ -71,7 +71,9 @@ impl Revisions {
 }
 
 fn named(pod: &DesiredPod) -> BTreeSet<String> {
-    pod.pod.spec.containers.iter().map(|container| container.image.clone()).collect()
+    let spec = &pod.pod.spec;
+    let volumes = spec.volumes.iter().filter_map(|volume| Some(&volume.image.as_ref()?.reference));
+    spec.all_containers().map(|container| &container.image).chain(volumes).cloned().collect()
 }
 
 #[cfg(test)]
