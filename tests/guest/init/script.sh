@@ -25,7 +25,7 @@ eventually 20 "STATUS is Init:0/2" status_is serial Init:0/2
 is "READY counts the regular container" 0/1 "$(column serial 2)"
 check "not initialised" sh -c 'berth get pod serial -o yaml | grep -q ContainersNotInitialized'
 check "the others are PodInitializing" sh -c 'berth get pod serial -o yaml | grep -q PodInitializing'
-berth exec serial -c one -- touch /v/go || fail "exec -c of an init container"
+eventually 20 "exec -c of an init container" berth exec serial -c one -- touch /v/go
 ready serial
 is "order" "one two main" "$(berth exec serial -- cat /v/order | tr '\n' ' ' | sed 's/ $//')"
 is "logs -c of an init container" "said by two" "$(berth logs serial -c two)"
@@ -84,7 +84,7 @@ eventually 20 "the sidecar has restarted" sh -c '[ "$(berth get pods --no-header
 order=$(find /var/lib/berth/pods -name order)
 berth exec side -c main -- touch /v/end
 eventually 20 "STATUS is Completed" status_is side Completed
-check "phase Succeeded" sh -c 'berth get pod side -o yaml | grep -q "phase: .*Succeeded"'
+eventually 20 "phase Succeeded, when the sidecars have ended too" sh -c 'berth get pod side -o yaml | grep -q "phase: .*Succeeded"'
 is "termination in reverse order" "s main s t-ends s-ends" "$(tr '\n' ' ' <"$order" | sed 's/ $//')"
 rm $M/side.yaml; gone side
 
