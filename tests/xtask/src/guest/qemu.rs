@@ -72,7 +72,10 @@ impl Machine<'_> {
             .arg("-initrd")
             .arg(self.initrd)
             .arg("-append")
-            .arg(format!("console={tty} quiet loglevel=3 panic=-1 random.trust_cpu=on"))
+            // A processor that stands still for two minutes ends the guest instead of hanging its caller.
+            .arg(format!(
+                "console={tty} quiet loglevel=3 panic=-1 random.trust_cpu=on softlockup_panic=1 watchdog_thresh=60"
+            ))
             .arg("-drive")
             .arg(format!("if=none,id=d0,format=raw,cache={cache},file={}", self.disk.display()))
             .args(["-device", "virtio-blk-pci,drive=d0", "-device", "virtio-rng-pci"])
