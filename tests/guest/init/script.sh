@@ -101,9 +101,11 @@ spec:
   - {name: s, image: "$B", restartPolicy: Always, command: [sh, -c, 'trap "echo s >>/v/order; exit 0" TERM; while :; do usleep 50000; done'], volumeMounts: [{name: v, mountPath: /v}]}
   - {name: t, image: "$B", restartPolicy: Always, command: [sh, -c, 'trap "echo t >>/v/order; exit 0" TERM; while :; do usleep 50000; done'], volumeMounts: [{name: v, mountPath: /v}]}
   containers:
-  - {name: main, image: "$B", command: [sh, -c, 'trap "usleep 500000; echo main >>/v/order; exit 0" TERM; while :; do usleep 50000; done'], volumeMounts: [{name: v, mountPath: /v}]}
+  - {name: main, image: "$B", command: [sh, -c, 'trap "usleep 500000; echo main >>/v/order; exit 0" TERM; touch /v/traps; while :; do usleep 50000; done'], volumeMounts: [{name: v, mountPath: /v}]}
 Y
 ready out
+# Ready is started, not yet listening to signals.
+eventually 20 "its main container has its trap" test -e /tmp/out/traps
 rm $M/out.yaml; gone out
 is "order of the ends" "main t s" "$(tr '\n' ' ' </tmp/out/order | sed 's/ $//')"
 
