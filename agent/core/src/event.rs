@@ -215,6 +215,12 @@ pub struct Checkpoint {
     pub boot_id: String,
     /// `status.startTime`.
     pub started: Now,
+    /// Since when it is on its way out; it goes on from there, whatever is desired.
+    #[serde(default)]
+    pub terminating: Option<Now>,
+    /// Since when it has finished and its sidecars are being stopped.
+    #[serde(default)]
+    pub ending: Option<Now>,
     /// Per container name.
     pub containers: BTreeMap<String, ContainerMemory>,
 }
@@ -231,6 +237,8 @@ pub struct ContainerMemory {
     pub last: Option<LastRun>,
     /// A run was begun then and its end is not known: it runs, or it ended with the boot (or the keeper).
     pub running: Option<Now>,
+    /// The grace of that run is counted from then, and its stop signal has arrived.
+    pub stop: Option<Mono>,
 }
 
 /// The last completed run of a container.

@@ -42,6 +42,8 @@ pub enum Sabotage {
     SkipInit,
     /// Stops sidecars together with what they serve.
     StopSidecars,
+    /// Does not know what an earlier agent was stopping.
+    ForgetStops,
 }
 
 /// What a sabotage remembers.
@@ -69,9 +71,14 @@ impl State {
     }
 
     pub(crate) fn news(&mut self, events: &mut [Event]) {
-        if self.kind != Sabotage::NeverRemove {
-            return;
+        match self.kind {
+            Sabotage::NeverRemove => self.never_remove(events),
+            Sabotage::ForgetStops => forget_stops(events),
+            _ => {}
         }
+    }
+
+    fn never_remove(&mut self, events: &mut [Event]) {
         for event in events {
             let Event::Desired(set) = event else { continue };
             for pod in &set.pods {
@@ -155,6 +162,16 @@ impl State {
             | (Sabotage::LeaveSandboxes, ActionKind::RemoveSandbox { .. })
             | (Sabotage::LeaveCheckpoints, ActionKind::DropCheckpoint) => Some(Outcome::Ok),
             _ => None,
+        }
+    }
+}
+
+fn forget_stops(events: &mut [Event]) {
+    for event in events {
+        let Event::Inventory(inventory) = event else { continue };
+        for checkpoint in &mut inventory.checkpoints {
+            (checkpoint.terminating, checkpoint.ending) = (None, None);
+            checkpoint.containers.values_mut().for_each(|memory| memory.stop = None);
         }
     }
 }

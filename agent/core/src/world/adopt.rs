@@ -37,6 +37,7 @@ pub(crate) fn inventory(world: &mut World, inventory: &Inventory, planner: &mut 
         }
         if let Some(stray) = world.orphans.strays.remove(&record.desired.uid) {
             recall(&mut pod, &stray.checkpoint, &world.boot_id);
+            recall_stop(&mut pod, &stray.checkpoint, &world.boot_id);
         }
         world.pods.insert(record.desired.uid.clone(), pod);
     }
@@ -86,7 +87,20 @@ pub(crate) fn recall(pod: &mut Pod, checkpoint: &Checkpoint, boot_id: &str) {
             forget(&mut last.exit.at);
         }
         container.memory.running.iter_mut().for_each(forget);
+        container.memory.stop = None;
     }
+}
+
+/// A pod that was being stopped goes on with that, from where it was.
+fn recall_stop(pod: &mut Pod, checkpoint: &Checkpoint, boot_id: &str) {
+    if checkpoint.boot_id != boot_id {
+        return;
+    }
+    pod.ending = checkpoint.ending;
+    if let Some(since) = checkpoint.terminating {
+        pod.stage = Stage::Terminating { since };
+    }
+    pod.stop_kept = checkpoint.terminating.or(checkpoint.ending).is_some();
 }
 
 /// Notes the ends that nobody saw.
@@ -143,11 +157,13 @@ fn place(world: &mut World, record: &ContainerRecord, planner: &mut Planner) {
             if memory.next_attempt < next || memory.running.is_none() {
                 memory.next_attempt = memory.next_attempt.max(next);
                 memory.running = Some(at);
+                memory.stop = None;
                 pod.memory.touch();
             }
+            let stop = memory.stop.map_or(Stop::No, |since| Stop::Asked { since, delivered: true });
             let image = Arc::new(record.image.clone());
             let (id, attempt) = (birth.id, birth.attempt);
-            Run::Running(Live { id, attempt, pid, at, image, stop: Stop::No })
+            Run::Running(Live { id, attempt, pid, at, image, stop })
         }
         RecordState::Exited { started, exit } => {
             if memory.last.as_ref().is_none_or(|last| last.id != record.id) {

@@ -57,6 +57,7 @@ pub(crate) fn record(container: &mut Container, memory: &mut Memory, birth: &Bir
     kept.backoff_step = backoff::next_step(kept, last.started.mono, last.exit.at.mono);
     kept.next_attempt = kept.next_attempt.max(birth.attempt.saturating_add(1));
     kept.running = None;
+    kept.stop = None;
     kept.last = Some(last);
     container.failure = None;
     container.start.clear();
@@ -69,6 +70,7 @@ pub(crate) fn record(container: &mut Container, memory: &mut Memory, birth: &Bir
 /// is over, or the keeper died). Its end is noted without a wait: it was no crash.
 pub(crate) fn unseen(container: &mut Container, memory: &mut Memory, id: ContainerId) {
     let Some(started) = container.memory.running.take() else { return };
+    container.memory.stop = None;
     let at = Now { mono: crate::time::Mono(0), ..started };
     let exit = Exit { code: CODE_UNKNOWN, signal: 0, oom: false, at };
     let message = "the container was gone and its end was not seen".to_owned();

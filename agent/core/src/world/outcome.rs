@@ -178,7 +178,13 @@ fn container(pod: &mut Pod, i: usize, verb: Verb, result: &Result<(), Failure>, 
     container.busy = None;
     match &mut container.run {
         Run::Running(live) => match (verb, result, &mut live.stop) {
-            (Verb::Signal, Ok(()), Stop::Asked { delivered, .. }) => *delivered = true,
+            (Verb::Signal, Ok(()), Stop::Asked { since, delivered }) => {
+                *delivered = true;
+                container.memory.stop = Some(*since);
+                if pod.stop_kept {
+                    pod.memory.touch();
+                }
+            }
             (Verb::Signal, Err(_), _) => container.retry.failed(planner.now.mono, RETRY),
             _ => {}
         },

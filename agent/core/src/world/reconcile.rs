@@ -24,7 +24,7 @@ pub(crate) fn pass(world: &mut World, planner: &mut Planner) {
             Stage::Queued => {}
             Stage::Active => pod::advance(pod, clear, &world.boot_id, planner),
             Stage::Terminating { .. } => {
-                if teardown::advance(pod, clear, planner) {
+                if teardown::advance(pod, clear, &world.boot_id, planner) {
                     gone.push(uid.clone());
                 }
             }

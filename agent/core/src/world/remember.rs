@@ -8,7 +8,7 @@ use super::{
     backoff::{RETRY, Retry},
     inflight::{Object, Verb},
     planner::Planner,
-    state::{Container, Pod, Run},
+    state::{Container, Pod, Run, Stage},
 };
 use crate::{
     action::ActionKind,
@@ -80,7 +80,18 @@ fn checkpoint(pod: &Pod, boot_id: &str) -> Checkpoint {
     let worth = |c: &&Container| c.memory != ContainerMemory::default();
     let containers =
         pod.containers.iter().filter(worth).map(|c| (c.name.clone(), c.memory.clone())).collect();
-    Checkpoint { uid: pod.desired.uid.clone(), boot_id: boot_id.to_owned(), started: pod.seen, containers }
+    let terminating = match pod.stage {
+        Stage::Terminating { since } => Some(since),
+        Stage::Queued | Stage::Active => None,
+    };
+    Checkpoint {
+        uid: pod.desired.uid.clone(),
+        boot_id: boot_id.to_owned(),
+        started: pod.seen,
+        terminating,
+        ending: pod.ending,
+        containers,
+    }
 }
 
 /// Removes the checkpoint of a pod of which nothing else is left. True: it is gone.

@@ -3,7 +3,7 @@
 use super::{World, WorldConfig, step};
 use crate::{
     action::{Action, ActionKind, ImageFacts, Plan, PodEvent},
-    event::{DesiredSet, Event, Exit, FailReason, Failure, Inventory, Outcome},
+    event::{Checkpoint, DesiredSet, Event, Exit, FailReason, Failure, Inventory, Outcome},
     ids::{ContainerId, PodKey, PodUid},
     manifest::{
         DesiredPod, Problem,
@@ -62,8 +62,18 @@ impl Scene {
         Self::with(WorldConfig { boot_id: "boot".to_owned(), ..WorldConfig::default() }, inventory)
     }
 
+    /// As [`Self::found`], at this moment.
+    pub(crate) fn found_at(inventory: Inventory, now: Now) -> Self {
+        let config = WorldConfig { boot_id: "boot".to_owned(), ..WorldConfig::default() };
+        Self::begin(config, inventory, now)
+    }
+
     pub(crate) fn with(config: WorldConfig, inventory: Inventory) -> Self {
         let now = Now { mono: Mono(1000 * NS_PER_S), wall: Wall(WALL_S * NS_PER_S) };
+        Self::begin(config, inventory, now)
+    }
+
+    fn begin(config: WorldConfig, inventory: Inventory, now: Now) -> Self {
         let (events, open) = (Vec::new(), Vec::new());
         let mut scene = Self { world: World::new(config), now, events, wake: None, open };
         scene.tell(&[Event::Inventory(Box::new(inventory))]);
@@ -141,6 +151,14 @@ impl Scene {
         let id = self.id(pod, container);
         let exit = Exit { code, signal: 0, oom: false, at: self.now };
         self.tell(&[Event::Exited { id, exit }])
+    }
+
+    /// What is being written down of pods.
+    pub(crate) fn saving(&self) -> impl Iterator<Item = &Checkpoint> {
+        self.open.iter().filter_map(|action| match &action.kind {
+            ActionKind::SaveCheckpoint { checkpoint } => Some(&**checkpoint),
+            _ => None,
+        })
     }
 
     pub(crate) fn reasons(&self) -> Vec<&str> {

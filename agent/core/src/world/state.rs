@@ -36,6 +36,8 @@ pub(crate) struct Pod {
     pub(crate) initialised: bool,
     /// Since when it has finished and what still runs of it is being stopped.
     pub(crate) ending: Option<Now>,
+    /// That it is being stopped, and since when, is for its checkpoint.
+    pub(crate) stop_kept: bool,
     pub(crate) memory: Memory,
     /// Why it may not begin, while it is `Queued`.
     pub(crate) refusal: Option<Refusal>,
@@ -209,6 +211,7 @@ impl Pod {
             containers,
             initialised,
             ending: None,
+            stop_kept: false,
             memory: Memory::default(),
             refusal: None,
             problem: None,

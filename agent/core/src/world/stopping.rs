@@ -17,6 +17,9 @@ use crate::{action::ActionKind, manifest::DesiredPod, time::Mono};
 
 /// What a process has at least between its stop signal and the kill if its turn came late, seconds; kubelet's.
 const GRACE_MIN_S: u64 = 2;
+/// A stop that takes longer than this, in seconds, is remembered, so that an agent that is killed meanwhile does
+/// not count the grace anew; most are over before, and cost no write.
+const KEPT_AFTER_S: u64 = 1;
 
 /// Stops all that runs of a pod that is to stop since `since`.
 pub(crate) fn all(pod: &mut Pod, since: Mono, planner: &mut Planner) {
@@ -37,6 +40,11 @@ pub(crate) fn all(pod: &mut Pod, since: Mono, planner: &mut Planner) {
         } else {
             stop(&pod.desired, container, i, |asked| asked.plus_s(grace_s), planner);
         }
+    }
+    let lasts = || pod.containers.iter().any(Container::may_run);
+    if !pod.stop_kept && lasts() && planner.due(since.plus_s(KEPT_AFTER_S)) {
+        pod.stop_kept = true;
+        pod.memory.touch();
     }
 }
 
@@ -76,7 +84,7 @@ fn stop(
 
 impl Container {
     /// A process of it may be alive.
-    fn may_run(&self) -> bool {
+    pub(super) fn may_run(&self) -> bool {
         match &self.run {
             Run::Idle => false,
             Run::Remains(left) => !left.killed && !left.recorded,

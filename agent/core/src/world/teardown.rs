@@ -8,15 +8,19 @@ use super::{
     inflight::{Object, Verb},
     planner::Planner,
     remains, remember,
-    state::{Pod, Run, Stage},
+    state::{Container, Pod, Run, Stage},
     stopping,
 };
 use crate::action::ActionKind;
 
 /// Does what can be done now. `clear` as for a pod that is to run. True: nothing of the pod is left.
-pub(crate) fn advance(pod: &mut Pod, clear: bool, planner: &mut Planner) -> bool {
+pub(crate) fn advance(pod: &mut Pod, clear: bool, boot_id: &str, planner: &mut Planner) -> bool {
     if let Stage::Terminating { since } = pod.stage {
         stopping::all(pod, since.mono, planner);
+    }
+    // The ends of a pod that goes are of no use to anybody; how long its grace has been going on is.
+    if pod.stop_kept && pod.containers.iter().any(Container::may_run) {
+        remember::save(pod, boot_id, planner);
     }
     for (i, container) in pod.containers.iter_mut().enumerate() {
         if let Run::Remains(left) = &container.run {

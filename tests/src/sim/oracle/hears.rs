@@ -3,7 +3,7 @@
 use super::{DISK_TRIES, Doing, EXIT_WAIT_S, InFlight, Ledger, Oracle, Run, START_ERROR};
 use crate::sim::machine::Machine;
 use berth_core::{
-    event::{DesiredSet, Event, Exit, FailReason, Inventory, Outcome, RecordState},
+    event::{Checkpoint, DesiredSet, Event, Exit, FailReason, Inventory, Outcome, RecordState},
     ids::{ActionId, ContainerId},
     time::{Mono, Now},
 };
@@ -30,6 +30,18 @@ impl Oracle {
         }
         let mut seen = BTreeSet::new();
         self.stops.clear();
+        let of_this_boot = |checkpoint: &&Checkpoint| {
+            checkpoint.boot_id == machine.boot_id() && self.begun.contains_key(&checkpoint.uid)
+        };
+        let kept: Vec<&Checkpoint> = inventory.checkpoints.iter().filter(of_this_boot).collect();
+        for checkpoint in &kept {
+            if checkpoint.terminating.is_some() {
+                self.terminating.insert(checkpoint.uid.clone());
+            }
+            if let Some(since) = checkpoint.terminating.or(checkpoint.ending) {
+                self.stops.insert(checkpoint.uid.clone(), since.mono);
+            }
+        }
         self.present.clear();
         self.sandboxes = inventory
             .sandboxes
@@ -52,6 +64,12 @@ impl Oracle {
             let ledger = self.ledgers.entry(place.clone()).or_default();
             match record.state {
                 RecordState::Running { at, .. } => {
+                    let memory = kept.iter().find(|checkpoint| checkpoint.uid == record.pod);
+                    let memory = memory.and_then(|checkpoint| checkpoint.containers.get(&record.name));
+                    let of_this_run =
+                        memory.filter(|m| m.running.is_some() && m.next_attempt > record.attempt);
+                    run.signalled = of_this_run.and_then(|memory| memory.stop);
+                    run.signal_kept = run.signalled.is_some();
                     run.told_start = Some(at.mono);
                     ledger.started(record.attempt);
                     seen.insert(place);

@@ -88,6 +88,8 @@ struct Run {
     killed_again: Option<Mono>,
     /// When the core asked it to stop.
     signalled: Option<Mono>,
+    /// The agent knows from the disk that an earlier one did.
+    signal_kept: bool,
     /// The core has killed it, or was told that there is nothing to kill.
     dead: bool,
     /// The core was told that nothing is left of it.

@@ -51,6 +51,9 @@ impl Oracle {
                 self.check_sidecar_signal(uid, &name, now, machine);
                 let run = self.runs.entry(id.clone()).or_default();
                 run.signalled = run.signalled.or(Some(now));
+                if run.signal_kept {
+                    self.broken(Rule::Grace, format!("{id} of {uid} is asked to stop by each agent anew"));
+                }
             }
             ActionKind::Kill { id } => self.check_kill(uid, id, now),
             ActionKind::RemoveContainer { id } => self.check_remove(uid, id, machine),

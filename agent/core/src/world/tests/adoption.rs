@@ -21,7 +21,7 @@ fn left_running(pod: &DesiredPod, attempt: u32) -> Inventory {
 fn checkpoint(pod: &DesiredPod, boot: &str, memory: ContainerMemory) -> Checkpoint {
     let containers = BTreeMap::from([(pod.pod.spec.containers[0].name.clone(), memory)]);
     let (uid, boot_id, started) = (pod.uid.clone(), boot.to_owned(), Now::default());
-    Checkpoint { uid, boot_id, started, containers }
+    Checkpoint { uid, boot_id, started, terminating: None, ending: None, containers }
 }
 
 fn last(code: i32, at: Mono) -> LastRun {
@@ -124,7 +124,8 @@ fn a_pod_removed_while_the_agent_was_away_gets_its_full_grace() {
     assert_eq!(scene.doing(), ["signal 15"]);
     scene.ok("signal");
     scene.pass(29);
-    assert!(scene.open.is_empty());
+    assert_eq!(scene.doing(), ["save"], "that its grace is going on");
+    scene.ok("save");
     scene.pass(1);
     assert_eq!(scene.doing(), ["kill"]);
 }
@@ -174,7 +175,7 @@ fn after_a_reboot_the_first_start_is_immediate_and_the_next_waits_by_its_level()
         next_attempt: 5,
         backoff_step: 3,
         last: Some(last(1, Mono(999_999_000_000_000))),
-        running: None,
+        ..ContainerMemory::default()
     };
     let checkpoints = vec![checkpoint(&pod, "earlier", memory)];
     let mut scene = Scene::found(Inventory { checkpoints, ..Inventory::default() });
@@ -190,7 +191,8 @@ fn after_a_reboot_the_first_start_is_immediate_and_the_next_waits_by_its_level()
 fn a_run_that_ended_with_the_boot_is_counted() {
     let pod = web();
     let running = Some(Now { mono: Mono(4), wall: Wall(4) });
-    let memory = ContainerMemory { next_attempt: 2, backoff_step: 1, last: Some(last(1, Mono(3))), running };
+    let last = Some(last(1, Mono(3)));
+    let memory = ContainerMemory { next_attempt: 2, backoff_step: 1, last, running, stop: None };
     let checkpoints = vec![checkpoint(&pod, "earlier", memory)];
     let mut scene = Scene::found(Inventory { checkpoints, ..Inventory::default() });
     scene.desire(&[&pod]);
@@ -227,4 +229,52 @@ fn a_never_pod_does_not_run_again_when_a_reboot_ended_it() {
     let mut scene = Scene::found(Inventory { checkpoints, ..Inventory::default() });
     scene.desire(&[&pod]);
     assert_eq!(scene.doing(), ["save"]);
+}
+
+/// Runs `pod`, has it removed, and gives what an agent that comes `after_s` seconds later finds of it.
+fn left_stopping(pod: &DesiredPod, after_s: u64) -> (Inventory, Now) {
+    let mut scene = running(pod);
+    scene.desire(&[]);
+    scene.ok("signal");
+    scene.pass(after_s);
+    let mut left = left_running(pod, 0);
+    left.checkpoints.extend(scene.saving().cloned());
+    (left, scene.now)
+}
+
+#[test]
+fn grace_goes_on_where_the_last_agent_left_it() {
+    let pod = web();
+    let grace_s = pod.pod.spec.termination_grace_period_seconds.unwrap_or_default();
+    let (left, now) = left_stopping(&pod, 10);
+    let mut scene = Scene::found_at(left, now);
+    scene.desire(&[]);
+    assert_eq!(scene.doing(), [""; 0], "its signal has arrived");
+    scene.pass(grace_s - 11);
+    assert_eq!(scene.doing(), [""; 0], "its grace is not over");
+    scene.pass(1);
+    assert_eq!(scene.doing(), ["kill"]);
+}
+
+#[test]
+fn what_was_on_its_way_out_goes_though_its_manifest_is_back() {
+    let pod = web();
+    let (left, now) = left_stopping(&pod, 10);
+    let mut scene = Scene::found_at(left, now);
+    scene.desire(&[&pod]);
+    assert_eq!(scene.doing(), [""; 0]);
+    scene.exit(&pod, "app", 0);
+    scene.settle();
+    assert_eq!(scene.world.runs(&pod.uid)[0].attempt, 0, "a new pod, without the memory of the old one");
+}
+
+#[test]
+fn a_stop_that_is_over_soon_is_not_written_down() {
+    let pod = web();
+    let mut scene = running(&pod);
+    scene.settle();
+    scene.desire(&[]);
+    scene.ok("signal");
+    scene.exit(&pod, "app", 0);
+    assert!(!scene.doing().iter().any(|doing| doing == "save"), "{:?}", scene.doing());
 }

@@ -109,7 +109,8 @@ fn sidecars_end_with_the_last_regular_container_from_the_last_to_the_first() {
     assert_eq!(scene.doing(), ["signal 15", "remove container"], "t, and the remains of main");
     scene.settle();
     scene.pass(1);
-    assert!(scene.open.is_empty(), "s waits for t");
+    assert_eq!(scene.doing(), ["save"], "s waits for t");
+    scene.ok("save");
     scene.exit(&pod, "t", 0);
     scene.ok("signal");
     scene.exit(&pod, "s", 0);
@@ -173,7 +174,8 @@ fn after_reboot(pod: &DesiredPod, ends: &[(&str, i32)]) -> Scene {
         ((*name).to_owned(), ContainerMemory { next_attempt: 1, last, ..ContainerMemory::default() })
     };
     let (uid, boot_id, started) = (pod.uid.clone(), "earlier".to_owned(), at);
-    let checkpoint = Checkpoint { uid, boot_id, started, containers: ends.iter().map(memory).collect() };
+    let containers = ends.iter().map(memory).collect();
+    let checkpoint = Checkpoint { uid, boot_id, started, terminating: None, ending: None, containers };
     let mut scene = Scene::found(Inventory { checkpoints: vec![checkpoint], ..Inventory::default() });
     scene.desire(&[pod]);
     scene

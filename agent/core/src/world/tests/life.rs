@@ -90,7 +90,8 @@ fn a_removed_pod_goes_step_by_step_and_its_successor_comes_at_once() {
     assert_eq!(scene.doing(), ["signal 15"]);
     scene.ok("signal");
     scene.pass(29);
-    assert!(scene.open.is_empty());
+    assert_eq!(scene.doing(), ["save"], "that its grace is going on");
+    scene.ok("save");
     scene.pass(1);
     assert_eq!(scene.doing(), ["kill"]);
     scene.ok("kill");
