@@ -15,6 +15,8 @@ fn checkpoint(uid: &PodUid, attempt: u32) -> Checkpoint {
         uid: uid.clone(),
         boot_id: "b".into(),
         started: Now::default(),
+        terminating: None,
+        ending: None,
         containers: [("app".to_owned(), memory)].into(),
     }
 }
