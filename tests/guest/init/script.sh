@@ -125,6 +125,9 @@ spec:
     command: [sh, -c, 'if [ -e /v/again ]; then exit 7; fi; touch /v/again; exit 42']
     volumeMounts: [{name: v, mountPath: /v}]
 Y
+# The first end shows `Error` too, until the restart.
+restarts_are() { [ "$(column "$1" 4)" = "$2" ]; }
+eventually 20 "restarted once, by the rule" restarts_are rules 1
 eventually 30 "STATUS is Error" status_is rules Error
 is "restarted once" 1 "$(column rules 4)"
 rm $M/rules.yaml; gone rules
