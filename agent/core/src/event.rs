@@ -48,6 +48,14 @@ pub enum Event {
         /// Why.
         failure: Failure,
     },
+    /// The kernel does not hold a pod to something that its spec asks for, and it runs all the same. Telling it
+    /// again changes nothing.
+    NotEnforced {
+        /// The pod.
+        pod: PodUid,
+        /// What it goes without, and why.
+        message: String,
+    },
     /// Something changed where images come from (a file was put there, say): waits after failed pulls end.
     ImagesChanged,
 }

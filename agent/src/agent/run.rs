@@ -5,7 +5,7 @@ use super::{
     boot::{Env, Unfit},
     flights::{Flights, Purpose},
     image_gc::ImageGc,
-    inventory,
+    inventory, warned,
 };
 use crate::{
     api::{
@@ -20,14 +20,16 @@ use crate::{
     source::{ImageWatch, Settings, Source},
 };
 use berth_core::{
-    action::PodEvent,
     event::{DesiredSet, Event, FailReason, Failure, Inventory, Outcome},
-    ids::{ActionId, ContainerId},
+    ids::{ActionId, ContainerId, PodKey, PodUid},
     time::{Mono, Now},
     world::{Labels, World, WorldConfig, step},
 };
 use berth_keeper::protocol::Request;
-use berth_oci::{clock, records, sandbox};
+use berth_oci::{
+    clock, records,
+    sandbox::{self, Warning},
+};
 use std::{
     collections::{BTreeSet, HashMap},
     os::fd::OwnedFd,
@@ -53,7 +55,7 @@ pub(crate) enum Told {
     /// Of a container only the keeper's slot is left.
     Emptied(ActionId, ContainerId, Mono),
     /// The pod runs, but not with all that was wished.
-    Warned(Box<PodEvent>),
+    Warned(Box<(PodKey, PodUid, Warning)>),
     /// What nobody wants any more is removed.
     Cleaned,
     /// The keeper has another program now: the next agent is to be of that too.
@@ -122,7 +124,9 @@ pub(super) async fn run(env: Env, socket: OwnedFd, started: Instant) -> Result<(
     };
     let mut source = Source::new(settings, running);
     agent.adopt(&inventory, slots);
+    let noted = warned::noted(&env.roots, &inventory);
     agent.news.push(Event::Inventory(Box::new(inventory)));
+    agent.news.extend(noted);
     agent.desire(source.look().unwrap_or_default());
     agent.clean();
     let listener = listen::listen(&env.roots.socket(), &env.config.api_socket_group)?;
@@ -330,8 +334,9 @@ impl Agent {
                 }
             }
             Told::Emptied(action, id, deadline) => self.release(action, id, deadline),
-            Told::Warned(event) => {
-                self.record(*event);
+            Told::Warned(told) => {
+                let (pod, uid, warning) = *told;
+                self.warned(pod, uid, warning);
                 self.changes.send_modify(|number| *number += 1);
             }
             Told::Cleaned => self.cleaning = false,

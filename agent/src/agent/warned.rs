@@ -1,31 +1,28 @@
 //! What could not be done as wished although the pod runs (a controller that the kernel lacks, say): told as
-//! events of the pod, so that it is seen where one looks. Never fails anything.
+//! events of the pod, and what is not enforced to the core as well, which keeps it in the pod's status. Never
+//! fails anything.
 
 use super::run::{Agent, Told};
 use berth_core::{
     action::PodEvent,
+    event::{Event, Inventory},
     ids::{ContainerId, PodKey, PodUid},
 };
 use berth_oci::{
     bundle::WARNINGS,
     clock,
-    sandbox::{NOT_ENFORCED, Warning},
+    paths::Roots,
+    sandbox::{self, NOT_ENFORCED, Warning},
 };
 use std::{fs::File, io::Read};
 
 /// Bytes of a container's warnings that are read.
 const WARNINGS_LEN_MAX_BYTES: u64 = 4096;
 
-/// The event of one warning.
-pub(crate) fn event(pod: &PodKey, uid: &PodUid, warning: Warning) -> PodEvent {
-    let (at, Warning { reason, message }) = (clock::now(), warning);
-    PodEvent { pod: pod.clone(), uid: uid.clone(), warning: true, reason, message, at }
-}
-
 impl Told {
     /// What is told of a sandbox that was made with less than was wished.
     pub(crate) fn warned(pod: &PodKey, uid: &PodUid, warning: Warning) -> Self {
-        Self::Warned(Box::new(event(pod, uid, warning)))
+        Self::Warned(Box::new((pod.clone(), uid.clone(), warning)))
     }
 }
 
@@ -39,18 +36,50 @@ impl Agent {
         self.events.push(event);
     }
 
-    /// Reads what the worker noted beside the bundle.
-    pub(super) fn read_warnings(&mut self, id: &ContainerId) {
-        let Ok(file) = File::open(self.env.roots.bundle(id).join(WARNINGS)) else { return };
-        let mut text = String::new();
-        if file.take(WARNINGS_LEN_MAX_BYTES).read_to_string(&mut text).is_err() {
-            return;
-        }
-        let of = self.world.pods().find(|pod| self.world.runs(&pod.uid).iter().any(|run| run.id == Some(id)));
-        let Some((key, uid)) = of.map(|pod| (pod.key.clone(), pod.uid.clone())) else { return };
-        for line in text.lines() {
-            let warning = Warning { reason: NOT_ENFORCED.into(), message: line.to_owned() };
-            self.record(event(&key, &uid, warning));
+    /// A sandbox was made with less than was wished.
+    pub(super) fn warned(&mut self, pod: PodKey, uid: PodUid, warning: Warning) {
+        let Warning { reason, message } = warning;
+        if reason == NOT_ENFORCED {
+            self.news.push(Event::NotEnforced { pod: uid, message });
+        } else {
+            self.record(PodEvent { pod, uid, warning: true, reason, message, at: clock::now() });
         }
     }
+
+    /// Reads what the worker noted beside the bundle.
+    pub(super) fn read_warnings(&mut self, id: &ContainerId) {
+        let runs = |uid| self.world.runs(uid).into_iter();
+        let found = self.world.pods().find_map(|pod| {
+            let name = runs(&pod.uid).find(|run| run.id == Some(id))?.container;
+            Some((&pod.uid, name))
+        });
+        let Some((uid, name)) = found else { return };
+        let news = of_container(&self.env.roots, id, uid, name);
+        self.news.extend(news);
+    }
+}
+
+/// What pods that run already go without, as an earlier agent or its workers noted it.
+pub(super) fn noted(roots: &Roots, inventory: &Inventory) -> Vec<Event> {
+    let sandboxes = inventory.sandboxes.iter().flat_map(|record| {
+        let uid = &record.desired.uid;
+        let of_pod =
+            sandbox::warnings(roots, uid).into_iter().filter(|warning| warning.reason == NOT_ENFORCED);
+        of_pod.map(|warning| Event::NotEnforced { pod: uid.clone(), message: warning.message })
+    });
+    let containers = inventory
+        .containers
+        .iter()
+        .flat_map(|record| of_container(roots, &record.id, &record.pod, &record.name));
+    sandboxes.chain(containers).collect()
+}
+
+fn of_container(roots: &Roots, id: &ContainerId, pod: &PodUid, name: &str) -> Vec<Event> {
+    let Ok(file) = File::open(roots.bundle(id).join(WARNINGS)) else { return Vec::new() };
+    let mut text = String::new();
+    if file.take(WARNINGS_LEN_MAX_BYTES).read_to_string(&mut text).is_err() {
+        return Vec::new();
+    }
+    let event = |line| Event::NotEnforced { pod: pod.clone(), message: format!("container {name}: {line}") };
+    text.lines().map(event).collect()
 }

@@ -1,5 +1,6 @@
 //! The containers' logs: from the pipes that the keeper holds into CRI log files below /var/log/pods, each
-//! line exactly once however often the agent is killed. Never reads a log file, never talks to a container.
+//! line exactly once however often the agent is killed. All file work is done on a thread of its own, so that a
+//! disk that stands still holds up logs and nothing else. Never reads a log file, never talks to a container.
 
 mod file;
 mod format;
@@ -10,19 +11,14 @@ mod sys;
 mod task;
 #[cfg(test)]
 mod tests;
+mod thread;
 
 use crate::config::Config;
 use berth_core::ids::ContainerId;
 use berth_oci::paths::Roots;
-use pump::{Calm, Limits, Pump, Scratch, Stream};
-use std::{
-    collections::HashMap,
-    io,
-    os::fd::OwnedFd,
-    path::PathBuf,
-    sync::{Arc, Mutex},
-};
-use tokio::sync::oneshot;
+use pump::{Limits, Stream};
+use std::{collections::HashMap, io, os::fd::OwnedFd, path::PathBuf, sync::Arc};
+use tokio::sync::{mpsc, oneshot};
 
 /// Descriptors that come with a container: see `berth_keeper::protocol::LogFds`.
 const LOG_FDS: usize = 6;
@@ -41,50 +37,42 @@ pub(crate) struct Place {
 /// All pumps of this agent.
 #[derive(Debug)]
 pub(crate) struct Logs {
-    scratch: Arc<Mutex<Scratch>>,
-    limits: Limits,
-    roots: Roots,
+    orders: mpsc::Sender<thread::Order>,
     /// To tell a pump that its container is dead.
     pumps: HashMap<ContainerId, oneshot::Sender<oneshot::Sender<()>>>,
 }
 
 impl Logs {
-    /// # Errors
-    /// When no pipe can be made.
-    pub(crate) fn new(config: &Config, roots: &Roots) -> io::Result<Self> {
-        Ok(Self {
-            scratch: Arc::new(Mutex::new(Scratch::new()?)),
-            limits: Limits {
-                size_max_bytes: config.container_log_max_size.0,
-                files_max: config.container_log_max_files,
-                total_max_bytes: config.container_log_total_size.0,
-                pods_dir: roots.pods_log(),
-            },
-            roots: roots.clone(),
-            pumps: HashMap::new(),
-        })
-    }
-
-    /// Begins to follow a container's output, going on exactly where another agent was stopped. Must be
-    /// called within the runtime. While the file cannot be opened, the output stays in its pipes.
+    /// Starts the thread of the pumps.
     ///
     /// # Errors
-    /// When the descriptors are not those of a container.
+    /// When there can be no thread, no pipe or no epoll for it.
+    pub(crate) fn new(config: &Config, roots: &Roots) -> io::Result<Self> {
+        let limits = Limits {
+            size_max_bytes: config.container_log_max_size.0,
+            files_max: config.container_log_max_files,
+            total_max_bytes: config.container_log_total_size.0,
+            pods_dir: roots.pods_log(),
+        };
+        Ok(Self { orders: thread::begin(limits, roots.clone())?, pumps: HashMap::new() })
+    }
+
+    /// Begins to follow a container's output, going on exactly where another agent was stopped. While the file
+    /// cannot be opened, the output stays in its pipes.
+    ///
+    /// # Errors
+    /// When the descriptors are not those of a container, or [`thread::ORDERS_MAX`] containers wait already for a
+    /// disk that stands still.
     pub(crate) fn attach(&mut self, id: &ContainerId, place: &Place, fds: Vec<OwnedFd>) -> io::Result<()> {
         if self.pumps.contains_key(id) {
             return Ok(());
         }
-        let streams = Arc::new(streams(fds)?);
-        if place.log.parent().is_some_and(|dir| rotation::prune_attempts(dir, place.attempt))
-            && let Err(error) = berth_oci::sandbox::drop_dangling_log_links(&self.roots)
-        {
-            tracing::warn!(%error, "links to removed logs stay");
-        }
         let (finish, finished) = oneshot::channel();
+        let order = thread::Order { place: place.clone(), streams: streams(fds)?, finished };
+        self.orders
+            .try_send(order)
+            .map_err(|error| io::Error::other(format!("the logs' thread: {error}")))?;
         self.pumps.insert(id.clone(), finish);
-        let (place, limits) = (place.clone(), self.limits.clone());
-        let open = move || Pump::open(Arc::clone(&streams), &place.log, &place.journal, limits.clone(), Calm);
-        tokio::spawn(task::run(open, Arc::clone(&self.scratch), finished));
         Ok(())
     }
 

@@ -29,7 +29,7 @@ const LAST_TURNS_MAX: usize = 64;
 
 const KINDS: [StreamKind; 2] = [StreamKind::Stdout, StreamKind::Stderr];
 
-type Finish = oneshot::Receiver<oneshot::Sender<()>>;
+pub(super) type Finish = oneshot::Receiver<oneshot::Sender<()>>;
 
 /// Runs until `finish` says that the container is dead; empties the pipes then, and answers.
 pub(super) async fn run(

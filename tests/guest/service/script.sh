@@ -44,6 +44,32 @@ is "same keeper process" "$K" "$(keeper_pid)"
 is "same container" "$P1" "$(first_pid one)"
 is "every line is there once" "" "$(berth logs one | awk '{ n++; if ($2 != n) { print "line " n " is " $2; exit } }')"
 
+step "grace goes on over a new agent"
+drop slow.yaml <<'Y'
+apiVersion: v1
+kind: Pod
+metadata: {name: slow}
+spec:
+  terminationGracePeriodSeconds: 8
+  containers:
+  - name: main
+    image: berth.test/busybox:1
+    command: [sh, -c, 'trap "echo asked >>/out/asked" TERM; while :; do usleep 50000; done']
+    volumeMounts: [{name: out, mountPath: /out}]
+  volumes: [{name: out, hostPath: {path: /root/out, type: DirectoryOrCreate}}]
+Y
+ready slow
+since() { berth get pod slow -o yaml | sed -n 's/^ *deletionTimestamp: *//p'; }
+rm $M/slow.yaml
+eventually 10 "it is asked to stop" test -s /root/out/asked
+eventually 10 "the stop is remembered" sh -c 'cat /var/lib/berth/pods/*/checkpoint* | grep -q "\"terminating\":{"'
+S=$(since)
+kill -9 "$(agent_pid)"
+eventually 20 "Berth is back" berth get pods
+is "its grace is the one that began before" "$S" "$(since)"
+gone slow
+is "it was asked once" asked "$(cat /root/out/asked)"
+
 step "a configuration that no agent can run with"
 service_ended() { ! kill -0 "$(cat /run/berth-service.pid)"; }
 said() { grep -c 'nonsense' /var/log/berth.log; }

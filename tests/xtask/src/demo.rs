@@ -36,17 +36,9 @@ pub(crate) fn run(args: &Args) -> Result {
     let text = fs::read_to_string(scripts.join("script.sh"))?;
     fs::write(&script, text.replace("@STAY@", if args.stay { "yes" } else { "" }))?;
     let vm = vm::Args {
-        arch: args.arch,
-        manifest: Vec::new(),
-        image: Vec::new(),
         put: vec![format!("{}:/put/demo", scripts.join("manifests").display())],
-        script: Some(script),
-        interactive: false,
-        keep_disk: None,
-        no_start: false,
-        memory: 768,
         forward: vec![format!("{port}:{GUEST_PORT}")],
-        profile: "release".to_owned(),
+        ..vm::Args::script(args.arch, script)
     };
     println!("Booting a {} appliance under QEMU's emulation (a real box is many times faster).", args.arch);
     println!("Its web page will be at http://127.0.0.1:{port}/");

@@ -112,17 +112,9 @@ fn guest(args: &Args, arch: Arch) -> Result<Vec<Value>> {
     )?;
     let put = |file: &Path, to: &str| format!("{}:{to}", file.display());
     let vm = vm::Args {
-        arch,
-        manifest: Vec::new(),
-        image: Vec::new(),
         put: vec![put(&bench, "/put/bench"), put(&stamp, "/put/stamp")],
-        script: Some(script.clone()),
-        interactive: false,
-        keep_disk: None,
         no_start: true,
-        memory: 768,
-        forward: Vec::new(),
-        profile: "release".to_owned(),
+        ..vm::Args::script(arch, script)
     };
     let mut json = String::new();
     let status = vm::run(&vm, |line| match line.strip_prefix(JSON_MARK) {

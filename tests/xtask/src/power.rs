@@ -8,6 +8,7 @@ use crate::{
     guest::{self, qemu},
     images,
     sh::{self, Result},
+    suite::BOOT_MAX_S,
     vm,
 };
 use berth_images::build::{Compression, Entry, ImageBuilder, write_oci_archive};
@@ -108,17 +109,11 @@ fn machine(arch: Arch, folder: &Path) -> Result<vm::Args> {
         puts.push(put(&file, &format!("/put/{name}")));
     }
     Ok(vm::Args {
-        arch,
-        manifest: Vec::new(),
-        image: Vec::new(),
         put: puts,
-        script: Some(sh::root().join("tests/guest/power-cut/script.sh")),
-        interactive: false,
         keep_disk: Some(folder.join("disk")),
         no_start: true,
-        memory: 768,
-        forward: Vec::new(),
-        profile: "release".to_owned(),
+        timeout: Some(BOOT_MAX_S),
+        ..vm::Args::script(arch, sh::root().join("tests/guest/power-cut/script.sh"))
     })
 }
 

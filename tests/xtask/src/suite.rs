@@ -12,6 +12,8 @@ use std::{fs, path::PathBuf, time::Instant};
 
 /// Seeds that each full run of the tests gives to the simulator.
 const SEEDS: u64 = 1_000;
+/// One boot of a scenario may last so long, seconds: several times what the longest takes on a slow machine.
+pub(crate) const BOOT_MAX_S: u64 = 15 * 60;
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
@@ -117,7 +119,8 @@ fn scenarios(only: Option<&str>) -> Result<Vec<Scenario>> {
 
 impl Scenario {
     /// Boots the scenario's guest. A scenario with a file `cuts` loses its power that often in the middle of its
-    /// work; a scenario with a file `boots` is booted that often on one disk.
+    /// work; a scenario with a file `boots` is booted that often on one disk; a file `append` has more words for
+    /// the kernel's command line, and with a file `no-start` the script starts Berth itself.
     fn run(&self, arch: Arch) -> Result {
         if let Ok(cuts) = fs::read_to_string(self.folder.join("cuts")) {
             return power::run(&power::Args { cuts: cuts.trim().parse()?, arch, seed: None });
@@ -130,21 +133,16 @@ impl Scenario {
         }
         let boot_file = guest::dir(arch).join("boot");
         let args = vm::Args {
-            arch,
-            manifest: Vec::new(),
-            image: Vec::new(),
             put: vec![
                 format!("{}:/put/scenario", self.folder.display()),
                 format!("{}:/put/lib.sh", sh::root().join("tests/guest/lib.sh").display()),
                 format!("{}:/put/boot", boot_file.display()),
             ],
-            script: Some(self.folder.join("script.sh")),
-            interactive: false,
             keep_disk: disk.clone(),
             no_start: self.folder.join("no-start").exists(),
-            memory: 768,
-            forward: Vec::new(),
-            profile: "release".to_owned(),
+            append: fs::read_to_string(self.folder.join("append")).unwrap_or_default().trim().to_owned(),
+            timeout: Some(BOOT_MAX_S),
+            ..vm::Args::script(arch, self.folder.join("script.sh"))
         };
         fs::create_dir_all(guest::dir(arch))?;
         for boot in 1..=boots {

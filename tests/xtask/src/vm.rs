@@ -7,7 +7,10 @@ use crate::{
     images,
     sh::Result,
 };
-use std::{fs, path::PathBuf, process::ExitCode};
+use std::{fs, path::PathBuf, process::ExitCode, time::Duration};
+
+/// Memory of a guest, MiB.
+const MEMORY_MIB: u32 = 768;
 
 #[derive(clap::Args, Clone)]
 pub(crate) struct Args {
@@ -36,14 +39,41 @@ pub(crate) struct Args {
     #[arg(long)]
     pub(crate) no_start: bool,
     /// Memory of the guest in MiB
-    #[arg(long, default_value_t = 768)]
+    #[arg(long, default_value_t = MEMORY_MIB)]
     pub(crate) memory: u32,
     /// Forward a port of the host's loopback to the guest (may be given several times)
     #[arg(long, value_name = "HOST:GUEST")]
     pub(crate) forward: Vec<String>,
+    /// More words for the kernel's command line
+    #[arg(long, value_name = "WORDS", default_value = "")]
+    pub(crate) append: String,
+    /// Switch the guest off when its script has not ended after so many seconds
+    #[arg(long, value_name = "SECONDS")]
+    pub(crate) timeout: Option<u64>,
     /// Cargo profile of the binary in the guest
     #[arg(long, default_value = "release")]
     pub(crate) profile: String,
+}
+
+impl Args {
+    /// A guest that runs this script and nothing else.
+    pub(crate) fn script(arch: Arch, script: PathBuf) -> Self {
+        Self {
+            arch,
+            manifest: Vec::new(),
+            image: Vec::new(),
+            put: Vec::new(),
+            script: Some(script),
+            interactive: false,
+            keep_disk: None,
+            no_start: false,
+            memory: MEMORY_MIB,
+            forward: Vec::new(),
+            append: String::new(),
+            timeout: None,
+            profile: "release".to_owned(),
+        }
+    }
 }
 
 pub(crate) fn main(args: &Args) -> ExitCode {
@@ -89,13 +119,14 @@ pub(crate) fn run_watched(args: &Args, mut line: impl FnMut(u32, &str)) -> Resul
         memory: args.memory,
         forwards: &forwards,
         unsafe_cache: args.keep_disk.is_none(),
+        append: &args.append,
     };
     let status = if args.interactive {
         machine.command()?.status().map(|s| u8::from(!s.success())).map_err(Into::into)
     } else {
         let guest = qemu::Guest::boot(&machine, &marker)?;
         let pid = guest.child.id();
-        guest.follow(|text| line(pid, text))
+        guest.follow(args.timeout.map(Duration::from_secs), |text| line(pid, text))
     };
     if let Some(scratch) = initrd.parent() {
         let _ = fs::remove_dir_all(scratch);

@@ -2,7 +2,7 @@
 
 use crate::{
     time::Wall,
-    world::parts::{Condition, Pod, Role, Run, incomplete},
+    world::parts::{Condition, NOT_ENFORCED, Pod, Role, Run, incomplete},
 };
 use serde_json::{Value, json};
 
@@ -21,6 +21,10 @@ pub(super) fn show(pod: &Pod) -> Vec<Value> {
     if let Some(problem) = &pod.problem {
         let why = ("ManifestInvalid", format!("the last good revision is kept: {problem}"));
         shown.push(condition("ManifestValid", known.valid, Some(why)));
+    }
+    if !pod.not_enforced.is_empty() {
+        let why = (NOT_ENFORCED, pod.not_enforced.join("; "));
+        shown.push(condition("SpecEnforced", known.enforced, Some(why)));
     }
     shown
 }

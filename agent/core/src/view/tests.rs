@@ -44,6 +44,14 @@ fn a_running_pod() {
 }
 
 #[test]
+fn a_pod_that_nobody_holds_to_its_limits() {
+    let mut scene = running();
+    let tell = |message: &str| Event::NotEnforced { pod: web().uid, message: message.to_owned() };
+    scene.tell(&[tell("cgroup controller memory is not available"), tell("container app: no device rules")]);
+    golden("not-enforced", &scene);
+}
+
+#[test]
 fn a_pod_on_the_host_network_that_is_just_being_made() {
     let mut pod = web();
     let spec = &mut std::sync::Arc::make_mut(&mut pod.pod).spec;

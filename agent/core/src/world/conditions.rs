@@ -27,18 +27,15 @@ pub(crate) struct Conditions {
     pub(crate) ready: Condition,
     /// The pod's manifest, as it is now, is valid.
     pub(crate) valid: Condition,
+    /// All that its spec asks the kernel to enforce is enforced.
+    pub(crate) enforced: Condition,
 }
 
 impl Conditions {
     pub(crate) fn new(wall: Wall) -> Self {
         let not = Condition { holds: false, since: wall };
-        Self {
-            created: wall,
-            sandbox: not,
-            initialised: not,
-            ready: not,
-            valid: Condition { holds: true, since: wall },
-        }
+        let yes = Condition { holds: true, since: wall };
+        Self { created: wall, sandbox: not, initialised: not, ready: not, valid: yes, enforced: yes }
     }
 
     /// What an adopted pod has been since before this agent.
@@ -71,4 +68,5 @@ pub(crate) fn note(pod: &mut Pod, now: Wall) {
     pod.conditions.sandbox.note(pod.sandbox.made && !pod.sandbox.removed, now);
     pod.conditions.ready.note(ready, now);
     pod.conditions.valid.note(pod.problem.is_none(), now);
+    pod.conditions.enforced.note(pod.not_enforced.is_empty(), now);
 }

@@ -32,6 +32,7 @@ mod remains;
 mod remember;
 #[cfg(test)]
 pub(crate) mod scene;
+mod shortfall;
 mod signal;
 mod state;
 mod stopping;
@@ -64,6 +65,7 @@ pub(crate) mod parts {
         backoff::{crash_delay_s, restart_at},
         conditions::Condition,
         order::{incomplete, is_forgotten},
+        shortfall::NOT_ENFORCED,
         state::{Container, Image, Pod, Run, Stage},
         terms::Role,
     };
@@ -149,6 +151,11 @@ fn apply(world: &mut World, event: &Event, planner: &mut Planner) {
                 && adopting(pod, i)
             {
                 outcome::start_failed(pod, i, failure.clone(), planner);
+            }
+        }
+        Event::NotEnforced { pod, message } => {
+            if let Some(pod) = world.pods.get_mut(pod) {
+                shortfall::told(pod, message, planner);
             }
         }
         Event::ImagesChanged => {

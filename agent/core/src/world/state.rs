@@ -43,6 +43,8 @@ pub(crate) struct Pod {
     pub(crate) refusal: Option<Refusal>,
     /// What is wrong with its manifest as it is now (this revision is then the last good one).
     pub(crate) problem: Option<String>,
+    /// What it goes without, a sentence each.
+    pub(crate) not_enforced: Vec<String>,
     pub(crate) conditions: Conditions,
 }
 
@@ -215,6 +217,7 @@ impl Pod {
             memory: Memory::default(),
             refusal: None,
             problem: None,
+            not_enforced: Vec::new(),
             conditions,
         }
     }

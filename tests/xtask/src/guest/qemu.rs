@@ -7,9 +7,12 @@ use crate::{
 };
 use std::{
     fs,
-    io::{BufRead, BufReader, IsTerminal, Write},
+    io::{self, BufRead, BufReader, IsTerminal, Read, Write},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
+    sync::mpsc::{self, Receiver, RecvTimeoutError},
+    thread,
+    time::{Duration, Instant},
 };
 
 /// A machine to boot.
@@ -25,10 +28,14 @@ pub(crate) struct Machine<'a> {
     pub(crate) forwards: &'a [(u16, u16)],
     /// Write-back without the guest's flushes ever reaching the host's disk: fast, for disks that are thrown away.
     pub(crate) unsafe_cache: bool,
+    /// More words for the kernel's command line.
+    pub(crate) append: &'a str,
 }
 
 /// The largest disk image that is made: sparse, so that it costs what is written to it.
 const DISK_LEN_BYTES: u64 = 2 << 30;
+/// Lines of a console that may wait to be looked at.
+const LINES_WAITING_MAX: usize = 256;
 
 /// Makes an empty ext4 image at `path` if there is none.
 pub(crate) fn ensure_disk(path: &Path) -> Result {
@@ -74,7 +81,8 @@ impl Machine<'_> {
             .arg("-append")
             // A processor that stands still for two minutes ends the guest instead of hanging its caller.
             .arg(format!(
-                "console={tty} quiet loglevel=3 panic=-1 random.trust_cpu=on softlockup_panic=1 watchdog_thresh=60"
+                "console={tty} quiet loglevel=3 panic=-1 random.trust_cpu=on softlockup_panic=1 watchdog_thresh=60 {}",
+                self.append
             ))
             .arg("-drive")
             .arg(format!("if=none,id=d0,format=raw,cache={cache},file={}", self.disk.display()))
@@ -100,12 +108,27 @@ impl Guest {
         Ok(Self { child, marker: marker.to_owned() })
     }
 
-    /// Passes each line of the console to `line` until the guest ends; returns the script's status.
-    pub(crate) fn follow(mut self, mut line: impl FnMut(&str)) -> Result<u8> {
+    /// Passes each line of the console to `line` until the guest ends; returns the script's status. A guest that
+    /// lives longer than `most` is switched off.
+    pub(crate) fn follow(mut self, most: Option<Duration>, mut line: impl FnMut(&str)) -> Result<u8> {
         let stdout = self.child.stdout.take().ok_or("the guest has no console")?;
+        let until = most.map(|most| Instant::now() + most);
+        let lines = read_lines(stdout);
         let mut status = None;
-        for raw in BufReader::new(stdout).split(b'\n') {
-            let raw = raw?;
+        loop {
+            let next = match until {
+                Some(until) => lines.recv_timeout(until.saturating_duration_since(Instant::now())),
+                None => lines.recv().map_err(Into::into),
+            };
+            let raw = match next {
+                Ok(raw) => raw?,
+                Err(RecvTimeoutError::Disconnected) => break,
+                Err(RecvTimeoutError::Timeout) => {
+                    self.child.kill()?;
+                    self.child.wait()?;
+                    return Err(format!("switched off: it had not ended after {most:?}").into());
+                }
+            };
             let text = String::from_utf8_lossy(&raw);
             let text = text.trim_end_matches('\r');
             match text.split_once(&self.marker) {
@@ -116,6 +139,19 @@ impl Guest {
         let ended = self.child.wait()?;
         status.ok_or_else(|| format!("the guest ended ({ended}) before its script told a status").into())
     }
+}
+
+/// Reads on a thread of its own, so that the wait for a line can have an end.
+fn read_lines(console: impl Read + Send + 'static) -> Receiver<io::Result<Vec<u8>>> {
+    let (send, lines) = mpsc::sync_channel(LINES_WAITING_MAX);
+    thread::spawn(move || {
+        for line in BufReader::new(console).split(b'\n') {
+            if send.send(line).is_err() {
+                break;
+            }
+        }
+    });
+    lines
 }
 
 /// Prints `text` to standard output at once, ignoring a reader that went away. The guest's console is a terminal

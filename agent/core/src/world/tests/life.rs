@@ -208,3 +208,18 @@ fn a_problem_is_told_once_until_it_comes_back() {
     assert_eq!(scene.reasons(), ["FailedValidation"; 2]);
     assert!(scene.events[0].message.starts_with("x.yaml:4:7:"), "{}", scene.events[0].message);
 }
+
+#[test]
+fn what_a_pod_goes_without_is_told_once_and_keeps_nothing_from_running() {
+    let pod = web();
+    let mut scene = Scene::new();
+    scene.desire(&[&pod]);
+    let lacking = |message: &str| Event::NotEnforced { pod: pod.uid.clone(), message: message.to_owned() };
+    scene.tell(&[lacking("no memory"), lacking("no pids"), lacking("no memory")]);
+    scene.settle();
+    scene.tell(&[lacking("no pids")]);
+    let told = scene.events.iter().filter(|event| event.reason == "NotEnforced" && event.warning);
+    let told: Vec<&str> = told.map(|event| event.message.as_str()).collect();
+    assert_eq!(told, ["no memory", "no pids"]);
+    assert!(scene.world.runs(&pod.uid)[0].pid.is_some());
+}
