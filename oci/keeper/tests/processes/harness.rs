@@ -288,11 +288,15 @@ impl Drop for Rig {
         }
         let run = self.dir.path().to_str().unwrap().to_owned();
         // The keeper first: it would start the others again.
-        for word in ["keeper", ""] {
-            kill_all(&run, word);
+        kill_all(&run, "keeper");
+        // They are the test's children by now, itself being their subreaper; zygotes end by themselves. What the
+        // keeper began in the moment of its death is found once the keeper itself is reaped.
+        loop {
+            kill_all(&run, "");
+            if waitpid(None, None).is_err() {
+                break;
+            }
         }
-        // They are the test's children by now, itself being their subreaper; zygotes end by themselves.
-        while waitpid(None, None).is_ok() {}
     }
 }
 
