@@ -25,4 +25,4 @@ pub use image::{Image, ImageConfig, ImageDetails, ImageSummary, LayerDetails};
 pub use limits::Limits;
 pub use platform::Platform;
 pub use reference::Reference;
-pub use store::{Damage, Exported, Imported, RecoveryReport, Store, StoreConfig, VerifyReport};
+pub use store::{Baked, Damage, Exported, Imported, RecoveryReport, Store, StoreConfig, VerifyReport};

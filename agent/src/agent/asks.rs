@@ -45,6 +45,9 @@ impl Agent {
             Ask::Status(answer) => {
                 let _ = answer.send(Ok(self.status()));
             }
+            Ask::Boot(answer) => {
+                let _ = answer.send(Ok(self.boot()));
+            }
             Ask::Exec(what, answer) => self.exec(*what, answer),
             Ask::HangUp(session) => self.exec_hung_up(&session),
             Ask::Upgrade(path, answer) => self.upgrade(path, answer),
@@ -63,6 +66,24 @@ impl Agent {
             "osImage": node.os_image,
             "controllers": node.controllers,
             "problems": self.desired.problems.len(),
+        })
+    }
+
+    /// What `Request::Boot` is answered with.
+    fn boot(&self) -> serde_json::Value {
+        let runs = self.world.pods().flat_map(|pod| {
+            let metadata = &pod.pod.metadata;
+            self.world.runs(&pod.uid).into_iter().filter_map(move |run| {
+                Some(json!({
+                    "namespace": metadata.namespace, "pod": metadata.name, "container": run.container,
+                    "restarts": run.attempt, "sinceNs": run.since?.0,
+                }))
+            })
+        });
+        json!({
+            "agent": {"pid": std::process::id()},
+            "keeper": {"pid": self.keeper_pid},
+            "containers": runs.collect::<Vec<_>>(),
         })
     }
 

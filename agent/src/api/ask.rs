@@ -56,6 +56,8 @@ pub(crate) enum Ask {
     ImagesChanged,
     /// Versions, pids, start times.
     Status(oneshot::Sender<Answer>),
+    /// Since when containers run.
+    Boot(oneshot::Sender<Answer>),
     /// Run a command in a container.
     Exec(Box<ExecAsk>, oneshot::Sender<Result<Session, Refusal>>),
     /// The client of a session has gone.

@@ -71,6 +71,9 @@ pub(crate) enum Request {
     },
     /// Version, pids, start times of the agent and the keeper.
     Status,
+    /// What this boot took: `{"keeper":{"pid":…},"agent":{"pid":…},"containers":[{"namespace":…,"pod":…,
+    /// "container":…,"restarts":n,"sinceNs":n}]}`, of each container that runs since when (`CLOCK_BOOTTIME`).
+    Boot,
 }
 
 /// What can be done with the image store. Images are named by reference, or by id or its beginning.

@@ -44,27 +44,31 @@ Examples:
 
 /// Runs the verb.
 pub(crate) fn run(args: &Args, session: &mut Session<'_>) -> Result<(), Failure> {
-    let mut outputs: Vec<(String, LoadOutput)> = Vec::new();
-    for path in &args.files {
-        for file in files(path)? {
-            let name = if file == Path::new("-") { "<stdin>".to_owned() } else { file.display().to_string() };
-            let bytes = bytes(&file).map_err(|error| Failure::error(format!("{name}: {error}")))?;
-            let output = load(&LoadInput {
-                file: &name,
-                bytes: &bytes,
-                format: format(&file),
-                node: &args.node,
-                source: "file",
-            });
-            outputs.push((name, output));
-        }
-    }
+    let outputs = load_all(&args.files, &args.node)?;
     let verdict = Verdict::of(&outputs);
     match args.output {
         Some(Machine::Json) => output::json(session.out, &verdict.json())?,
         None => verdict.print(args.quiet, session)?,
     }
     if verdict.problems.is_empty() { Ok(()) } else { Err(Failure::Status(EXIT_ERROR)) }
+}
+
+/// Reads the manifests of all paths; each file's name with what is in it.
+///
+/// # Errors
+/// A file or directory cannot be read.
+pub(super) fn load_all(paths: &[PathBuf], node: &str) -> Result<Vec<(String, LoadOutput)>, Failure> {
+    let mut outputs = Vec::new();
+    for path in paths {
+        for file in files(path)? {
+            let name = if file == Path::new("-") { "<stdin>".to_owned() } else { file.display().to_string() };
+            let bytes = bytes(&file).map_err(|error| Failure::error(format!("{name}: {error}")))?;
+            let output =
+                load(&LoadInput { file: &name, bytes: &bytes, format: format(&file), node, source: "file" });
+            outputs.push((name, output));
+        }
+    }
+    Ok(outputs)
 }
 
 /// The files that a path on the command line stands for.

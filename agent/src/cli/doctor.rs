@@ -1,5 +1,7 @@
 //! `berth doctor`: prints what the doctor found.
 
+mod boot;
+
 use super::{
     failure::{EXIT_ERROR, Failure},
     output::{self, Machine},
@@ -28,18 +30,40 @@ pub(crate) struct Args {
     /// Say nothing of what is well
     #[arg(short, long)]
     quiet: bool,
+    /// Tell instead what this boot took, from the kernel's hand-over to the pods (needs the agent)
+    #[arg(long, conflicts_with_all = ["quiet", "config"])]
+    boot_report: bool,
+    /// Judge the .config of another kernel instead of this machine
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["boot_report", "config"])]
+    kernel_config: Option<PathBuf>,
+    /// Print the kernel options that Berth asks for, as a fragment of a .config
+    #[arg(long, conflicts_with_all = ["boot_report", "kernel_config", "config", "quiet", "output"])]
+    kernel_fragment: bool,
 }
 
 const EXAMPLES: &str = "\
 Examples:
   berth doctor
   berth doctor -q                                  only what is not well
+  berth doctor --boot-report                       how long until the pods ran, step by step
+  berth doctor --kernel-config build/.config       would pods run on this kernel?
   berth doctor -o json | jq -r '.findings[] | select(.state == \"fail\") | .remedy'";
 
 /// Runs the verb.
 pub(crate) fn run(args: &Args, session: &mut Session<'_>) -> Result<(), Failure> {
-    let config = Config::load(args.config.as_deref()).map_err(Failure::error)?;
-    let findings = doctor::examine(&config);
+    if args.boot_report {
+        return boot::run(args.output, session);
+    }
+    if args.kernel_fragment {
+        return Ok(write!(session.out, "{}", doctor::fragment())?);
+    }
+    let findings = match &args.kernel_config {
+        Some(file) => {
+            let judged = doctor::examine_config(file);
+            vec![judged.map_err(|error| Failure::error(format!("{}: {error}", file.display())))?]
+        }
+        None => doctor::examine(&Config::load(args.config.as_deref()).map_err(Failure::error)?),
+    };
     match args.output {
         Some(Machine::Json) => output::json(session.out, &serde_json::json!({ "findings": findings }))?,
         None => print(&findings, args.quiet, session)?,

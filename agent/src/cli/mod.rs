@@ -12,6 +12,7 @@ mod doctor;
 mod exec;
 mod failure;
 mod get;
+mod health;
 mod hints;
 mod image;
 mod json;
@@ -92,6 +93,7 @@ enum Verb {
     Logs(logs::Args),
     Exec(exec::Args),
     Wait(wait::Args),
+    Health(health::Args),
     Image(image::Args),
     /// Take in all images of a stick, an archive or a layout: as `berth image import`
     Import(image::ImportArgs),
@@ -165,6 +167,7 @@ fn run(verb: Verb, session: &mut Session<'_>) -> Result<(), Failure> {
         Verb::Logs(args) => logs::run(&args, session),
         Verb::Exec(args) => exec::run(&args, session),
         Verb::Wait(args) => wait::run(&args, session),
+        Verb::Health(args) => health::run(&args, session),
         Verb::Image(args) => image::run(&args, session),
         Verb::Import(args) => image::import(&args, session),
         Verb::Check(args) => check::run(&args, session),

@@ -64,6 +64,8 @@ fn lines_that_users_of_kubectl_type() {
         "wait --for=condition=Ready pod/web --timeout=60s",
         "wait --for=delete pod/web --timeout=-1s",
         "wait pods --all --for=condition=Ready",
+        "health --wait --timeout=5m --stable=10s --at-least 2",
+        "doctor --boot-report -o json",
         "version --client",
     ] {
         let parsed = Cli::try_parse_from(["berth"].into_iter().chain(line.split_whitespace()));

@@ -5,6 +5,8 @@ mod kconfig;
 mod overlay;
 mod read;
 
+pub(super) use kconfig::read_file as kernel_config;
+
 use crate::config::Config;
 use std::{collections::BTreeMap, path::PathBuf};
 

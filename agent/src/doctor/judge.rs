@@ -5,6 +5,7 @@ mod kernel;
 mod system;
 
 use super::{Finding, facts::Facts};
+use std::collections::BTreeMap;
 
 /// All checks, in the order in which they are shown: what pods cannot run without first.
 pub(super) fn all(facts: &Facts) -> Vec<Finding> {
@@ -29,6 +30,11 @@ pub(super) fn all(facts: &Facts) -> Vec<Finding> {
         cgroups::fast_moves,
     ];
     checks.iter().map(|check| check(facts)).collect()
+}
+
+/// The options of a kernel that is not this one.
+pub(super) fn options_of(options: &BTreeMap<String, String>) -> Finding {
+    kernel::judge_options(options)
 }
 
 #[cfg(test)]

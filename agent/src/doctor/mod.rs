@@ -1,11 +1,16 @@
 //! What this machine lacks. Facts are gathered in one place (`facts`, which looks at everything and judges
 //! nothing) and judged in another (`judge`, pure). Changes nothing on the machine.
 
+pub(crate) mod boot;
 mod facts;
 mod judge;
+mod options;
+
+pub(crate) use options::fragment;
 
 use crate::config::Config;
 use serde::Serialize;
+use std::{io, path::Path};
 
 /// One thing that was looked at.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -61,4 +66,12 @@ impl Finding {
 /// Looks at everything.
 pub(crate) fn examine(config: &Config) -> Vec<Finding> {
     judge::all(&facts::gather(config))
+}
+
+/// Judges the `.config` of a kernel that is not running (yet).
+///
+/// # Errors
+/// The file cannot be read, or no option is in it.
+pub(crate) fn examine_config(file: &Path) -> io::Result<Finding> {
+    facts::kernel_config(file).map(|options| judge::options_of(&options))
 }

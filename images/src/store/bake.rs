@@ -6,6 +6,7 @@
 use super::{Imported, Store, StoreConfig};
 use crate::{
     error::{Doing as _, Error},
+    image::ImageSummary,
     platform::Platform,
 };
 use std::{
@@ -16,21 +17,33 @@ use std::{
 /// What a read-only store has no use for.
 const WORKING_PARTS: [&str; 3] = ["staging", "quarantine", "pins"];
 
+/// What [`Store::bake`] made.
+#[derive(Debug, Default)]
+pub struct Baked {
+    /// What was imported, and what was left out.
+    pub imported: Imported,
+    /// All images that are in the store now, those of earlier bakings too.
+    pub images: Vec<ImageSummary>,
+}
+
 impl Store {
     /// Unpacks all images for the platform of the archives, layouts or directories of these in `sources` into a
     /// new store at `out`, or adds them to one made before. Gives the same store wherever the sources lie.
     ///
     /// # Errors
     /// Every kind.
-    pub fn bake(out: &Path, sources: &[PathBuf], platform: &Platform) -> Result<Imported, Error> {
+    pub fn bake(out: &Path, sources: &[PathBuf], platform: &Platform) -> Result<Baked, Error> {
+        // A plain name has no parent that could be synced.
+        let out = &std::path::absolute(out).doing(|| format!("find {}", out.display()))?;
         let (mut store, _) = Self::open(StoreConfig::new(out, Vec::new()))?;
         store.baking = true;
-        let mut all = Imported::default();
+        let mut baked = Baked::default();
         for source in sources {
             let Imported { names, skipped } = store.import_path(source, platform)?;
-            all.names.extend(names);
-            all.skipped.extend(skipped);
+            baked.imported.names.extend(names);
+            baked.imported.skipped.extend(skipped);
         }
+        baked.images = store.list();
         drop(store);
         let missing = |error: &io::Error| error.kind() == io::ErrorKind::NotFound;
         for part in WORKING_PARTS.map(|part| out.join(part)) {
@@ -43,6 +56,6 @@ impl Store {
         }
         let lock = out.join("lock");
         fs::remove_file(&lock).doing(|| format!("remove {}", lock.display()))?;
-        Ok(all)
+        Ok(baked)
     }
 }

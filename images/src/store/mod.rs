@@ -16,6 +16,7 @@ mod tree;
 mod vendor;
 mod verify;
 
+pub use bake::Baked;
 pub use export::Exported;
 pub use manage::Imported;
 pub use recover::RecoveryReport;

@@ -29,6 +29,9 @@ pub const ANNOTATION_HASH: &str = "kubernetes.io/config.hash";
 /// Annotation: `file` or `http`.
 pub const ANNOTATION_SOURCE: &str = "kubernetes.io/config.source";
 
+/// Annotation: `"false"` on a pod without which the machine is well all the same (`berth health`).
+pub const ANNOTATION_REQUIRED: &str = "berth/required";
+
 /// The revision of a defaulted pod that has not been [`stamp`]ed yet: its own `metadata.uid`, or the hash.
 pub(super) fn uid(pod: &Pod, node: &str) -> PodUid {
     if !pod.metadata.uid.is_empty() {

@@ -4,7 +4,7 @@ use super::{
     World,
     state::{Pod, Run},
 };
-use crate::{ids::ContainerId, manifest::DesiredPod};
+use crate::{ids::ContainerId, manifest::DesiredPod, time::Mono};
 
 /// A container as it is now.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,6 +17,8 @@ pub struct RunView<'a> {
     pub id: Option<&'a ContainerId>,
     /// Its pid on the host while it runs.
     pub pid: Option<u32>,
+    /// Since when it runs.
+    pub since: Option<Mono>,
 }
 
 /// An image that a pod needs.
@@ -71,8 +73,8 @@ impl World {
 }
 
 fn run_view(container: &super::state::Container) -> RunView<'_> {
-    let pid = match &container.run {
-        Run::Running(live) => Some(live.pid),
+    let live = match &container.run {
+        Run::Running(live) => Some(live),
         _ => None,
     };
     let last = || container.memory.last.as_ref().map(|last| &last.id);
@@ -80,6 +82,7 @@ fn run_view(container: &super::state::Container) -> RunView<'_> {
         container: &container.name,
         attempt: container.restarts(),
         id: container.current_id().or_else(last),
-        pid,
+        pid: live.map(|live| live.pid),
+        since: live.map(|live| live.at.mono),
     }
 }

@@ -5,6 +5,7 @@ use std::{
     collections::BTreeMap,
     fs::File,
     io::{self, Read},
+    path::Path,
 };
 
 /// Bytes of the text; real ones have about 300 KiB.
@@ -19,6 +20,15 @@ pub(super) fn read(kernel: &str) -> Option<BTreeMap<String, String>> {
     });
     let options = parse(&text.ok()?);
     (!options.is_empty()).then_some(options)
+}
+
+/// The options of a `.config`.
+pub(in super::super) fn read_file(file: &Path) -> io::Result<BTreeMap<String, String>> {
+    let options = parse(&limited(File::open(file)?)?);
+    if options.is_empty() {
+        return Err(io::Error::new(io::ErrorKind::InvalidData, "no line CONFIG_…=… is in it"));
+    }
+    Ok(options)
 }
 
 fn inflated(path: &str) -> io::Result<String> {

@@ -3,36 +3,15 @@
 use super::super::{
     Finding,
     facts::{Facts, NAMESPACES, Trial},
+    options::{Need, missing},
 };
+use std::collections::BTreeMap;
 
 /// The first kernel with `cgroup.kill`, which ends a container's processes all at once (and with
 /// `mount_setattr`, of 5.12, without which no container is made).
 const OLDEST: (u32, u32) = (5, 14);
-/// Options without which pods do not run.
-const OPTIONS_NEEDED: [&str; 10] = [
-    "CGROUPS",
-    "NAMESPACES",
-    "UTS_NS",
-    "IPC_NS",
-    "PID_NS",
-    "NET_NS",
-    "OVERLAY_FS",
-    "UNIX",
-    "TMPFS",
-    "MEMFD_CREATE",
-];
-/// Options without which something is missing.
-const OPTIONS_WANTED: [&str; 9] = [
-    "SECCOMP_FILTER",
-    "CGROUP_BPF",
-    "BPF_SYSCALL",
-    "MEMCG",
-    "CFS_BANDWIDTH",
-    "CGROUP_PIDS",
-    "CPUSETS",
-    "INOTIFY_USER",
-    "POSIX_MQUEUE",
-];
+const OPTIONS_ID: &str = "kernel-options";
+const OPTIONS_TITLE: &str = "kernel options";
 
 /// The two numbers at the beginning of a release.
 fn numbers(release: &str) -> Option<(u32, u32)> {
@@ -154,24 +133,25 @@ pub(super) fn device_filter(facts: &Facts) -> Finding {
 
 /// What the kernel was built with, where that can be read.
 pub(super) fn options(facts: &Facts) -> Finding {
-    const ID: &str = "kernel-options";
-    const TITLE: &str = "kernel options";
-    let Some(options) = &facts.kernel_options else {
-        return Finding::ok(ID, TITLE, "cannot be read (no /proc/config.gz); judged by what the kernel does");
-    };
-    let missing = |names: &[&str]| -> Vec<String> {
-        names
-            .iter()
-            .filter(|name| !options.contains_key(**name))
-            .map(|name| format!("CONFIG_{name}"))
-            .collect()
-    };
-    let (needed, wanted) = (missing(&OPTIONS_NEEDED), missing(&OPTIONS_WANTED));
+    match &facts.kernel_options {
+        Some(options) => judge_options(options),
+        None => Finding::ok(
+            OPTIONS_ID,
+            OPTIONS_TITLE,
+            "cannot be read (no /proc/config.gz); judged by what the kernel does",
+        ),
+    }
+}
+
+/// The options of a kernel, running or yet to be built.
+pub(super) fn judge_options(options: &BTreeMap<String, String>) -> Finding {
+    let (needed, wanted) = (missing(options, Need::Needed), missing(options, Need::Wanted));
     let remedy = || format!("build the kernel with {}", [needed.clone(), wanted.clone()].concat().join(", "));
+    let not_set = |names: &[String]| format!("not set: {}", names.join(", "));
     match (needed.is_empty(), wanted.is_empty()) {
-        (true, true) => Finding::ok(ID, TITLE, "all that matter are set"),
-        (true, false) => Finding::warn(ID, TITLE, format!("not set: {}", wanted.join(", ")), remedy()),
-        _ => Finding::fail(ID, TITLE, format!("not set: {}", needed.join(", ")), remedy()),
+        (true, true) => Finding::ok(OPTIONS_ID, OPTIONS_TITLE, "all that matter are set"),
+        (true, false) => Finding::warn(OPTIONS_ID, OPTIONS_TITLE, not_set(&wanted), remedy()),
+        _ => Finding::fail(OPTIONS_ID, OPTIONS_TITLE, not_set(&needed), remedy()),
     }
 }
 

@@ -8,7 +8,12 @@ fn a_baked_store_is_used_where_it_lies() {
     let place = Place::new();
     let baked = place.dir.path().join("baked");
     sample("web", "1").write_oci_archive(&place.source("web.tar")).unwrap();
-    let imported = Store::bake(&baked, &[place.source("web.tar")], &arm64()).unwrap();
+    let made = Store::bake(&baked, &[place.source("web.tar")], &arm64()).unwrap();
+    let imported = made.imported;
+    assert_eq!(
+        made.images.iter().flat_map(|image| &image.names).collect::<Vec<_>>(),
+        imported.names.iter().collect::<Vec<_>>()
+    );
     assert_eq!(imported.names, ["docker.io/library/web:latest"]);
     assert_eq!(names(&baked), ["blobs", "images", "signatures", "snapshots"]);
     let text = fs::read_to_string(baked.join("images").join(&names(&baked.join("images"))[0])).unwrap();

@@ -31,7 +31,7 @@ pub(super) fn validate(metadata: &Metadata, node: &str, path: &Path, findings: &
         syntax(names::label_value(value), value, &labels.entry(key), findings);
     }
     let annotations = path.field("annotations");
-    for key in metadata.annotations.keys() {
+    for (key, value) in &metadata.annotations {
         let here = annotations.entry(key);
         syntax(names::qualified(&key.to_lowercase()), key, &here, findings);
         if key == RESERVED_ANNOTATION {
@@ -40,6 +40,12 @@ pub(super) fn validate(metadata: &Metadata, node: &str, path: &Path, findings: &
             findings.forbidden(&here, "AppArmor profiles are not supported yet; remove it");
         } else if key == identity::ANNOTATION_HASH || key == identity::ANNOTATION_SOURCE {
             findings.warn(&here, "the agent writes this annotation itself; remove it");
+        } else if key == identity::ANNOTATION_REQUIRED && value != "true" && value != "false" {
+            findings.invalid(
+                &here,
+                value,
+                "write \"false\" for a pod without which the machine is well, or \"true\"",
+            );
         }
     }
     let total: usize = metadata.annotations.iter().map(|(key, value)| key.len() + value.len()).sum();
