@@ -7,6 +7,7 @@ mod compile;
 mod demo;
 mod guest;
 mod images;
+mod layer;
 mod perf;
 mod power;
 mod sh;
@@ -42,6 +43,8 @@ enum Task {
     Build(compile::Args),
     /// Make the test images (busybox and small static programs) for one architecture
     Images(images::Args),
+    /// Check the Yocto layer
+    Layer(layer::Args),
     /// Check the tree: licences and advisories, documents, file headers, the support table
     Tidy(tidy::Args),
 }
@@ -57,6 +60,7 @@ fn main() -> ExitCode {
         Task::Bench(args) => perf::run(&args),
         Task::Build(args) => compile::run(&args),
         Task::Images(args) => images::run(&args),
+        Task::Layer(args) => layer::run(&args),
         Task::Tidy(args) => tidy::run(&args),
     };
     match result {

@@ -4,7 +4,7 @@ use crate::{
     apt,
     arch::Arch,
     guest::{self, qemu},
-    images, perf, power,
+    images, layer, perf, power,
     sh::{self, Result, cmd},
     tidy, vm,
 };
@@ -68,6 +68,7 @@ pub(crate) fn run(args: &Args) -> Result {
                 "warnings",
             ]))
         });
+        tally.step("layer", || layer::check(&layer::Check::without_compiling()));
         tally.step("tests", || {
             let mut test = sh::cargo();
             test.args(["test", "--workspace", "--locked", "--exclude", "berth-test-programs"]);

@@ -1,0 +1,2 @@
+PACKAGES:append = " ${PN}-bash-completion"
+FILES:${PN}-bash-completion = "${datadir}/bash-completion"

@@ -1,0 +1,2 @@
+CLASSOVERRIDE = "native"
+PACKAGES = ""

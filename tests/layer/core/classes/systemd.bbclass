@@ -1,0 +1,1 @@
+FILES:${PN} += "${systemd_system_unitdir}"
