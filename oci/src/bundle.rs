@@ -28,8 +28,9 @@ use berth_core::{
 use libcontainer::oci_spec::runtime::{LinuxNamespace, LinuxNamespaceType, Mount, Process, Spec};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::{
-    fs,
-    io::Read,
+    fs::{self, OpenOptions},
+    io::{Read, Write},
+    os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
 };
 
@@ -41,6 +42,9 @@ pub const PLAN: &str = "berth.json";
 pub const WARNINGS: &str = "warnings";
 /// Bytes of each JSON file of a bundle.
 pub const FILE_LEN_MAX_BYTES: u64 = 16 * 1024 * 1024;
+
+/// Only root reads a bundle: the environment in it may have secrets.
+const MODE: u32 = 0o600;
 
 /// The container's root file system.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -124,6 +128,8 @@ pub struct BundleInput<'a> {
     pub id: &'a ContainerId,
     /// Restart count.
     pub attempt: u32,
+    /// Its own variables.
+    pub variables: &'a [(String, String)],
     /// As whom it runs.
     pub user: &'a ProcessUser,
     /// What of the node it sees.
@@ -147,6 +153,7 @@ pub fn assemble(roots: &Roots, node: &NodeFacts, input: &BundleInput<'_>) -> Res
         image: input.image,
         id: input.id,
         attempt: input.attempt,
+        variables: input.variables,
         hostname: crate::files::names(node, pod)?.kernel(),
         user: input.user,
         binds: input.binds,
@@ -270,7 +277,8 @@ fn pod_namespaces(roots: &Roots, pod: &DesiredPod) -> PodNamespaces {
 pub(crate) fn put(path: &Path, value: &impl Serialize) -> Result<()> {
     let json = serde_json::to_vec(value)
         .map_err(|error| Error::Malformed { path: path.to_owned(), message: error.to_string() })?;
-    fs::write(path, json).map_err(Error::io("write", path))
+    let written = OpenOptions::new().write(true).create(true).truncate(true).mode(MODE).open(path);
+    written.and_then(|mut file| file.write_all(&json)).map_err(Error::io("write", path))
 }
 
 fn get<T: DeserializeOwned>(path: &Path) -> Result<T> {

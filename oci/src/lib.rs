@@ -12,8 +12,10 @@ pub mod checkpoint;
 pub mod clock;
 pub mod container;
 pub mod devices;
+mod downward;
 pub mod durable;
 pub mod error;
+mod expand;
 pub mod files;
 pub mod fsys;
 pub mod node;
@@ -26,6 +28,7 @@ mod teardown;
 #[cfg(test)]
 mod testing;
 pub mod users;
+pub mod variables;
 pub mod volumes;
 mod worker;
 pub mod zygote;

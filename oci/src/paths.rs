@@ -186,6 +186,11 @@ impl Roots {
         self.container_state(id).join("termination-log")
     }
 
+    /// Random bytes that hide the values of objects in the uids of pods.
+    pub fn salt(&self) -> PathBuf {
+        self.state.join("salt")
+    }
+
     /// The image store.
     pub fn store(&self) -> PathBuf {
         self.state.join("store")

@@ -86,6 +86,7 @@ pub(crate) fn pod(spec: PodSpec) -> DesiredPod {
     DesiredPod {
         key: PodKey { namespace: "default".into(), name: "web-box".into() },
         uid: PodUid("0123456789abcdef".into()),
+        base: None,
         pod: Arc::new(Pod { spec, ..Pod::default() }),
         origin: "web.yaml".into(),
     }

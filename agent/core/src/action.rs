@@ -5,7 +5,7 @@
 use crate::{
     event::Checkpoint,
     ids::{ActionId, ContainerId, PodKey, PodUid},
-    manifest::{DesiredPod, types::PullPolicy},
+    manifest::{DesiredPod, objects::Objects, types::PullPolicy},
     time::{Mono, Now},
 };
 use serde::{Deserialize, Serialize};
@@ -66,6 +66,9 @@ pub enum ActionKind {
         /// Images that it has as volumes, by the volume's name.
         #[serde(default)]
         volumes: Vec<(String, ImageFacts)>,
+        /// The objects that the pod names, as far as they are there. Never serialised: values are secret.
+        #[serde(skip)]
+        objects: Objects,
     },
     /// Send a signal to the container's init process. Already gone is `Ok`.
     Signal {

@@ -3,7 +3,7 @@
 use crate::{
     action::ImageFacts,
     ids::{ActionId, ContainerId, PodUid},
-    manifest::{DesiredPod, Problem},
+    manifest::{DesiredPod, Problem, objects::Objects},
     time::{Mono, Now},
 };
 use serde::{Deserialize, Serialize};
@@ -67,6 +67,9 @@ pub struct DesiredSet {
     pub pods: Vec<DesiredPod>,
     /// Everything wrong with the rest.
     pub problems: Vec<Problem>,
+    /// ConfigMaps, Secrets and claims, one per key as with pods. Never serialised: values are secret.
+    #[serde(skip)]
+    pub objects: Objects,
 }
 
 /// How an action ended.

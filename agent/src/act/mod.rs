@@ -6,14 +6,20 @@ mod image;
 
 use crate::agent::{Agent, Env, Purpose, Told};
 use berth_core::{
-    action::{Action, ActionKind, ImageFacts},
+    action::{Action, ActionKind},
     event::{FailReason, Outcome},
     ids::{ActionId, ContainerId},
     manifest::DesiredPod,
     time::{Mono, NS_PER_MS},
 };
 use berth_keeper::protocol::{Id, Path as KeeperPath, Request};
-use berth_oci::{cgroup, checkpoint, clock, container, error::Error, sandbox, volumes::mount_images};
+use berth_oci::{
+    cgroup, checkpoint, clock,
+    container::{self, Run},
+    error::Error,
+    sandbox,
+    volumes::mount_images,
+};
 use std::{path::Path, sync::Arc, time::Duration};
 
 /// What the keeper needs itself after the worker's deadline, milliseconds.
@@ -28,9 +34,10 @@ impl Agent {
         match kind {
             ActionKind::EnsureImage { image, policy } => self.ensure_image(id, image, policy),
             ActionKind::CreateSandbox { desired, begun } => self.create_sandbox(id, *desired, begun),
-            ActionKind::StartContainer { desired, container, attempt, id: run, image, volumes } => {
-                let run = Run { desired: &desired, container: &container, attempt, id: &run, image: &image };
-                let mounted = mount_images(&self.env.roots, &desired, &volumes);
+            ActionKind::StartContainer { desired, container, attempt, id: run, image, volumes, objects } => {
+                let (desired, container, run, image) = (&*desired, &*container, &run, &*image);
+                let run = Run { desired, container, attempt, id: run, image, objects: &objects };
+                let mounted = mount_images(&self.env.roots, desired, &volumes);
                 if let Err(error) = mounted.and_then(|()| self.start(id, deadline, &run)) {
                     self.done(id, Outcome::Failed(error.to_failure(FailReason::CreateContainerError)));
                 }
@@ -87,15 +94,7 @@ impl Agent {
     /// way to another one and back.
     fn start(&mut self, action: ActionId, deadline: Mono, run: &Run<'_>) -> Result<(), Error> {
         let env = Arc::clone(&self.env);
-        let prepared = container::prepare(
-            &env.roots,
-            &env.node,
-            run.desired,
-            run.container,
-            run.attempt,
-            run.id,
-            run.image,
-        )?;
+        let prepared = container::prepare(&env.roots, &env.node, run)?;
         let place = self.place(run.desired, run.container, run.attempt, run.id);
         self.places.insert(run.id.clone(), place);
         let left_ms = deadline.since(clock::now().mono) / NS_PER_MS;
@@ -150,15 +149,6 @@ impl Agent {
             let _ = told.send(news).await;
         });
     }
-}
-
-/// One run of a container, to be started.
-struct Run<'a> {
-    desired: &'a DesiredPod,
-    container: &'a str,
-    attempt: u32,
-    id: &'a ContainerId,
-    image: &'a ImageFacts,
 }
 
 fn outcome(result: Result<(), Error>, doing: FailReason) -> Outcome {

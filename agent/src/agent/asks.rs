@@ -10,23 +10,19 @@ use berth_core::{
     view::{self, NodeView},
 };
 use berth_keeper::protocol::Request;
-use berth_oci::clock;
-use nix::{ifaddrs::getifaddrs, net::if_::InterfaceFlags};
+use berth_oci::{clock, node};
 use serde_json::json;
-use std::net::IpAddr;
 use tokio::sync::oneshot;
 
 /// Seconds that the exchange of the program may take.
 const UPGRADE_WITHIN_S: u64 = 30;
-/// Addresses of the node that are shown.
-const HOST_IPS_MAX: usize = 8;
 
 impl Agent {
     /// Answers a connection; one that does not wait any more is none of our business.
     pub(super) fn answer(&mut self, ask: Ask) {
         match ask {
             Ask::Pods(answer) => {
-                let node = NodeView { name: self.env.node.name.clone(), host_ips: host_ips() };
+                let node = NodeView { name: self.env.node.name.clone(), host_ips: node::addresses() };
                 let _ = answer.send(Ok(view::pod_list(&self.world, clock::now(), &node)));
             }
             Ask::Events(after, answer) => {
@@ -99,25 +95,4 @@ impl Agent {
         let op = self.flights.begin(Purpose::Upgrade(answer), clock::now().mono.plus_s(UPGRADE_WITHIN_S));
         self.ask_keeper(Request::Upgrade { op, path: program }, Vec::new());
     }
-}
-
-/// The node's addresses as Kubernetes lists them: IPv4 first, none of loopback or link-local scope.
-fn host_ips() -> Vec<String> {
-    let up = InterfaceFlags::IFF_UP;
-    let addresses = getifaddrs().into_iter().flatten().filter(|interface| interface.flags.contains(up));
-    let mut found: Vec<IpAddr> = addresses
-        .filter_map(|interface| {
-            let address = interface.address?;
-            let v4 = address.as_sockaddr_in().map(|a| IpAddr::V4(a.ip()));
-            v4.or_else(|| address.as_sockaddr_in6().map(|a| IpAddr::V6(a.ip())))
-        })
-        .filter(|ip| match ip {
-            IpAddr::V4(ip) => !ip.is_loopback() && !ip.is_link_local(),
-            IpAddr::V6(ip) => !ip.is_loopback() && !ip.is_unicast_link_local(),
-        })
-        .collect();
-    // Stable: within a family the kernel's order, which is that of the interfaces.
-    found.sort_by_key(IpAddr::is_ipv6);
-    found.truncate(HOST_IPS_MAX);
-    found.iter().map(ToString::to_string).collect()
 }

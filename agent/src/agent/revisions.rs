@@ -89,9 +89,14 @@ mod tests {
         let mut pod = types::Pod::default();
         pod.spec.containers.push(types::Container { image: image.into(), ..types::Container::default() });
         let key = PodKey { namespace: "default".into(), name: "web".into() };
-        let desired =
-            DesiredPod { key, uid: PodUid("1".into()), pod: Arc::new(pod), origin: "web.yaml".into() };
-        DesiredSet { pods: vec![desired], problems: Vec::new() }
+        let desired = DesiredPod {
+            key,
+            uid: PodUid("1".into()),
+            base: None,
+            pod: Arc::new(pod),
+            origin: "web.yaml".into(),
+        };
+        DesiredSet { pods: vec![desired], ..DesiredSet::default() }
     }
 
     #[test]

@@ -17,7 +17,7 @@ use crate::{
     events::EventLog,
     keeper_link::{KeeperLink, Slot},
     logs::{Logs, Place},
-    source::{ImageWatch, Settings, Source},
+    source::{ImageWatch, Settings, Source, salt},
 };
 use berth_core::{
     event::{DesiredSet, Event, FailReason, Failure, Inventory, Outcome},
@@ -119,6 +119,7 @@ pub(super) async fn run(env: Env, socket: OwnedFd, started: Instant) -> Result<(
         paths: env.config.static_pod_path.0.clone(),
         node: env.node.name.clone(),
         rescan: env.config.file_check_frequency.0,
+        salt: salt(&env.roots.salt())?,
         copies: env.roots.state.join("lastgood"),
         copy_after: Duration::from_secs(COPY_AFTER_S),
     };

@@ -5,7 +5,9 @@ use super::{
     output::{self, Machine},
     session::Session,
 };
-use berth_core::manifest::{Format, LoadInput, LoadOutput, Problem, limits::FILE_LEN_MAX_BYTES, load, merge};
+use berth_core::manifest::{
+    Format, LoadInput, LoadOutput, Problem, limits::FILE_LEN_MAX_BYTES, load, merge, objects::Salt,
+};
 use serde_json::json;
 use std::{
     fs::File,
@@ -118,6 +120,8 @@ struct Verdict {
     warnings: Vec<Problem>,
     /// File and pod.
     pods: Vec<(String, String)>,
+    /// File and object.
+    objects: Vec<(String, String)>,
 }
 
 impl Verdict {
@@ -126,19 +130,36 @@ impl Verdict {
             let file = file.clone();
             output.pods.iter().map(move |pod| (file.clone(), pod.key.to_string())).collect::<Vec<_>>()
         };
+        let objects = |(file, output): &(String, LoadOutput)| {
+            let file = file.clone();
+            output
+                .objects
+                .iter()
+                .map(move |object| (file.clone(), object.key.to_string()))
+                .collect::<Vec<_>>()
+        };
         let files: Vec<(&str, LoadOutput)> =
             outputs.iter().map(|(name, output)| (name.as_str(), output.clone())).collect();
         Self {
             // Merged as Berth would, so that two files that name one pod are told too.
-            problems: merge(&files).problems,
+            problems: merge(&files, &Salt::default()).problems,
             warnings: outputs.iter().flat_map(|(_, output)| output.warnings.clone()).collect(),
             pods: outputs.iter().flat_map(pods).collect(),
+            objects: outputs.iter().flat_map(objects).collect(),
         }
     }
 
     fn json(&self) -> serde_json::Value {
         let pods: Vec<_> = self.pods.iter().map(|(file, pod)| json!({"file": file, "pod": pod})).collect();
-        json!({"valid": self.problems.is_empty(), "problems": self.problems, "warnings": self.warnings, "pods": pods})
+        let object = |(file, object): &(String, String)| json!({"file": file, "object": object});
+        let objects: Vec<_> = self.objects.iter().map(object).collect();
+        json!({
+            "valid": self.problems.is_empty(),
+            "problems": self.problems,
+            "warnings": self.warnings,
+            "pods": pods,
+            "objects": objects,
+        })
     }
 
     fn print(&self, quiet: bool, session: &mut Session<'_>) -> Result<(), Failure> {
@@ -151,10 +172,15 @@ impl Verdict {
         let count = self.problems.len();
         match count {
             0 if quiet => {}
-            0 if self.pods.is_empty() => writeln!(session.err, "no pods in there")?,
+            0 if self.pods.is_empty() && self.objects.is_empty() => {
+                writeln!(session.err, "no pods in there")?
+            }
             0 => {
                 for (file, pod) in &self.pods {
                     writeln!(session.out, "{file}: pod {pod} is valid")?;
+                }
+                for (file, object) in &self.objects {
+                    writeln!(session.out, "{file}: {object} is valid")?;
                 }
             }
             1 => writeln!(session.err, "1 problem")?,

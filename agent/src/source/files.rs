@@ -5,7 +5,10 @@ use super::{
     select::{self, Entry, Kind, Stamp},
 };
 use berth_core::{
-    manifest::{self, DesiredPod, LoadInput, LoadOutput, Problem},
+    manifest::{
+        self, DesiredPod, LoadInput, LoadOutput, Problem,
+        objects::{self, ObjectKind, Salt},
+    },
     time::Wall,
 };
 use std::{
@@ -29,6 +32,7 @@ struct State {
 #[derive(Debug)]
 pub(super) struct Files {
     node: String,
+    salt: Salt,
     files: BTreeMap<String, State>,
     /// Contents that were found right since the last asking.
     good: BTreeMap<String, Vec<u8>>,
@@ -36,13 +40,13 @@ pub(super) struct Files {
 
 impl Files {
     /// `recorded`: pods that run from earlier; those of a file that turns out broken hold on.
-    pub(super) fn new(node: &str, recorded: Vec<DesiredPod>) -> Self {
+    pub(super) fn new(node: &str, salt: Salt, recorded: Vec<DesiredPod>) -> Self {
         let mut files: BTreeMap<String, State> = BTreeMap::new();
         for pod in recorded {
             let name = pod.origin.rsplit('/').next().unwrap_or_default().to_owned();
             files.entry(name).or_default().output.pods.push(pod);
         }
-        Self { node: node.into(), files, good: BTreeMap::new() }
+        Self { node: node.into(), salt, files, good: BTreeMap::new() }
     }
 
     /// Takes note of what the directories have now; `read` reads a file (not asked for one that cannot have
@@ -107,7 +111,7 @@ impl Files {
         let state = self.files.entry(name.into()).or_default();
         let seen = Some((path.clone(), told));
         // What a file said before holds until its writer is done: that is no news.
-        let known = state.seen.is_some() || !state.output.pods.is_empty();
+        let known = state.seen.is_some() || !state.output.is_empty();
         if state.seen == seen || content == Content::BeingWritten && known {
             return false;
         }
@@ -119,9 +123,10 @@ impl Files {
                 problem("is empty; put a pod into it, or remove it to remove its pods".into())
             }
             Content::Bytes(bytes) => {
-                let output = load(&path, name, &bytes, &self.node);
+                let mut output = load(&path, name, &bytes, &self.node);
+                objects::keep_immutable(&mut output, &state.output);
                 if output.problems.is_empty() {
-                    self.good.insert(name.into(), bytes);
+                    self.good.insert(name.into(), without_secrets(&output, name, bytes));
                 }
                 output
             }
@@ -130,9 +135,9 @@ impl Files {
             Content::Gone => return false,
         };
         if !output.problems.is_empty() {
-            let mut before = std::mem::take(&mut state.output.pods);
+            let mut before = std::mem::take(&mut state.output);
             if !known && let Some(bytes) = copy(name) {
-                before = load(&path, name, &bytes, &self.node).pods;
+                before = load(&path, name, &bytes, &self.node);
             }
             keep_last_good(&mut output, before);
         }
@@ -151,15 +156,26 @@ impl Files {
         let paths: Vec<String> = self.files.keys().map(|name| path(name).unwrap_or_default()).collect();
         let outputs = self.files.values().map(|state| state.output.clone());
         let files: Vec<(&str, LoadOutput)> = paths.iter().map(String::as_str).zip(outputs).collect();
-        manifest::merge(&files)
+        manifest::merge(&files, &self.salt)
     }
 }
 
-/// Pods that the file gave before and does not give now hold on while anything in it is wrong: the part that
-/// is wrong may be theirs.
-fn keep_last_good(output: &mut LoadOutput, before: Vec<DesiredPod>) {
+/// Pods and objects that the file gave before and does not give now hold on while anything in it is wrong:
+/// the part that is wrong may be theirs.
+fn keep_last_good(output: &mut LoadOutput, before: LoadOutput) {
     let now: BTreeSet<_> = output.pods.iter().map(|pod| pod.key.clone()).collect();
-    output.pods.extend(before.into_iter().filter(|pod| !now.contains(&pod.key)));
+    output.pods.extend(before.pods.into_iter().filter(|pod| !now.contains(&pod.key)));
+    let now: BTreeSet<_> = output.objects.iter().map(|object| object.key.clone()).collect();
+    output.objects.extend(before.objects.into_iter().filter(|object| !now.contains(&object.key)));
+}
+
+/// What of a file may be copied to another disk.
+fn without_secrets(output: &LoadOutput, name: &str, bytes: Vec<u8>) -> Vec<u8> {
+    let secret = output.objects.iter().any(|object| object.key.kind == ObjectKind::Secret);
+    match select::format(name).filter(|_| secret) {
+        Some(format) => manifest::without_secrets(&bytes, format),
+        None => bytes,
+    }
 }
 
 fn load(path: &str, name: &str, bytes: &[u8], node: &str) -> LoadOutput {

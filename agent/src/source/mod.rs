@@ -6,6 +6,7 @@ mod files;
 mod images;
 mod lastgood;
 mod read;
+mod salt;
 mod select;
 mod sys;
 #[cfg(test)]
@@ -15,11 +16,12 @@ mod watch;
 
 use berth_core::{
     event::DesiredSet,
-    manifest::{DesiredPod, Problem},
+    manifest::{DesiredPod, Problem, objects::Salt},
 };
 use files::Files;
 pub(crate) use images::ImageWatch;
 use lastgood::Copies;
+pub(crate) use salt::salt;
 use select::Entry;
 use std::{cell::Cell, collections::BTreeMap, path::PathBuf, time::Duration};
 use tokio::time::{Instant, sleep_until};
@@ -44,6 +46,8 @@ pub(crate) struct Settings {
     pub(crate) node: String,
     /// Time between looks that nothing called for.
     pub(crate) rescan: Duration,
+    /// What hides the values of objects in the uids of pods.
+    pub(crate) salt: Salt,
     /// Where copies of the last good manifests are kept; made if need be.
     pub(crate) copies: PathBuf,
     /// Time after a change when its copy is written: not while its pod is being started.
@@ -77,7 +81,7 @@ impl Source {
         }
         Self {
             watcher: watcher.ok(),
-            files: Files::new(&settings.node, recorded),
+            files: Files::new(&settings.node, settings.salt.clone(), recorded),
             copies: Copies::new(&settings.copies, settings.copy_after),
             layers: vec![Vec::new(); settings.paths.len()],
             problems: Vec::new(),

@@ -2,7 +2,13 @@
 //! go. Every wait is for an event; the rescan is too far away to help.
 
 use super::{Settings, Source};
-use berth_core::{event::DesiredSet, manifest::DesiredPod};
+use berth_core::{
+    event::DesiredSet,
+    manifest::{
+        DesiredPod,
+        objects::{ObjectKind, Salt},
+    },
+};
 use std::{
     fs,
     io::Write,
@@ -39,6 +45,7 @@ impl Bench {
     fn at(dir: tempfile::TempDir, paths: &[&str], recorded: Vec<DesiredPod>) -> Self {
         let paths: Vec<PathBuf> = paths.iter().map(|path| dir.path().join(path)).collect();
         let settings = Settings {
+            salt: Salt::default(),
             paths,
             node: "box".into(),
             rescan: Duration::from_secs(3600),
@@ -410,4 +417,33 @@ async fn a_directory_that_cannot_be_listed_says_nothing() {
     assert_eq!(bench.pods(), ["a=i:1"]);
     assert!(bench.problems().contains("cannot be listed"), "{}", bench.problems());
     assert!(Path::new(&*bench.desired.problems[0].file).is_absolute());
+}
+
+#[tokio::test]
+async fn a_secret_holds_on_through_a_broken_edit_and_is_in_no_copy() {
+    let mut bench = Bench::new();
+    let file = |secret: &str| format!("{secret}---\n{}", pod("a", "i:1"));
+    let secret = "apiVersion: v1\nkind: Secret\nmetadata: {name: s}\nstringData: {k: hush}\n";
+    bench.write("owner/a.yaml", &file(secret));
+    bench.until(&["a=i:1"]).await;
+    let value = |bench: &Bench| {
+        let object = bench.desired.objects.get(ObjectKind::Secret, "default", "s")?;
+        Some(object.values["k"].bytes().to_vec())
+    };
+    assert_eq!(value(&bench).unwrap(), b"hush");
+    let copy = bench.path("lastgood/a.yaml");
+    while !copy.exists() {
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+    let copied = fs::read_to_string(&copy).unwrap();
+    assert!(copied.contains("kind: Pod") && !copied.contains("hush"), "{copied}");
+    bench.write("owner/a.yaml", &file("apiVersion: v1\nkind: Secret\nmetadata: {name: s}\nstringData: [\n"));
+    while bench.problems().is_empty() {
+        timeout(PATIENCE, bench.source.changed()).await.unwrap();
+        bench.looks();
+    }
+    assert_eq!(value(&bench).unwrap(), b"hush");
+    fs::remove_file(bench.path("owner/a.yaml")).unwrap();
+    bench.until(&[]).await;
+    assert_eq!(value(&bench), None);
 }

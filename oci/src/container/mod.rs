@@ -5,7 +5,7 @@ pub mod mounts;
 mod prepare;
 mod remove;
 
-pub use prepare::{Prepared, prepare};
+pub use prepare::{Prepared, Run, prepare};
 pub use remove::{TERMINATION_MESSAGE_LEN_MAX_BYTES, kill, oom_killed, remove, termination_message};
 
 #[cfg(test)]

@@ -11,13 +11,13 @@ use crate::{
     paths::Roots,
     records::{self, StoredContainer},
     sandbox::init,
-    teardown, users,
+    teardown, users, variables,
 };
 use berth_core::{
     action::ImageFacts,
     event::{ContainerRecord, RecordState},
     ids::ContainerId,
-    manifest::{DesiredPod, types::Container},
+    manifest::{DesiredPod, objects::Objects, types::Container},
 };
 use std::{
     fs::DirBuilder,
@@ -39,21 +39,31 @@ pub struct Prepared {
     pub log_gid: u32,
 }
 
+/// One run of a container, to be started.
+#[derive(Debug, Clone, Copy)]
+pub struct Run<'a> {
+    /// The pod.
+    pub desired: &'a DesiredPod,
+    /// Which container of it, by name.
+    pub container: &'a str,
+    /// Restart count.
+    pub attempt: u32,
+    /// The run's id.
+    pub id: &'a ContainerId,
+    /// The image.
+    pub image: &'a ImageFacts,
+    /// The objects that the pod names, as far as they are there.
+    pub objects: &'a Objects,
+}
+
 /// Record, user, mounts, bundle, writable layer, log directory of one run. Blocking, idempotent, fast.
 ///
 /// # Errors
 /// Tell the core with [`Error::to_failure`] as `CreateContainerError`. What was made stays for
 /// [`super::remove`].
-pub fn prepare(
-    roots: &Roots,
-    node: &NodeFacts,
-    pod: &DesiredPod,
-    container: &str,
-    attempt: u32,
-    id: &ContainerId,
-    image: &ImageFacts,
-) -> Result<Prepared> {
-    let container = find(pod, container)?;
+pub fn prepare(roots: &Roots, node: &NodeFacts, run: &Run<'_>) -> Result<Prepared> {
+    let Run { desired: pod, attempt, id, image, objects, .. } = *run;
+    let container = find(pod, run.container)?;
     let (dir, cgroup) = (roots.bundle(id), roots.container_cgroup(pod, id));
     fsys::make_dirs(&dir, PRIVATE)?;
     let record = ContainerRecord {
@@ -70,8 +80,10 @@ pub fn prepare(
     writable_layer(roots, id, &cgroup)?;
     files::refresh_hosts(roots, node, pod)?;
     init::ensure(roots, pod)?;
+    let variables = variables::resolve(node, pod, container, objects)?;
     let binds = mounts::resolve(roots, pod, container, id)?;
-    let input = BundleInput { desired: pod, container, image, id, attempt, user: &user, binds: &binds };
+    let (user, variables, binds) = (&user, &variables[..], &binds[..]);
+    let input = BundleInput { desired: pod, container, image, id, attempt, variables, user, binds };
     let (spec, plan) = bundle::assemble(roots, node, &input)?;
     bundle::write(&dir, &spec, &plan)?;
     log(roots, pod, container, attempt, id)?;

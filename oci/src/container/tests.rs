@@ -13,6 +13,7 @@ use berth_core::{
     ids::ContainerId,
     manifest::{
         DesiredPod,
+        objects::Objects,
         types::{Container, EmptyDir, HostPath, PodSpec, SecurityContext, Volume, VolumeMount},
     },
 };
@@ -71,7 +72,12 @@ fn image(roots: &Roots) -> ImageFacts {
 }
 
 fn prepared(roots: &Roots, pod: &DesiredPod) -> crate::error::Result<Prepared> {
-    prepare(roots, &node(), pod, "app", 0, &id(), &image(roots))
+    prepared_as(roots, pod, "app")
+}
+
+fn prepared_as(roots: &Roots, pod: &DesiredPod, container: &str) -> crate::error::Result<Prepared> {
+    let (id, image, objects) = (&id(), &image(roots), &Objects::default());
+    prepare(roots, &node(), &Run { desired: pod, container, attempt: 0, id, image, objects })
 }
 
 /// A process in the container's cgroup, as if the keeper had started it.
@@ -239,7 +245,7 @@ fn names_that_do_not_exist_are_errors_in_words() {
         let pod = pod(spec(vec![mount("ghost", "/srv", None, false)]));
         sandbox::create(roots, &node(), &pod).unwrap();
         assert!(prepared(roots, &pod).unwrap_err().to_string().contains("has no volume \"ghost\""));
-        let missing = prepare(roots, &node(), &pod, "none", 0, &id(), &image(roots)).unwrap_err();
+        let missing = prepared_as(roots, &pod, "none").unwrap_err();
         assert!(missing.to_string().contains("pod default/web-box has no container \"none\""));
         remove(roots, &id(), LONG).unwrap();
     });

@@ -1,6 +1,9 @@
 //! What is known of the node: read once when the agent starts, from /proc, /sys and the configuration.
 
+mod addresses;
 mod parse;
+
+pub use addresses::addresses;
 
 use crate::{
     error::{Error, Result},
@@ -21,6 +24,9 @@ pub struct NodeFacts {
     pub boot_id: String,
     /// Main memory as the kernel counts it.
     pub memory_bytes: u64,
+    /// The file system that holds Berth's state, in whole.
+    #[serde(default)]
+    pub storage_bytes: u64,
     /// Swap space; 0 for none.
     pub swap_bytes: u64,
     /// Processors that are online.
@@ -109,6 +115,7 @@ impl NodeFacts {
             hostname,
             boot_id: text("/proc/sys/kernel/random/boot_id")?.trim().to_owned(),
             memory_bytes,
+            storage_bytes: storage_bytes(&roots.state),
             swap_bytes: parse::meminfo_bytes(&meminfo, "SwapTotal").unwrap_or(0),
             cpus: cpus(),
             page_size_bytes: page_size_bytes(),
@@ -132,6 +139,13 @@ impl NodeFacts {
 
 fn text(path: &str) -> Result<String> {
     fs::read_to_string(path).map_err(Error::io("read", path))
+}
+
+/// Of the file system on which `path` lies, or will lie; 0 if nobody can say.
+fn storage_bytes(path: &Path) -> u64 {
+    let there = path.ancestors().find(|path| path.exists());
+    let stat = there.and_then(|path| nix::sys::statvfs::statvfs(path).ok());
+    stat.map_or(0, |stat| stat.blocks().saturating_mul(stat.fragment_size()))
 }
 
 fn cpus() -> u32 {

@@ -8,6 +8,7 @@ fn pod(name: &str) -> DesiredPod {
     DesiredPod {
         key: PodKey { namespace: "default".into(), name: name.into() },
         uid: PodUid("0123".into()),
+        base: None,
         pod: Arc::new(Pod::default()),
         origin: "x.yaml".into(),
     }

@@ -12,6 +12,7 @@ fn desired(uid: &str) -> DesiredPod {
     DesiredPod {
         key: PodKey { namespace: "default".into(), name: "web-box".into() },
         uid: PodUid(uid.into()),
+        base: None,
         pod: Arc::new(Pod::default()),
         origin: "web.yaml".into(),
     }

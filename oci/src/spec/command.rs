@@ -1,18 +1,20 @@
 //! What runs, and where: the rules by which a pod's `command` and `args` stand in for the image's
 //! entrypoint and cmd.
 
-use super::{env, expand::expand};
-use crate::error::{Error, Result};
+use crate::{
+    error::{Error, Result},
+    expand::{expand, lookup},
+};
 use berth_core::{action::ImageFacts, manifest::types::Container};
 
 /// `command` replaces the entrypoint and drops the image's cmd; `args` alone keep the entrypoint.
 pub(super) fn command(
     container: &Container,
     image: &ImageFacts,
-    env: &[(String, String)],
+    variables: &[(String, String)],
 ) -> Result<Vec<String>> {
     let expanded = |list: &[String]| -> Vec<String> {
-        list.iter().map(|text| expand(text, |name| env::lookup(env, name))).collect()
+        list.iter().map(|text| expand(text, |name| lookup(variables, name))).collect()
     };
     let (command, args) = (expanded(&container.command), expanded(&container.args));
     let mut line = if command.is_empty() { image.entrypoint.clone() } else { command };

@@ -6,7 +6,6 @@
 pub mod capabilities;
 mod command;
 mod env;
-mod expand;
 pub mod labels;
 mod linux;
 mod mounts;
@@ -45,6 +44,8 @@ pub struct SpecInput<'a> {
     pub id: &'a ContainerId,
     /// Restart count.
     pub attempt: u32,
+    /// Its own variables, see [`crate::variables`].
+    pub variables: &'a [(String, String)],
     /// The pod's host name, for `HOSTNAME`.
     pub hostname: &'a str,
     /// As whom it runs.
@@ -117,14 +118,13 @@ fn root(container: &Container) -> Root {
 
 fn process(input: &SpecInput<'_>) -> Result<Process> {
     let mut process = Process::default();
-    let env = env::environment(input);
-    let args = command::command(input.container, input.image, &env.for_expansion)?;
+    let args = command::command(input.container, input.image, input.variables)?;
     process
         .set_terminal(None)
         .set_user(user(input.user))
         .set_args(Some(args))
         .set_command_line(None)
-        .set_env(Some(env.lines))
+        .set_env(Some(env::environment(input)))
         .set_cwd(command::working_dir(input.container, input.image)?.into())
         .set_capabilities(Some(capability_set(input.container)?.to_oci()))
         .set_rlimits(None)

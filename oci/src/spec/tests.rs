@@ -1,8 +1,11 @@
 //! Specs of whole pods against golden files. `BERTH_BLESS=1` writes them anew; read the difference then.
 
 use super::*;
-use crate::{container::mounts::Propagation, testing};
-use berth_core::manifest::types::{MountPropagation, Pod, PodSpec};
+use crate::{container::mounts::Propagation, node::NodeFacts, testing};
+use berth_core::manifest::{
+    objects::Objects,
+    types::{MountPropagation, Pod, PodSpec},
+};
 use serde_json::{Value, json};
 use std::{collections::BTreeMap, path::PathBuf};
 
@@ -151,6 +154,12 @@ fn build_spec(spec: &Value, facts: &Value) -> Result<Spec> {
         image: &image(facts),
         id: &ContainerId("0123abcd".into()),
         attempt: 2,
+        variables: &crate::variables::resolve(
+            &NodeFacts::default(),
+            &desired,
+            container,
+            &Objects::default(),
+        )?,
         hostname: "web-box",
         user: &ProcessUser { uid: 1000, gid: 100, groups: vec![100, 7], home: "/home/u".into() },
         binds: &binds(container),

@@ -26,6 +26,7 @@ fn run(case: Case) -> std::result::Result<(u32, u32, Vec<u32>), String> {
     let pod = DesiredPod {
         key: PodKey { namespace: "default".into(), name: "web-box".into() },
         uid: PodUid("u1".into()),
+        base: None,
         pod: Arc::new(Pod { spec, ..Pod::default() }),
         origin: "web.yaml".into(),
     };
@@ -131,6 +132,7 @@ fn an_image_without_a_user_database_runs_by_number() {
     let pod = DesiredPod {
         key: PodKey { namespace: "default".into(), name: "web-box".into() },
         uid: PodUid("u1".into()),
+        base: None,
         pod: Arc::new(Pod::default()),
         origin: "web.yaml".into(),
     };

@@ -73,6 +73,7 @@ fn spec(shm: &Path) -> Option<libcontainer::oci_spec::runtime::Spec> {
     let desired = DesiredPod {
         key: PodKey { namespace: "warm".into(), name: "warm".into() },
         uid: PodUid("warm".into()),
+        base: None,
         pod: Arc::new(Pod::default()),
         origin: "".into(),
     };
@@ -82,6 +83,7 @@ fn spec(shm: &Path) -> Option<libcontainer::oci_spec::runtime::Spec> {
         image: &ImageFacts::default(),
         id: &ContainerId("warm".into()),
         attempt: 0,
+        variables: &[],
         hostname: "warm",
         user: &ProcessUser { home: "/".into(), ..ProcessUser::default() },
         binds: &[],

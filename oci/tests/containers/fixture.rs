@@ -141,6 +141,7 @@ impl Machine {
         let pod = DesiredPod {
             key: PodKey { namespace: "default".into(), name: "web-box".into() },
             uid: PodUid("test".into()),
+            base: None,
             pod: Arc::new(Pod { spec, ..Pod::default() }),
             origin: "web.yaml".into(),
         };
@@ -158,6 +159,7 @@ impl Machine {
             image: &image,
             id: &id,
             attempt: 0,
+            variables: &[],
             user: &wish.user,
             binds: &wish.binds,
         };

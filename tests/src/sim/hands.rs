@@ -12,6 +12,7 @@ use berth_core::{
     action::{Action, ActionKind, ImageFacts},
     event::{ContainerRecord, Event, FailReason, Outcome, RecordState, SandboxRecord},
     ids::ContainerId,
+    manifest::objects::env::variables,
     time::{NS_PER_MS, NS_PER_S},
 };
 use berth_keeper::protocol::Request;
@@ -117,9 +118,14 @@ impl Sim {
     }
 
     fn start(&mut self, op: OpId, phase: u32, action: &Action, pause: u64) -> Next {
-        let ActionKind::StartContainer { container, attempt, id, image, .. } = &action.kind else {
+        let ActionKind::StartContainer { desired, container, attempt, id, image, objects, .. } = &action.kind
+        else {
             return Next::Answer(failed(FailReason::Internal));
         };
+        let spec = desired.pod.spec.container(container);
+        if spec.is_none_or(|spec| variables(&desired.key.namespace, spec, objects).is_err()) {
+            return Next::Answer(failed(FailReason::CreateContainerConfigError));
+        }
         if phase == 1 {
             let record = ContainerRecord {
                 id: id.clone(),

@@ -1,7 +1,8 @@
 //! The manifest directory: files that come, change, break, move and go.
 //!
 //! Each pod name has a few variants drawn from the seed, so that the same revision comes back now and
-//! then. One of the pods gives its own uid, so that its content changes under one uid.
+//! then. One of the pods gives its own uid, so that its content changes under one uid. Some have a variable
+//! from the one ConfigMap, which comes, changes and goes too.
 
 use super::rng::Rng;
 use berth_core::{
@@ -9,7 +10,11 @@ use berth_core::{
     ids::{PodKey, PodUid},
     manifest::{
         DesiredPod, Problem,
-        types::{Container, ExitCodes, InOrNot, Pod, PullPolicy, RestartPolicy, RestartRule},
+        objects::{Object, ObjectKey, ObjectKind, Objects, Salt, Value, revise},
+        types::{
+            Container, EnvFromSource, ExitCodes, InOrNot, Pod, PullPolicy, RestartPolicy, RestartRule,
+            WholeRef,
+        },
     },
 };
 use std::{collections::BTreeMap, sync::Arc};
@@ -39,7 +44,12 @@ struct File {
 pub(crate) struct Manifests {
     variants: Vec<Vec<Arc<Pod>>>,
     files: BTreeMap<String, File>,
+    /// The ConfigMap's value, while there is one.
+    conf: Option<u64>,
 }
+
+/// Values of the ConfigMap.
+const VALUES: u64 = 3;
 
 /// What an agent process remembers of the files that it could read.
 pub(crate) type LastGood = BTreeMap<String, Vec<DesiredPod>>;
@@ -48,7 +58,8 @@ impl Manifests {
     pub(crate) fn new(rng: &mut Rng) -> Self {
         let variants =
             (0..FILES).map(|i| (0..VARIANTS).map(|v| Arc::new(variant(rng, i, v))).collect()).collect();
-        let mut manifests = Self { variants, files: BTreeMap::new() };
+        let conf = Some(rng.range(0, VALUES - 1)).filter(|_| rng.chance(800));
+        let mut manifests = Self { variants, files: BTreeMap::new(), conf };
         for _ in 0..rng.range(1, 4) {
             manifests.write(rng);
         }
@@ -58,7 +69,11 @@ impl Manifests {
     /// Does one random thing to the directory; says what.
     pub(crate) fn change(&mut self, rng: &mut Rng) -> String {
         let names: Vec<String> = self.files.keys().cloned().collect();
-        match rng.range(0, 9) {
+        match rng.range(0, 11) {
+            10 | 11 => {
+                self.conf = Some(rng.range(0, VALUES - 1)).filter(|_| rng.chance(700));
+                format!("the ConfigMap is {:?}", self.conf)
+            }
             _ if names.is_empty() => self.write(rng),
             0..=4 => self.write(rng),
             5 | 6 => {
@@ -99,6 +114,7 @@ impl Manifests {
         for file in self.files.values_mut() {
             file.broken = false;
         }
+        self.conf.get_or_insert(0);
     }
 
     pub(crate) fn remove_all(&mut self) {
@@ -109,7 +125,8 @@ impl Manifests {
     /// name; of a broken file what it was at its last good reading.
     pub(crate) fn read(&self, last_good: &mut LastGood) -> DesiredSet {
         last_good.retain(|name, _| self.files.contains_key(name));
-        let mut set = DesiredSet::default();
+        let objects: Objects = self.conf.map(config_map).into_iter().collect();
+        let mut set = DesiredSet { objects, ..DesiredSet::default() };
         for (name, file) in &self.files {
             let pods = if file.broken {
                 set.problems.push(problem(name));
@@ -119,7 +136,7 @@ impl Manifests {
                 last_good.insert(name.clone(), pods.clone());
                 pods
             };
-            for pod in pods {
+            for pod in pods.iter().map(|pod| revise(pod, &set.objects, &Salt::default())) {
                 if set.pods.iter().all(|have| have.key != pod.key && have.uid != pod.uid) {
                     set.pods.push(pod);
                 }
@@ -131,8 +148,27 @@ impl Manifests {
     fn desired(&self, i: usize, v: usize, file: &str) -> DesiredPod {
         let pod = self.variants[i][v].clone();
         let key = PodKey { namespace: "default".into(), name: pod.metadata.name.as_str().into() };
-        DesiredPod { key, uid: PodUid(pod.metadata.uid.as_str().into()), pod, origin: file.into() }
+        DesiredPod {
+            key,
+            uid: PodUid(pod.metadata.uid.as_str().into()),
+            base: None,
+            pod,
+            origin: file.into(),
+        }
     }
+}
+
+/// What every variable comes from that does not stand in a pod.
+fn config_map(value: u64) -> Arc<Object> {
+    let key = ObjectKey { kind: ObjectKind::ConfigMap, namespace: "default".into(), name: "conf".into() };
+    Arc::new(Object {
+        key,
+        origin: "conf.yaml".into(),
+        kind_of_secret: String::new(),
+        values: BTreeMap::from([("value".to_owned(), Value::text(&value.to_string()))]),
+        immutable: false,
+        storage: String::new(),
+    })
 }
 
 fn problem(file: &str) -> Problem {
@@ -168,6 +204,13 @@ fn variant(rng: &mut Rng, i: usize, v: usize) -> Pod {
             main.restart_policy_rules.push(rule(rng));
         }
         pod.spec.containers.push(main);
+    }
+    if i != FIXED && rng.chance(300) {
+        let named = WholeRef { name: "conf".to_owned(), optional: None };
+        let source = EnvFromSource { config_map_ref: Some(named), ..EnvFromSource::default() };
+        if let Some(first) = pod.spec.containers.first_mut() {
+            first.env_from.push(source);
+        }
     }
     pod
 }

@@ -5,6 +5,7 @@ use berth_core::{
     action::{Action, ActionKind, Plan},
     event::{DesiredSet, Event, Outcome},
     ids::{ContainerId, PodUid},
+    manifest::objects::Objects,
     world::WorldConfig,
 };
 
@@ -44,6 +45,8 @@ pub enum Sabotage {
     StopSidecars,
     /// Does not know what an earlier agent was stopping.
     ForgetStops,
+    /// Starts with what objects were when the first container was started.
+    OldObjects,
 }
 
 /// What a sabotage remembers.
@@ -54,11 +57,19 @@ pub(crate) struct State {
     plans: u32,
     sidecars: Vec<(PodUid, ContainerId)>,
     all: DesiredSet,
+    objects: Option<Objects>,
 }
 
 impl State {
     pub(crate) fn new(kind: Sabotage) -> Self {
-        Self { kind, first_start: None, plans: 0, sidecars: Vec::new(), all: DesiredSet::default() }
+        Self {
+            kind,
+            first_start: None,
+            plans: 0,
+            sidecars: Vec::new(),
+            all: DesiredSet::default(),
+            objects: None,
+        }
     }
 
     pub(crate) fn config(&self, config: &mut WorldConfig) {
@@ -103,6 +114,17 @@ impl State {
             Sabotage::StartTwice => {
                 let twins: Vec<Action> = plan.actions.iter().filter_map(twin).collect();
                 plan.actions.extend(twins);
+            }
+            Sabotage::OldObjects => {
+                let starts = plan.actions.iter_mut().filter_map(|action| match &mut action.kind {
+                    ActionKind::StartContainer { objects, .. } if objects.iter().next().is_some() => {
+                        Some(objects)
+                    }
+                    _ => None,
+                });
+                for objects in starts {
+                    objects.clone_from(self.objects.get_or_insert_with(|| objects.clone()));
+                }
             }
             Sabotage::PlanTwice => {
                 let again = plan.actions.first().cloned();

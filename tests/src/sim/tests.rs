@@ -23,6 +23,7 @@ fn every_sabotage_is_caught() {
         (Sabotage::SkipInit, &[Rule::Order]),
         (Sabotage::StopSidecars, &[Rule::Grace, Rule::OneAction]),
         (Sabotage::ForgetStops, &[Rule::Grace, Rule::Desired]),
+        (Sabotage::OldObjects, &[Rule::Objects]),
     ] {
         let caught = (1..=SEEDS).find_map(|seed| run_with(seed, sabotage).err());
         let caught = caught.unwrap_or_else(|| panic!("{sabotage:?} gets through {SEEDS} seeds"));

@@ -3,7 +3,7 @@
 
 use super::{
     huge_pages, quantity,
-    types::{Container, EmptyDir, Pod, PodSpec, PullPolicy, Resources, Volume},
+    types::{Container, EmptyDir, FieldRef, Pod, PodSpec, PullPolicy, Resources, Volume},
 };
 use std::collections::BTreeMap;
 
@@ -78,6 +78,11 @@ fn container(container: &mut Container, host_network: bool) {
     container.image_pull_policy.get_or_insert(policy);
     container.termination_message_path.get_or_insert_with(|| TERMINATION_MESSAGE_PATH.to_owned());
     container.termination_message_policy.get_or_insert_with(|| "File".to_owned());
+    for field in
+        container.env.iter_mut().filter_map(|variable| variable.value_from.as_mut()?.field_ref.as_mut())
+    {
+        field_ref(field);
+    }
     for port in &mut container.ports {
         if port.protocol.is_empty() {
             "TCP".clone_into(&mut port.protocol);
@@ -95,6 +100,12 @@ fn container(container: &mut Container, host_network: bool) {
     }
     if let Some(capabilities) = container.security_context.as_mut().and_then(|sc| sc.capabilities.as_mut()) {
         capabilities.add.iter_mut().chain(&mut capabilities.drop).for_each(capability);
+    }
+}
+
+fn field_ref(field: &mut FieldRef) {
+    if field.api_version.is_empty() {
+        "v1".clone_into(&mut field.api_version);
     }
 }
 

@@ -5,8 +5,9 @@ use super::{
     Format, LoadInput, LoadOutput, Problem,
     document::{self, Document, SyntaxError},
     finding::{Finding, Findings},
-    limits::{PODS_PER_FILE_MAX, PROBLEMS_PER_FILE_MAX},
+    limits::{OBJECTS_PER_FILE_MAX, PODS_PER_FILE_MAX, PROBLEMS_PER_FILE_MAX},
     node::Node,
+    objects::{self, ObjectKind},
     place::{Budget, Finder},
     pods, text,
 };
@@ -38,6 +39,24 @@ pub(super) fn load(input: &LoadInput<'_>) -> LoadOutput {
     loading.finish()
 }
 
+/// See [`super::without_secrets`]. What cannot be read is left out too.
+pub(super) fn without_secrets(bytes: &[u8], format: Format) -> String {
+    let Ok(text) = text::read(bytes, format) else { return String::new() };
+    let Ok(documents) = document::split(&text).map_err(drop) else { return String::new() };
+    let documents = documents.into_iter().filter(|_| format == Format::Yaml);
+    let harmless = documents.filter(|document| {
+        let found = document.parse().map(|root| {
+            let budget = Budget::default();
+            let finder = Finder { document: *document, budget: &budget };
+            pods::found(&root, finder, &mut Findings::default())
+                .iter()
+                .all(|found| found.object != Some(ObjectKind::Secret))
+        });
+        found.unwrap_or(false)
+    });
+    harmless.map(|document| format!("---\n{}\n", document.text.trim_start_matches("---"))).collect()
+}
+
 impl Loading<'_> {
     fn read(&mut self) -> Result<(), SyntaxError> {
         let text = text::read(self.input.bytes, self.input.format)?;
@@ -60,6 +79,10 @@ impl Loading<'_> {
         let finder = Finder { document, budget: &budget };
         let mut frame = Findings::default();
         for found in pods::found(root, finder, &mut frame) {
+            if let Some(kind) = found.object {
+                self.object(kind, &found, finder, &mut frame);
+                continue;
+            }
             if self.output.pods.len() >= PODS_PER_FILE_MAX {
                 frame.value(&found.base, format!("more than {PODS_PER_FILE_MAX} pods in one file: split it"));
                 break;
@@ -81,6 +104,31 @@ impl Loading<'_> {
         }
         self.note(finder, frame, None);
         self.budget = budget;
+    }
+
+    fn object(
+        &mut self,
+        kind: ObjectKind,
+        found: &pods::Found<'_>,
+        finder: Finder<'_>,
+        frame: &mut Findings,
+    ) {
+        if self.output.objects.len() >= OBJECTS_PER_FILE_MAX {
+            let message = format!("more than {OBJECTS_PER_FILE_MAX} objects in one file: split it");
+            frame.value(&found.base, message);
+            return;
+        }
+        let (object, mut findings) = objects::read(kind, &found.entries, &found.base, finder, &self.file);
+        if let Some(object) = object {
+            if self.output.objects.iter().any(|have| have.key == object.key) {
+                let path = found.base.field("metadata").field("name");
+                findings.value(&path, format!("this file has {} already; the first one counts", object.key));
+            } else {
+                self.output.objects.push(Arc::new(object));
+                self.output.object_lines.push(finder.document.first_line);
+            }
+        }
+        self.note(finder, findings, None);
     }
 
     /// Gives findings their places and keeps them, within the bound.

@@ -7,6 +7,10 @@ pub const FILE_LEN_MAX_BYTES: usize = 10 * 1024 * 1024;
 pub const DOCUMENTS_PER_FILE_MAX: usize = 256;
 /// Pods in one file, over all its documents and lists.
 pub const PODS_PER_FILE_MAX: usize = 256;
+/// ConfigMaps, Secrets and claims in one file, over all its documents and lists.
+pub const OBJECTS_PER_FILE_MAX: usize = 256;
+/// Bytes of all values of a ConfigMap or Secret; Kubernetes' bound.
+pub const OBJECT_LEN_MAX_BYTES: usize = 1024 * 1024;
 /// Nesting of mappings and sequences in a document. The deepest place of the Pod API has about 16.
 pub const DEPTH_MAX: usize = 48;
 /// Values in a document after aliases and merge keys are expanded: what a billion-laughs bomb meets.

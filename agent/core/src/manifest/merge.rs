@@ -1,49 +1,77 @@
-//! Many files, one desired set. Never lets a name or a uid stand for two pods.
+//! Many files, one desired set. Never lets a name or a uid stand for two pods, nor a name for two objects.
 
-use super::{DesiredPod, LoadOutput, Problem};
-use crate::event::DesiredSet;
-use std::collections::BTreeMap;
+use super::{
+    LoadOutput, Problem,
+    objects::{self, Object, Objects, Salt},
+};
+use crate::{event::DesiredSet, ids::PodKey};
+use std::{collections::BTreeMap, sync::Arc};
 
 /// Puts files together: each with its name, in any order. For a pod key that several files give, the file
 /// that is first by name wins, and the loser becomes a problem that names both; so does a second pod with the
-/// same uid, which two manifests can only have by writing it down.
-pub fn merge(files: &[(&str, LoadOutput)]) -> DesiredSet {
+/// same uid, which two manifests can only have by writing it down, and a second object with the same key. The
+/// uids of pods then tell their objects' values apart too; `salt` is the node's own.
+pub fn merge(files: &[(&str, LoadOutput)], salt: &Salt) -> DesiredSet {
     let mut order: Vec<&(&str, LoadOutput)> = files.iter().collect();
     order.sort_by_key(|(name, _)| *name);
-    let mut set = DesiredSet::default();
+    let mut set = DesiredSet { objects: merge_objects(&order), ..DesiredSet::default() };
     let (mut keys, mut uids) = (BTreeMap::new(), BTreeMap::new());
+    let lost_objects = lost_objects(&order, &set.objects);
     for (file, output) in order {
         set.problems.extend(output.problems.iter().cloned());
+        set.problems.extend(lost_objects.iter().filter(|lost| *lost.file == **file).cloned());
         for (i, pod) in output.pods.iter().enumerate() {
+            let pod = objects::revise(pod, &set.objects, salt);
             let line = output.lines.get(i).copied().unwrap_or_default();
-            let lost = |path: &str, message: String| Problem {
-                file: (*file).into(),
-                line,
-                column: u32::from(line > 0),
-                path: path.to_owned(),
-                message,
-                pod: Some(pod.key.clone()),
-            };
-            let winner: Option<&&DesiredPod> = keys.get(&pod.key);
-            if let Some(winner) = winner {
-                let message =
-                    format!("pod {} comes from {} already; this one is left out", pod.key, winner.origin);
+            let lost = |path: &str, message: String| lost(file, line, path, message, Some(pod.key.clone()));
+            let origin: Option<&Arc<str>> = keys.get(&pod.key);
+            if let Some(origin) = origin {
+                let message = format!("pod {} comes from {origin} already; this one is left out", pod.key);
                 set.problems.push(lost("metadata.name", message));
                 continue;
             }
-            if let Some(winner) = uids.insert(&pod.uid, pod) {
-                let winner: &DesiredPod = winner;
-                let message =
-                    format!("{} in {} has the same uid; this pod is left out", winner.key, winner.origin);
+            let winner: Option<&(PodKey, Arc<str>)> = uids.get(&pod.uid);
+            if let Some((key, origin)) = winner {
+                let message = format!("{key} in {origin} has the same uid; this pod is left out");
                 set.problems.push(lost("metadata.uid", message));
-                uids.insert(&pod.uid, winner);
                 continue;
             }
-            keys.insert(&pod.key, pod);
-            set.pods.push(pod.clone());
+            keys.insert(pod.key.clone(), Arc::clone(&pod.origin));
+            uids.insert(pod.uid.clone(), (pod.key.clone(), Arc::clone(&pod.origin)));
+            set.pods.push(pod);
         }
     }
     set
+}
+
+/// Of each key the first.
+fn merge_objects(order: &[&(&str, LoadOutput)]) -> Objects {
+    let mut first: BTreeMap<_, Arc<Object>> = BTreeMap::new();
+    for object in order.iter().flat_map(|(_, output)| &output.objects) {
+        first.entry(&object.key).or_insert_with(|| Arc::clone(object));
+    }
+    first.into_values().collect()
+}
+
+/// The others, as problems of their files.
+fn lost_objects(order: &[&(&str, LoadOutput)], won: &Objects) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    for (file, output) in order {
+        for (i, object) in output.objects.iter().enumerate() {
+            let key = &object.key;
+            let Some(winner) = won.get(key.kind, &key.namespace, &key.name) else { continue };
+            if !Arc::ptr_eq(winner, object) {
+                let line = output.object_lines.get(i).copied().unwrap_or_default();
+                let message = format!("{key} comes from {} already; this one is left out", winner.origin);
+                problems.push(lost(file, line, "metadata.name", message, None));
+            }
+        }
+    }
+    problems
+}
+
+fn lost(file: &str, line: u32, path: &str, message: String, pod: Option<PodKey>) -> Problem {
+    Problem { file: file.into(), line, column: u32::from(line > 0), path: path.to_owned(), message, pod }
 }
 
 #[cfg(test)]
@@ -73,7 +101,7 @@ mod tests {
         let a = ("a.yaml", file("a.yaml", &[("web", "")]));
         let b = ("b.yaml", file("b.yaml", &[("db", ""), ("web", "")]));
         for files in [[a.clone(), b.clone()], [b, a]] {
-            let set = merge(&files);
+            let set = merge(&files, &Salt::default());
             let got: Vec<_> = set.pods.iter().map(|pod| (&*pod.key.name, &*pod.origin)).collect();
             assert_eq!(got, [("web-n", "a.yaml"), ("db-n", "b.yaml")]);
             let problems: Vec<String> = set.problems.iter().map(ToString::to_string).collect();
@@ -86,7 +114,7 @@ mod tests {
     fn one_uid_is_one_pod() {
         let a = ("a.yaml", file("a.yaml", &[("one", ", uid: u1")]));
         let b = ("b.yaml", file("b.yaml", &[("two", ", uid: u1"), ("three", ", uid: u1")]));
-        let set = merge(&[a, b]);
+        let set = merge(&[a, b], &Salt::default());
         assert_eq!(set.pods.len(), 1);
         assert_eq!(set.problems.len(), 2);
         assert!(set.problems.iter().all(|problem| problem.message.starts_with("default/one-n in a.yaml")));

@@ -12,6 +12,7 @@ pub mod limits;
 mod locate;
 pub mod merge;
 mod node;
+pub mod objects;
 mod path;
 mod place;
 mod pods;
@@ -33,6 +34,7 @@ use serde::{Deserialize, Serialize};
 use std::{fmt, sync::Arc};
 
 pub use merge::merge;
+pub use validate::env::subscript;
 
 /// A pod that passed defaulting and validation: what the rest of Berth works with.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -41,6 +43,9 @@ pub struct DesiredPod {
     pub key: PodKey,
     /// Hash of the canonical manifest (or the manifest's own uid); also in `pod.metadata.uid`.
     pub uid: PodUid,
+    /// The uid that it would have without the values that its variables take from objects; none if they take none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub base: Option<PodUid>,
     /// The defaulted pod.
     pub pod: Arc<types::Pod>,
     /// The file (or other origin) that the pod came from, for messages.
@@ -109,10 +114,26 @@ pub struct LoadOutput {
     pub pods: Vec<DesiredPod>,
     /// For each of `pods` the line of the file, from 1, at which its document begins.
     pub lines: Vec<u32>,
+    /// Valid ConfigMaps, Secrets and claims in the order of the file, one per key.
+    pub objects: Vec<Arc<objects::Object>>,
+    /// For each of `objects` the line of the file, from 1, at which its document begins.
+    pub object_lines: Vec<u32>,
     /// What is wrong with the rest.
     pub problems: Vec<Problem>,
     /// What works, but perhaps not as meant.
     pub warnings: Vec<Problem>,
+}
+
+impl LoadOutput {
+    /// There is neither a pod nor an object in it.
+    pub fn is_empty(&self) -> bool {
+        self.pods.is_empty() && self.objects.is_empty()
+    }
+}
+
+/// The file without its documents that have Secrets: what of it may be copied. Of JSON nothing is left.
+pub fn without_secrets(bytes: &[u8], format: Format) -> Vec<u8> {
+    file::without_secrets(bytes, format).into_bytes()
 }
 
 /// Reads one file: parses, checks against the schema, defaults, validates, names. Never fails as a whole:

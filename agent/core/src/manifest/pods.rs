@@ -1,5 +1,5 @@
-//! From a document's tree to pods: which kinds there are, and one pod's way through schema, defaults,
-//! validation and identity. A pod with a problem never comes out.
+//! From a document's tree to pods and the objects beside them: which kinds there are, and one pod's way
+//! through schema, defaults, validation and identity. A pod with a problem never comes out.
 
 use super::{
     DesiredPod, LoadInput,
@@ -8,6 +8,7 @@ use super::{
     finding::{Findings, quote},
     identity,
     node::Node,
+    objects::{self, ObjectKind},
     path::Path,
     place::Finder,
     schema::{LIST, POD},
@@ -23,11 +24,13 @@ const WORKLOADS: [&str; 7] =
 
 type Entries = Vec<(String, Node)>;
 
-/// A pod as it stands in a document.
+/// A pod or object as it stands in a document.
 pub(super) struct Found<'n> {
     /// Where: the root, or an item of a list.
     pub(super) base: Path,
-    entries: Cow<'n, Entries>,
+    /// None for a pod.
+    pub(super) object: Option<ObjectKind>,
+    pub(super) entries: Cow<'n, Entries>,
 }
 
 /// What became of it.
@@ -39,7 +42,7 @@ pub(super) struct Read {
     pub(super) key: Option<PodKey>,
 }
 
-/// The pods of a document. What is wrong with the frame around them goes to `findings`.
+/// The pods and objects of a document. What is wrong with the frame around them goes to `findings`.
 pub(super) fn found<'n>(root: &'n Node, finder: Finder<'_>, findings: &mut Findings) -> Vec<Found<'n>> {
     let base = Path::default();
     let Node::Map(entries) = root else {
@@ -50,7 +53,7 @@ pub(super) fn found<'n>(root: &'n Node, finder: Finder<'_>, findings: &mut Findi
         return Vec::new();
     };
     match kind(root) {
-        "Pod" => vec![Found { base, entries: Cow::Borrowed(entries) }],
+        "Pod" => vec![Found { base, object: None, entries: Cow::Borrowed(entries) }],
         list @ ("PodList" | "List") => {
             let mut checker = Checker { finder, findings: std::mem::take(findings) };
             checker.object(entries, LIST, &base);
@@ -61,31 +64,37 @@ pub(super) fn found<'n>(root: &'n Node, finder: Finder<'_>, findings: &mut Findi
             findings.required(&base.field("kind"), "write `kind: Pod`");
             Vec::new()
         }
-        other => {
-            refuse_kind(other, &base, findings);
-            Vec::new()
-        }
+        other => match objects::is_object(other) {
+            object @ Some(_) => vec![Found { base, object, entries: Cow::Borrowed(entries) }],
+            None => {
+                refuse_kind(other, &base, findings);
+                Vec::new()
+            }
+        },
     }
 }
 
-/// The pods among the items of a list.
+/// The pods and objects among the items of a list.
 fn items<'n>(list: &'n Node, list_kind: &str, base: &Path, findings: &mut Findings) -> Vec<Found<'n>> {
     let mut pods = Vec::new();
     let Some(Node::List(items)) = list.get("items") else { return pods };
     for (i, item) in items.iter().enumerate() {
         let base = base.field("items").index(i);
         let Node::Map(entries) = item else {
-            findings.value(&base, format!("{} where a pod is required", item.what()));
+            findings.value(&base, format!("{} where a manifest is required", item.what()));
             continue;
         };
         match kind(item) {
-            "Pod" => pods.push(Found { base, entries: Cow::Borrowed(entries) }),
+            "Pod" => pods.push(Found { base, object: None, entries: Cow::Borrowed(entries) }),
             // The API server writes the items of a PodList without their kind.
             "" if list_kind == "PodList" => {
-                pods.push(Found { base, entries: Cow::Owned(with_kind(entries)) })
+                pods.push(Found { base, object: None, entries: Cow::Owned(with_kind(entries)) })
             }
             "" => findings.required(&base.field("kind"), "write `kind: Pod`"),
-            other => refuse_kind(other, &base, findings),
+            other => match objects::is_object(other).filter(|_| list_kind == "List") {
+                object @ Some(_) => pods.push(Found { base, object, entries: Cow::Borrowed(entries) }),
+                None => refuse_kind(other, &base, findings),
+            },
         }
     }
     pods
@@ -106,15 +115,11 @@ fn with_kind(entries: &Entries) -> Entries {
 }
 
 fn refuse_kind(kind: &str, base: &Path, findings: &mut Findings) {
-    let hint = if WORKLOADS.contains(&kind) {
-        "; write its pod template as a Pod of its own"
-    } else if kind == "ConfigMap" || kind == "Secret" {
-        "; there is no API server to keep it"
-    } else {
-        ""
-    };
-    let message =
-        format!("Unsupported value: {}: Berth runs the kinds Pod, PodList and List{hint}", quote(kind));
+    let hint = if WORKLOADS.contains(&kind) { "; write its pod template as a Pod of its own" } else { "" };
+    let message = format!(
+        "Unsupported value: {}: Berth has the kinds Pod, PodList, List, ConfigMap, Secret and PersistentVolumeClaim{hint}",
+        quote(kind)
+    );
     findings.value(&base.field("kind"), message);
 }
 
@@ -149,6 +154,7 @@ pub(super) fn read(found: &Found<'_>, finder: Finder<'_>, input: &LoadInput<'_>,
     let pod = findings.problems.is_empty().then(|| DesiredPod {
         key: key.clone(),
         uid,
+        base: None,
         pod: Arc::new(pod),
         origin: Arc::clone(file),
     });

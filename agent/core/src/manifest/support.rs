@@ -111,7 +111,7 @@ mod tests {
             ("status", "accepted"),
             ("spec.containers[].image", "yes"),
             ("spec.containers[].env[].value", "yes"),
-            ("spec.containers[].env[].valueFrom.fieldRef.fieldPath", "not yet"),
+            ("spec.containers[].env[].valueFrom.fieldRef.fieldPath", "yes"),
             ("spec.containers[].livenessProbe.httpGet.path", "not yet"),
             ("spec.volumes[].configMap.name", "not applicable"),
             ("spec.affinity.nodeAffinity", "yes"),

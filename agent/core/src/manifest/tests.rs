@@ -1,7 +1,7 @@
 //! Whole files through `load`: the fixtures of `testdata/`, the schema against the types, and properties.
 //!
 //! A fixture is `NAME.yaml` or `NAME.json`; what it must give stands in `NAME.expected`: its pods as `pod
-//! NAMESPACE/NAME`, its problems as `file:line:column: path: message`, its warnings so with `warning: `
+//! NAMESPACE/NAME`, its objects as `object KIND NAMESPACE/NAME`, its problems as `file:line:column: path: message`, its warnings so with `warning: `
 //! before. With `BERTH_BLESS=1` in the environment the expectations are written instead of compared.
 
 use super::{
@@ -22,7 +22,8 @@ fn report(output: &LoadOutput) -> String {
     let pods = output.pods.iter().map(|pod| format!("pod {}\n", pod.key));
     let problems = output.problems.iter().map(|problem| format!("{problem}\n"));
     let warnings = output.warnings.iter().map(|warning| format!("warning: {warning}\n"));
-    pods.chain(problems).chain(warnings).collect()
+    let objects = output.objects.iter().map(|object| format!("object {}\n", object.key));
+    pods.chain(objects).chain(problems).chain(warnings).collect()
 }
 
 #[test]

@@ -106,6 +106,7 @@ pub(crate) fn start(pod: &mut Pod, i: usize, boot_id: &str, planner: &mut Planne
             .iter()
             .filter_map(|(name, i)| Some((name.clone(), (**pod.images.get(*i)?.facts.as_ref()?).clone())))
             .collect(),
+        objects: planner.objects_of(&pod.desired),
     };
     container.run = Run::Starting(Birth { id, attempt, asked: planner.now });
     container.retry.clear();

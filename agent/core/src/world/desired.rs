@@ -5,14 +5,14 @@
 //! until it goes away.
 
 use super::{
-    World, adopt,
+    World, adopt, lacking,
     planner::Planner,
     state::{Pod, Stage},
 };
 use crate::{
     event::DesiredSet,
     ids::{PodKey, PodUid},
-    manifest::{DesiredPod, Problem},
+    manifest::{DesiredPod, Problem, objects::Objects},
 };
 use std::{
     collections::{BTreeMap, BTreeSet, HashSet},
@@ -47,6 +47,10 @@ impl Desired {
         self.set.pods.iter().map(|pod| &pod.uid).filter(|uid| self.contains(uid)).cloned().collect()
     }
 
+    pub(crate) fn objects(&self) -> Objects {
+        self.set.objects.clone()
+    }
+
     pub(crate) fn problems(&self) -> &[Problem] {
         &self.set.problems
     }
@@ -54,7 +58,8 @@ impl Desired {
 
 /// Takes in a new desired set.
 pub(crate) fn take(world: &mut World, set: &Arc<DesiredSet>, planner: &mut Planner) {
-    let by_uid = index(set, planner);
+    let mut by_uid = index(set, planner);
+    keep_complete(world, set, &mut by_uid);
     let before = world.desired.replace(Desired { set: set.clone(), by_uid, pending: true });
     let Some(desired) = &world.desired else { return };
     let keys: BTreeSet<&PodKey> =
@@ -70,8 +75,28 @@ pub(crate) fn take(world: &mut World, set: &Arc<DesiredSet>, planner: &mut Plann
             pod.desired.origin = new.origin.clone();
         }
     }
+    if before.as_ref().is_none_or(|before| before.set.objects != set.objects) {
+        world.pods.values_mut().for_each(lacking::try_again);
+    }
     let uids = world.pods.values().map(|pod| (pod.desired.key.clone(), pod.desired.uid.clone())).collect();
     tell_problems(&set.problems, before.as_ref().map_or(&[], Desired::problems), &uids, planner);
+}
+
+/// A pod that has begun stays as it is while a revision lacks an object that differs from it in the values
+/// of objects only: it stands in the index in the place of that revision.
+fn keep_complete(world: &World, set: &DesiredSet, by_uid: &mut BTreeMap<PodUid, usize>) {
+    let begun = world.pods.values().filter(|pod| pod.stage == Stage::Active && pod.desired.base.is_some());
+    for pod in begun.filter(|pod| !by_uid.contains_key(&pod.desired.uid)).collect::<Vec<_>>() {
+        let lacks = |new: &DesiredPod| {
+            (&new.key, &new.base) == (&pod.desired.key, &pod.desired.base)
+                && lacking::variables(new, &set.objects).is_some()
+        };
+        let lacking = by_uid.iter().find(|(_, i)| set.pods.get(**i).is_some_and(lacks));
+        if let Some((uid, i)) = lacking.map(|(uid, i)| (uid.clone(), *i)) {
+            by_uid.remove(&uid);
+            by_uid.insert(pod.desired.uid.clone(), i);
+        }
+    }
 }
 
 fn index(set: &DesiredSet, planner: &mut Planner) -> BTreeMap<PodUid, usize> {

@@ -11,18 +11,18 @@ use crate::manifest::{
 pub(super) fn refusal(pod: &DesiredPod, config: &WorldConfig) -> Option<Refusal> {
     let spec = &pod.pod.spec;
     if let Some(message) = sysctl::forbidden(spec, &config.allowed_unsafe_sysctls) {
-        return Some(Refusal { reason: "SysctlForbidden", message });
+        return Some(Refusal::new("SysctlForbidden", message));
     }
     if let Some(message) = affinity::mismatch(spec, &config.node_name, &config.node_labels) {
-        return Some(Refusal { reason: "NodeAffinity", message });
+        return Some(Refusal::new("NodeAffinity", message));
     }
     if wants_app_armor(spec) && !config.app_armor {
         let message = "Cannot enforce AppArmor: AppArmor is not enabled on the host".to_owned();
-        return Some(Refusal { reason: "AppArmor", message });
+        return Some(Refusal::new("AppArmor", message));
     }
     if wants_se_linux(spec) && !config.se_linux {
         let message = "seLinuxOptions: SELinux is not enabled on the host; remove them".to_owned();
-        return Some(Refusal { reason: "SELinux", message });
+        return Some(Refusal::new("SELinux", message));
     }
     None
 }

@@ -21,6 +21,7 @@ mod desired;
 mod eligible;
 mod exits;
 mod inflight;
+mod lacking;
 mod order;
 mod orphans;
 mod outcome;
@@ -115,7 +116,8 @@ pub fn step(world: &mut World, now: Now, events: &[Event]) -> Plan {
     for (_, flight) in planner.flights.expire(now.mono) {
         outcome::expired(world, &flight, &mut planner);
     }
-    if world.inventoried && world.desired.is_some() {
+    if let Some(desired) = world.desired.as_ref().filter(|_| world.inventoried) {
+        planner.objects = desired.objects();
         reconcile::pass(world, &mut planner);
     }
     let (plan, flights) = planner.finish();

@@ -10,7 +10,7 @@ use super::{
 use crate::{
     action::{Action, ActionKind, Plan, PodEvent},
     ids::{ActionId, PodKey, PodUid},
-    manifest::DesiredPod,
+    manifest::{DesiredPod, objects::Objects},
     time::{Mono, Now},
 };
 use std::sync::Arc;
@@ -24,12 +24,19 @@ pub(crate) struct Planner {
     pub(crate) now: Now,
     pub(crate) config: Arc<WorldConfig>,
     pub(crate) flights: Flights,
+    /// All objects that there are.
+    pub(crate) objects: Objects,
     plan: Plan,
 }
 
 impl Planner {
     pub(crate) fn new(now: Now, config: Arc<WorldConfig>, flights: Flights) -> Self {
-        Self { now, config, flights, plan: Plan::default() }
+        Self { now, config, flights, objects: Objects::default(), plan: Plan::default() }
+    }
+
+    /// The objects that the pod names, as far as they are there.
+    pub(crate) fn objects_of(&self, pod: &DesiredPod) -> Objects {
+        self.objects.of(&pod.key.namespace, &pod.pod.spec)
     }
 
     /// Plans an action, to be answered within the time that its kind has.

@@ -5,13 +5,13 @@
 //! limits keep pods from beginning and never touch one that has begun.
 
 use super::{
-    World, conditions, desired, eligible,
+    World, conditions, desired, eligible, lacking,
     planner::Planner,
     pod,
     state::{Pod, Refusal, Stage},
     teardown,
 };
-use crate::ids::PodUid;
+use crate::{ids::PodUid, manifest::objects::Objects};
 
 /// Plans everything that can be done now.
 pub(crate) fn pass(world: &mut World, planner: &mut Planner) {
@@ -91,14 +91,20 @@ fn admit_queued(world: &mut World, planner: &mut Planner) {
     }
     for uid in desired.uids() {
         let Some(pod) = world.pods.get(&uid).filter(|pod| pod.stage == Stage::Queued) else { continue };
-        let refusal = if waits_for_predecessor(world, pod) { None } else { Some(refusal(world, pod)) };
+        let refusal = if waits_for_predecessor(world, pod) {
+            None
+        } else {
+            Some(refusal(world, pod, &planner.objects))
+        };
         let Some(pod) = world.pods.get_mut(&uid) else { continue };
         match refusal {
             // It waits for its predecessor, and is seen to.
             None => pod.refusal = None,
             Some(Some(refusal)) => {
-                if pod.refusal.is_none() {
-                    planner.warn(&pod.desired, refusal.reason, refusal.message.clone());
+                // The numbers in the messages of limits change all the time; what is lacking is news each time.
+                let known = pod.refusal.as_ref();
+                if known.is_none_or(|known| lacking::is_other(known, &refusal)) {
+                    planner.warn(&pod.desired, refusal.event, refusal.message.clone());
                 }
                 pod.refusal = Some(refusal);
             }
@@ -117,7 +123,7 @@ fn waits_for_predecessor(world: &World, pod: &Pod) -> bool {
     begun.into_iter().any(|other| other.desired.key == pod.desired.key)
 }
 
-fn refusal(world: &World, pod: &Pod) -> Option<Refusal> {
+fn refusal(world: &World, pod: &Pod, objects: &Objects) -> Option<Refusal> {
     let slots = pod.slots();
     if slots == 0 {
         return None;
@@ -125,18 +131,21 @@ fn refusal(world: &World, pod: &Pod) -> Option<Refusal> {
     if let Some(refusal) = eligible::refusal(&pod.desired, &world.config) {
         return Some(refusal);
     }
+    if let Some(refusal) = lacking::refusal(&pod.desired, objects) {
+        return Some(refusal);
+    }
     let begun = || world.pods.values().filter(|other| other.stage != Stage::Queued);
     let (pods, pods_max) = (begun().filter(|other| !other.is_finished()).count(), world.config.pods_max);
     if pods >= pods_max {
         let message = format!("{pods} pods are active and {pods_max} is the limit (maxPods); the pod waits");
-        return Some(Refusal { reason: "OutOfpods", message });
+        return Some(Refusal::new("OutOfpods", message));
     }
     let max = world.config.containers_max;
     let used = begun().map(Pod::slots).sum::<usize>() + world.orphans.containers_len();
     if used + slots > max {
         let message =
             format!("{used} containers are active, the pod has {slots} and {max} is the limit; it waits");
-        return Some(Refusal { reason: "OutOfcontainers", message });
+        return Some(Refusal::new("OutOfcontainers", message));
     }
     None
 }

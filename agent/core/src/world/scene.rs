@@ -38,7 +38,7 @@ pub(crate) fn pod(name: &str, revision: u32, containers: &[&str], policy: Restar
     }
     let key = PodKey { namespace: "default".into(), name: pod.metadata.name.as_str().into() };
     let uid = PodUid(pod.metadata.uid.as_str().into());
-    DesiredPod { key, uid, pod: Arc::new(pod), origin: format!("{name}.yaml").as_str().into() }
+    DesiredPod { key, uid, base: None, pod: Arc::new(pod), origin: format!("{name}.yaml").as_str().into() }
 }
 
 /// A world, a clock, and what was told.
@@ -95,7 +95,8 @@ impl Scene {
 
     pub(crate) fn desire_with(&mut self, pods: &[&DesiredPod], problems: &[Problem]) -> Plan {
         let pods = pods.iter().map(|pod| (*pod).clone()).collect();
-        self.tell(&[Event::Desired(Arc::new(DesiredSet { pods, problems: problems.to_vec() }))])
+        let set = DesiredSet { pods, problems: problems.to_vec(), ..DesiredSet::default() };
+        self.tell(&[Event::Desired(Arc::new(set))])
     }
 
     /// Seconds pass, and the core takes its turn.

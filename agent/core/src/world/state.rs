@@ -65,8 +65,18 @@ pub(crate) enum Stage {
 /// Why a pod may not begin: a word and a sentence.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Refusal {
+    /// Shown of the pod's containers.
     pub(crate) reason: &'static str,
+    /// The reason of the event.
+    pub(crate) event: &'static str,
     pub(crate) message: String,
+}
+
+impl Refusal {
+    /// Shown and told in the same word.
+    pub(crate) fn new(reason: &'static str, message: String) -> Self {
+        Self { reason, event: reason, message }
+    }
 }
 
 /// A pod's sandbox.

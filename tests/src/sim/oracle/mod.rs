@@ -48,6 +48,8 @@ pub enum Rule {
     Order,
     /// Limits hold.
     Limit,
+    /// Nothing begins for a pod that lacks an object, and none runs with another one than there is.
+    Objects,
     /// What is desired comes to be.
     Liveness,
 }
@@ -264,15 +266,25 @@ impl Oracle {
         }
     }
 
-    /// It is in the desired set with this content; or its file is broken, and no other file has its key.
+    /// It is in the desired set with this content, or with the same but for what its variables lack; or its
+    /// file is broken, and no other file has its key.
     fn wanted(&self, uid: &PodUid, pod: &DesiredPod) -> bool {
         let Some(set) = &self.desired else { return false };
         let same = |new: &&DesiredPod| new.uid == *uid && new.pod == pod.pod;
-        if set.pods.iter().any(|new| same(&new)) {
+        let lacks = |new: &&DesiredPod| {
+            (&new.key, &new.base) == (&pod.key, &pod.base) && self.lacks(new) && self.begun.contains_key(uid)
+        };
+        if set.pods.iter().any(|new| same(&new) || lacks(&new)) {
             return true;
         }
         set.problems.iter().any(|problem| problem.file == pod.origin)
             && set.pods.iter().all(|new| new.key != pod.key)
+    }
+
+    /// Its variables come from the ConfigMap, and there is none.
+    fn lacks(&self, pod: &DesiredPod) -> bool {
+        let there = self.desired.as_ref().is_some_and(|set| set.objects.iter().next().is_some());
+        pod.base.is_some() && !there
     }
 
     /// The core has spoken.

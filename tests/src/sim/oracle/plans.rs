@@ -4,7 +4,7 @@ use super::{Doing, InFlight, Oracle, Rule, Run, turns};
 use crate::sim::machine::Machine;
 use berth_core::{
     action::{Action, ActionKind, Plan},
-    event::Checkpoint,
+    event::{Checkpoint, DesiredSet},
     ids::{ContainerId, PodUid},
     manifest::DesiredPod,
     time::Mono,
@@ -30,12 +30,19 @@ impl Oracle {
             ActionKind::EnsureImage { image, .. } => self.check_pull(uid, image, now),
             ActionKind::CreateSandbox { desired, begun } => {
                 self.check_wanted(uid, desired, "a sandbox");
+                if self.lacks(desired) && !self.begun.contains_key(uid) {
+                    self.broken(Rule::Objects, format!("{uid} begins, and lacks its ConfigMap"));
+                }
                 self.begun.insert(uid.clone(), (**desired).clone());
                 self.made.insert(uid.clone());
                 self.sandbox_made(uid, *begun);
             }
-            ActionKind::StartContainer { desired, container, attempt, id, .. } => {
+            ActionKind::StartContainer { desired, container, attempt, id, objects, .. } => {
                 self.check_wanted(uid, desired, container);
+                let named = |set: &DesiredSet| set.objects.of(&desired.key.namespace, &desired.pod.spec);
+                if self.desired.as_deref().is_none_or(|set| named(set) != *objects) {
+                    self.broken(Rule::Objects, format!("{uid}/{container} starts with other objects"));
+                }
                 self.check_start(uid, container, *attempt, now, machine);
                 self.check_policy(desired, container);
                 let (uid, name) = (Some(uid.clone()), container.clone());

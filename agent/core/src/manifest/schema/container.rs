@@ -3,7 +3,7 @@
 use super::{
     Field, INT32, Kind, Literal, PORT, PORT_OR_ZERO, TEXTS, accepted,
     handlers::{ENV_FROM, LIFECYCLE, PROBE, VALUE_FROM},
-    later, later_but, never,
+    later, never,
     security::SECURITY,
     yes,
 };
@@ -18,7 +18,7 @@ pub(super) const CONTAINER: &[Field] = &[
     yes("workingDir", Kind::Text),
     yes("ports", Kind::List(&Kind::Object(CONTAINER_PORT))),
     yes("env", Kind::List(&Kind::Object(ENV_VAR))),
-    later_but("envFrom", Kind::List(&Kind::Object(ENV_FROM)), "list the variables in env"),
+    yes("envFrom", Kind::List(&Kind::Object(ENV_FROM))),
     yes("resources", Kind::Object(RESOURCES)),
     never(
         "resizePolicy",
@@ -66,7 +66,7 @@ const CONTAINER_PORT: &[Field] = &[
 const ENV_VAR: &[Field] = &[
     yes("name", Kind::Text).required("name the variable"),
     yes("value", Kind::Text),
-    later("valueFrom", Kind::Object(VALUE_FROM)),
+    yes("valueFrom", Kind::Object(VALUE_FROM)),
 ];
 
 /// `v1.ResourceRequirements`.

@@ -1,9 +1,6 @@
 //! Probes, lifecycle hooks, and where environment variables can come from.
 
-use super::{COUNT, Field, INT64, Kind, TEXTS, later, never, yes};
-
-const NO_CONFIG_MAPS: &str = "ConfigMaps need an API server, and there is none; write the value here";
-const NO_SECRETS: &str = "Secrets need an API server, and there is none; mount a file with hostPath";
+use super::{COUNT, Field, INT64, Kind, Literal, TEXTS, later, yes};
 
 /// `v1.Probe`.
 pub(super) const PROBE: &[Field] = &[
@@ -46,28 +43,36 @@ const HTTP_GET: &[Field] = &[
 const TCP_SOCKET: &[Field] = &[yes("port", Kind::IntOrText), yes("host", Kind::Text)];
 
 /// `v1.EnvFromSource`.
-pub(super) const ENV_FROM: &[Field] = &[
-    yes("prefix", Kind::Text),
-    never("configMapRef", Kind::Object(REF), NO_CONFIG_MAPS),
-    never("secretRef", Kind::Object(REF), NO_SECRETS),
-];
+pub(super) const ENV_FROM: &[Field] =
+    &[yes("prefix", Kind::Text), yes("configMapRef", Kind::Object(REF)), yes("secretRef", Kind::Object(REF))];
 
 /// `v1.EnvVarSource`.
 pub(super) const VALUE_FROM: &[Field] = &[
     yes("fieldRef", Kind::Object(FIELD_REF)),
     yes("resourceFieldRef", Kind::Object(RESOURCE_FIELD_REF)),
-    never("configMapKeyRef", Kind::Object(KEY_REF), NO_CONFIG_MAPS),
-    never("secretKeyRef", Kind::Object(KEY_REF), NO_SECRETS),
+    yes("configMapKeyRef", Kind::Object(KEY_REF)),
+    yes("secretKeyRef", Kind::Object(KEY_REF)),
     later("fileKeyRef", Kind::Any),
 ];
 
 /// `v1.ObjectFieldSelector`.
-pub(super) const FIELD_REF: &[Field] = &[yes("apiVersion", Kind::Text), yes("fieldPath", Kind::Text)];
+pub(super) const FIELD_REF: &[Field] = &[
+    yes("apiVersion", Kind::Text).default(Literal::Text("v1")),
+    yes("fieldPath", Kind::Text).required("the field, `metadata.name` say"),
+];
 
 /// `v1.ResourceFieldSelector`.
-pub(super) const RESOURCE_FIELD_REF: &[Field] =
-    &[yes("containerName", Kind::Text), yes("resource", Kind::Text), yes("divisor", Kind::Quantity)];
+pub(super) const RESOURCE_FIELD_REF: &[Field] = &[
+    yes("containerName", Kind::Text),
+    yes("resource", Kind::Text).required("the resource, `limits.memory` say"),
+    yes("divisor", Kind::Quantity),
+];
 
-const REF: &[Field] = &[yes("name", Kind::Text), yes("optional", Kind::Bool)];
+const REF: &[Field] =
+    &[yes("name", Kind::Text).required("the object's name"), yes("optional", Kind::Bool).or_false()];
 
-const KEY_REF: &[Field] = &[yes("name", Kind::Text), yes("key", Kind::Text), yes("optional", Kind::Bool)];
+const KEY_REF: &[Field] = &[
+    yes("name", Kind::Text).required("the object's name"),
+    yes("key", Kind::Text).required("the key in the object"),
+    yes("optional", Kind::Bool).or_false(),
+];

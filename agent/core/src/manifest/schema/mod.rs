@@ -4,6 +4,7 @@
 mod container;
 mod handlers;
 mod meta;
+mod objects;
 mod pod;
 mod scheduling;
 mod security;
@@ -12,6 +13,7 @@ mod volume;
 use super::support::Support;
 
 pub(super) use meta::LIST;
+pub(super) use objects::{CLAIM, CONFIG_MAP, SECRET};
 pub(super) use pod::POD;
 
 /// One field of an object.

@@ -3,9 +3,11 @@
 
 mod scheduling;
 mod security;
+mod sources;
 
 pub use scheduling::*;
 pub use security::*;
+pub use sources::*;
 
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -102,6 +104,8 @@ pub struct Container {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub ports: Vec<ContainerPort>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub env_from: Vec<EnvFromSource>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub env: Vec<EnvVar>,
     pub resources: Resources,
     /// Overrides the pod's. On an init container `Always` makes it a sidecar.
@@ -126,13 +130,16 @@ pub struct Container {
     pub tty: bool,
 }
 
-/// `v1.EnvVar` with a plain value.
+/// `v1.EnvVar`: a value that is not empty counts before `value_from`.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 #[allow(missing_docs)]
 pub struct EnvVar {
     pub name: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
     pub value: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub value_from: Option<EnvVarSource>,
 }
 
 /// `v1.ContainerPort`.

@@ -11,10 +11,6 @@ use std::collections::BTreeSet;
 pub(super) fn validate(container: &Container, volumes: &Volumes<'_>, path: &Path, findings: &mut Findings) {
     syntax(names::dns_label(&container.name), &container.name, &path.field("name"), findings);
     image(&container.image, &path.field("image"), findings);
-    for (i, variable) in container.env.iter().enumerate() {
-        let here = path.field("env").index(i).field("name");
-        syntax(names::env_name(&variable.name), &variable.name, &here, findings);
-    }
     resources::container(&container.resources, &path.field("resources"), findings);
     let mut seen = BTreeSet::new();
     for (i, mount) in container.volume_mounts.iter().enumerate() {

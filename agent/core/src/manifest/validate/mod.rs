@@ -5,8 +5,9 @@
 mod affinity;
 mod container;
 mod dns;
+pub(super) mod env;
 mod meta;
-mod names;
+pub(super) mod names;
 mod ports;
 mod resources;
 mod restart;
@@ -47,6 +48,7 @@ pub(super) fn validate(pod: &Pod, node: &str, base: &Path, findings: &mut Findin
             findings.duplicate(&here.field("name"), &container.name, "another container has this name");
         }
         container::validate(container, &volumes, &here, findings);
+        env::validate(container, spec, &here, findings);
         security::container(container, &spec.security_context, &here.field("securityContext"), findings);
         restart::validate(container, &here, findings);
     }

@@ -11,7 +11,7 @@ const PORT_NAME_LEN_MAX: usize = 15;
 const UID_LEN_MAX: usize = 64;
 
 /// Why a name is refused.
-pub(super) type Syntax = Result<(), &'static str>;
+pub(in super::super) type Syntax = Result<(), &'static str>;
 
 const fn when(ok: bool, otherwise: &'static str) -> Syntax {
     if ok { Ok(()) } else { Err(otherwise) }
@@ -27,7 +27,7 @@ fn is_word(text: &str, edge: fn(char) -> bool, inner: &str) -> bool {
 }
 
 /// RFC 1123 label: a container's, a volume's, a namespace's name.
-pub(super) fn dns_label(text: &str) -> Syntax {
+pub(in super::super) fn dns_label(text: &str) -> Syntax {
     when(
         text.len() <= LABEL_LEN_MAX && is_word(text, is_lower_alnum, "-"),
         "use at most 63 lower-case letters, digits and `-`, with a letter or digit at both ends",
@@ -35,7 +35,7 @@ pub(super) fn dns_label(text: &str) -> Syntax {
 }
 
 /// RFC 1123 subdomain: a pod's name.
-pub(super) fn dns_subdomain(text: &str) -> Syntax {
+pub(in super::super) fn dns_subdomain(text: &str) -> Syntax {
     when(
         text.len() <= SUBDOMAIN_LEN_MAX && text.split('.').all(|part| is_word(part, is_lower_alnum, "-")),
         "use at most 253 lower-case letters, digits, `-` and `.`, with a letter or digit at both ends and around each `.`",
@@ -92,6 +92,17 @@ pub(super) fn env_name(text: &str) -> Syntax {
     when(
         text.chars().all(|c| matches!(c, ' '..='~') && c != '='),
         "use printable ASCII characters other than `=`",
+    )
+}
+
+/// A key of a ConfigMap or Secret: can be a file's name.
+pub(in super::super) fn file_key(text: &str) -> Syntax {
+    when(
+        (1..=SUBDOMAIN_LEN_MAX).contains(&text.len())
+            && text.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c))
+            && text != "."
+            && !text.starts_with(".."),
+        "use at most 253 letters, digits, `-`, `_` and `.`; neither `.` nor two dots at the beginning",
     )
 }
 

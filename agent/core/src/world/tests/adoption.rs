@@ -41,7 +41,7 @@ fn nothing_is_planned_before_both_inventory_and_desired_set() {
     let pod = web();
     let mut world = World::new(WorldConfig::default());
     let desired =
-        Event::Desired(Arc::new(crate::event::DesiredSet { pods: vec![pod.clone()], problems: vec![] }));
+        Event::Desired(Arc::new(crate::event::DesiredSet { pods: vec![pod.clone()], ..Default::default() }));
     assert_eq!(step(&mut world, Now::default(), &[desired]), Plan::default());
     assert!(!step(&mut world, Now::default(), &[Event::Inventory(Box::default())]).actions.is_empty());
 

@@ -5,6 +5,7 @@ mod init;
 mod late;
 mod life;
 mod node;
+mod objects;
 
 use super::{World, WorldConfig, scene::*, step};
 use crate::{
