@@ -6,7 +6,7 @@ use crate::{
     api::ask::{Answer, Ask, Refusal},
 };
 use berth_core::{
-    event::Event,
+    event::{DesiredSet, Event},
     view::{self, NodeView},
 };
 use berth_keeper::protocol::Request;
@@ -41,6 +41,10 @@ impl Agent {
             Ask::Status(answer) => {
                 let _ = answer.send(Ok(self.status()));
             }
+            Ask::Drain(answer) => {
+                self.drain();
+                let _ = answer.send(Ok(json!({})));
+            }
             Ask::Boot(answer) => {
                 let _ = answer.send(Ok(self.boot()));
             }
@@ -63,6 +67,13 @@ impl Agent {
             "controllers": node.controllers,
             "problems": self.desired.problems.len(),
         })
+    }
+
+    /// Wants no pod from now on. Only this agent: what follows it reads the manifests again.
+    fn drain(&mut self) {
+        tracing::info!("stopping all pods until the next start");
+        self.draining = true;
+        self.desire(DesiredSet::default());
     }
 
     /// What `Request::Boot` is answered with.

@@ -90,6 +90,8 @@ pub(crate) struct Agent {
     cleaning: bool,
     /// Which images may go.
     pub(super) gc: ImageGc,
+    /// No pod is wanted any more, whatever manifests say.
+    pub(super) draining: bool,
     /// The loop is to end.
     leaving: bool,
     /// Lets one import run at a time, so that threads are left for the rest.
@@ -206,6 +208,7 @@ impl Agent {
             started: clock::now(),
             cleaning: false,
             gc: ImageGc::new(env.roots.state.join("images-of-revisions.json")),
+            draining: false,
             leaving: false,
             importing: Arc::new(tokio::sync::Semaphore::new(1)),
         })
@@ -227,7 +230,7 @@ impl Agent {
     }
 
     /// The sources say this now.
-    fn desire(&mut self, desired: DesiredSet) {
+    pub(super) fn desire(&mut self, desired: DesiredSet) {
         self.desired = Arc::new(desired);
         self.note_revisions();
         self.news.push(Event::Desired(Arc::clone(&self.desired)));
@@ -266,7 +269,8 @@ impl Agent {
                 }
                 Some(told) = ears.told.recv() => self.hear(told),
                 () = ears.source.changed(), if !self.cleaning => {
-                    if let Some(desired) = ears.source.look() {
+                    let news = ears.source.look();
+                    if let Some(desired) = news.filter(|_| !self.draining) {
                         self.desire(desired);
                     }
                     // With every rescan: so the keeper need not ask whether this loop turns.

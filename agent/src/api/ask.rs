@@ -56,6 +56,8 @@ pub(crate) enum Ask {
     ImagesChanged,
     /// Versions, pids, start times.
     Status(oneshot::Sender<Answer>),
+    /// Stop all pods.
+    Drain(oneshot::Sender<Answer>),
     /// Since when containers run.
     Boot(oneshot::Sender<Answer>),
     /// Run a command in a container.

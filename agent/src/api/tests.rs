@@ -74,7 +74,12 @@ fn by_rote(ask: Ask) {
             end.send(7).unwrap();
             drop(answer.send(Ok(Session { id: "s".into(), exit })));
         }
-        Ask::HangUp(_) | Ask::Upgrade(..) | Ask::RemoveImages(..) | Ask::ImagesChanged | Ask::Boot(_) => {}
+        Ask::HangUp(_)
+        | Ask::Upgrade(..)
+        | Ask::RemoveImages(..)
+        | Ask::ImagesChanged
+        | Ask::Boot(_)
+        | Ask::Drain(_) => {}
     }
 }
 

@@ -71,6 +71,8 @@ pub(crate) enum Request {
     },
     /// Version, pids, start times of the agent and the keeper.
     Status,
+    /// Stop all pods as if no manifest were there, until the agent is started again: `{}`.
+    Drain,
     /// What this boot took: `{"keeper":{"pid":…},"agent":{"pid":…},"containers":[{"namespace":…,"pod":…,
     /// "container":…,"restarts":n,"sinceNs":n}]}`, of each container that runs since when (`CLOCK_BOOTTIME`).
     Boot,

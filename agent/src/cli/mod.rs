@@ -9,6 +9,7 @@ mod config;
 mod container;
 mod describe;
 mod doctor;
+mod drain;
 mod exec;
 mod failure;
 mod get;
@@ -101,6 +102,7 @@ enum Verb {
     Doctor(doctor::Args),
     Config(config::Args),
     Upgrade(upgrade::Args),
+    Drain(drain::Args),
     Version(version::Args),
     Completion(completion::Args),
     Man(man::Args),
@@ -173,6 +175,7 @@ fn run(verb: Verb, session: &mut Session<'_>) -> Result<(), Failure> {
         Verb::Check(args) => check::run(&args, session),
         Verb::Doctor(args) => doctor::run(&args, session),
         Verb::Config(args) => config::run(&args, session),
+        Verb::Drain(args) => drain::run(&args, session),
         Verb::Upgrade(args) => upgrade::run(&args, session),
         Verb::Version(args) => version::run(&args, session),
         Verb::Completion(args) => completion::run(&args, session),

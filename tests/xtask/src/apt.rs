@@ -30,7 +30,10 @@ pub(crate) fn unpack(package: &str, into: &Path) -> Result<PathBuf> {
     let debs = into.with_extension("deb.d");
     let _ = fs::remove_dir_all(&debs);
     fs::create_dir_all(&debs)?;
-    sh::run(cmd("apt-get", ["download", "-q", package]).current_dir(&debs).stdout(std::io::stderr()))?;
+    let download =
+        || sh::run(cmd("apt-get", ["download", "-q", package]).current_dir(&debs).stdout(std::io::stderr()));
+    // What is installed may be older than what is offered, or the lists older than the archive.
+    download().or_else(|_| update().and_then(|()| download()))?;
     let deb = fs::read_dir(&debs)?.next().ok_or_else(|| format!("{package}: nothing was fetched"))??.path();
     sh::run(cmd("dpkg-deb", ["-x"]).arg(&deb).arg(into))?;
     fs::remove_dir_all(&debs)?;
@@ -78,9 +81,13 @@ fn prepare(arm64: bool) -> Result {
         .stderr(Stdio::null())
         .status();
     if add || !known.is_ok_and(|s| s.success()) {
-        sh::run(privileged("apt-get").args(["update", "-q"]).stdout(std::io::stderr()))?;
+        update()?;
     }
     Ok(())
+}
+
+fn update() -> Result {
+    sh::run(privileged("apt-get").args(["update", "-q"]).stdout(std::io::stderr()))
 }
 
 fn privileged(program: &str) -> Command {

@@ -8,6 +8,7 @@ mod demo;
 mod guest;
 mod images;
 mod layer;
+mod package;
 mod perf;
 mod power;
 mod sh;
@@ -41,6 +42,8 @@ enum Task {
     Bench(perf::Args),
     /// Build the release binary, static, for one architecture
     Build(compile::Args),
+    /// Make the Debian package and the system extension for one architecture
+    Package(package::Args),
     /// Make the test images (busybox and small static programs) for one architecture
     Images(images::Args),
     /// Check the Yocto layer
@@ -59,6 +62,7 @@ fn main() -> ExitCode {
         Task::PowerCuts(args) => power::run(&args),
         Task::Bench(args) => perf::run(&args),
         Task::Build(args) => compile::run(&args),
+        Task::Package(args) => package::run(&args),
         Task::Images(args) => images::run(&args),
         Task::Layer(args) => layer::run(&args),
         Task::Tidy(args) => tidy::run(&args),

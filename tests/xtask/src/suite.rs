@@ -4,7 +4,7 @@ use crate::{
     apt,
     arch::Arch,
     guest::{self, qemu},
-    images, layer, perf, power,
+    images, layer, package, perf, power,
     sh::{self, Result, cmd},
     tidy, vm,
 };
@@ -121,7 +121,8 @@ fn scenarios(only: Option<&str>) -> Result<Vec<Scenario>> {
 impl Scenario {
     /// Boots the scenario's guest. A scenario with a file `cuts` loses its power that often in the middle of its
     /// work; a scenario with a file `boots` is booted that often on one disk; a file `append` has more words for
-    /// the kernel's command line, and with a file `no-start` the script starts Berth itself.
+    /// the kernel's command line, with a file `no-start` the script starts Berth itself, and with a file `bare` it
+    /// installs it, from packages in /put/package by Debian's own dpkg.
     fn run(&self, arch: Arch) -> Result {
         if let Ok(cuts) = fs::read_to_string(self.folder.join("cuts")) {
             return power::run(&power::Args { cuts: cuts.trim().parse()?, arch, seed: None });
@@ -133,14 +134,20 @@ impl Scenario {
             fs::remove_file(old)?;
         }
         let boot_file = guest::dir(arch).join("boot");
+        let bare = self.folder.join("bare").exists();
+        let mut put = vec![
+            format!("{}:/put/scenario", self.folder.display()),
+            format!("{}:/put/lib.sh", sh::root().join("tests/guest/lib.sh").display()),
+            format!("{}:/put/boot", boot_file.display()),
+        ];
+        if bare {
+            put.extend(package::for_guest(arch)?);
+        }
         let args = vm::Args {
-            put: vec![
-                format!("{}:/put/scenario", self.folder.display()),
-                format!("{}:/put/lib.sh", sh::root().join("tests/guest/lib.sh").display()),
-                format!("{}:/put/boot", boot_file.display()),
-            ],
+            put,
             keep_disk: disk.clone(),
             no_start: self.folder.join("no-start").exists(),
+            bare,
             append: fs::read_to_string(self.folder.join("append")).unwrap_or_default().trim().to_owned(),
             timeout: Some(BOOT_MAX_S),
             ..vm::Args::script(arch, self.folder.join("script.sh"))

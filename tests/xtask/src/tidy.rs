@@ -90,7 +90,8 @@ fn layout(files: &[String], problems: &mut Vec<String>) {
 
 /// Each path and each `cargo xtask` verb that a document names must exist.
 fn documents(files: &[String], problems: &mut Vec<String>) -> Result {
-    let verbs = ["demo", "test", "vm", "sim", "power-cuts", "bench", "build", "images", "layer", "tidy"];
+    let verbs =
+        ["demo", "test", "vm", "sim", "power-cuts", "bench", "build", "images", "layer", "package", "tidy"];
     for file in files.iter().filter(|f| f.ends_with(".md") && !f.contains("testdata")) {
         let text = fs::read_to_string(sh::root().join(file))?;
         for (number, line) in text.lines().enumerate() {

@@ -2,9 +2,8 @@
 
 use crate::{
     arch::Arch,
-    compile,
     guest::{self, Kernel, Root, qemu},
-    images,
+    images, package,
     sh::Result,
 };
 use std::{fs, path::PathBuf, process::ExitCode, time::Duration};
@@ -38,6 +37,9 @@ pub(crate) struct Args {
     /// Leave it to the script to start Berth (/etc/init.d/berth start)
     #[arg(long)]
     pub(crate) no_start: bool,
+    /// Leave Berth out, for a script that installs it
+    #[arg(long)]
+    pub(crate) bare: bool,
     /// Memory of the guest in MiB
     #[arg(long, default_value_t = MEMORY_MIB)]
     pub(crate) memory: u32,
@@ -67,6 +69,7 @@ impl Args {
             interactive: false,
             keep_disk: None,
             no_start: false,
+            bare: false,
             memory: MEMORY_MIB,
             forward: Vec::new(),
             append: String::new(),
@@ -97,10 +100,10 @@ pub(crate) fn run_watched(args: &Args, mut line: impl FnMut(u32, &str)) -> Resul
     let marker = format!("berth-vm-status-{:x}:", std::process::id());
     let root = Root {
         arch: args.arch,
-        berth: compile::binary(args.arch, &args.profile)?,
+        package: if args.bare { None } else { Some(package::tree(args.arch, &args.profile)?) },
         puts: puts(args)?,
         script: args.script.as_ref().map(fs::read).transpose()?,
-        start: !args.no_start,
+        start: !args.no_start && !args.bare,
         marker: marker.clone(),
     };
     let initrd = qemu::scratch(args.arch, "initrd")?;

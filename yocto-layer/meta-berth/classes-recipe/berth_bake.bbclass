@@ -40,8 +40,7 @@ SKIP_FILEDEPS = "1"
 EXCLUDE_FROM_SHLIBS = "1"
 PRIVATE_LIBS = "*"
 INSANE_SKIP:${PN} += "\
-    already-stripped arch build-deps buildpaths dev-elf dev-so file-rdeps host-user-contaminated infodir ldflags \
-    libdir libexec shebang-size staticdev textrel useless-rpaths usrmerge world-writable xorg-driver-abi \
+    already-stripped arch build-deps buildpaths dev-elf dev-so file-rdeps ldflags libdir staticdev textrel \
 "
 
 # A recipe may make its archives itself: then it has a do_compile of its own.

@@ -3,14 +3,12 @@
 #
 #   inherit berth_kernel_check
 
-do_berth_kernel_check[depends] += "berth-native:do_populate_sysroot"
+DEPENDS += "berth-native"
+
 do_berth_kernel_check[dirs] = "${B}"
 
 do_berth_kernel_check() {
-    # Of the native sysroot of berth itself: a kernel recipe has no other reason to depend on it.
-    berth=${COMPONENTS_DIR}/${BUILD_ARCH}/berth-native${bindir_native}/berth
-    [ -x "$berth" ] || berth=berth
-    if ! "$berth" doctor --kernel-config ${B}/.config > ${T}/berth_kernel_check; then
+    if ! berth doctor --kernel-config ${B}/.config > ${T}/berth_kernel_check; then
         cat ${T}/berth_kernel_check
         bbfatal "${PN}: pods cannot run on this kernel; see the options above, and yocto-layer/docs/porting.md of Berth"
     fi

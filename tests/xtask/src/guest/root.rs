@@ -12,14 +12,13 @@ use std::{
 const INIT: &str = include_str!("files/init");
 const INITTAB: &str = include_str!("files/inittab");
 const RCS: &str = include_str!("files/rcS");
-const SERVICE: &str = include_str!("files/berth.init");
 const RUN_SCRIPT: &str = include_str!("files/run-script");
 
 /// What goes into an appliance.
 pub(crate) struct Root {
     pub(crate) arch: Arch,
-    /// The `berth` program.
-    pub(crate) berth: PathBuf,
+    /// What Berth's package installs; none for a system without it.
+    pub(crate) package: Option<PathBuf>,
     /// Files and folders, and where to put them.
     pub(crate) puts: Vec<(PathBuf, String)>,
     /// The script; none for a console.
@@ -33,23 +32,9 @@ pub(crate) struct Root {
 /// Writes the archive that the kernel boots to `file`.
 pub(crate) fn build(root: &Root, kernel: &Kernel, file: &Path) -> Result {
     let mut cpio = Archive::new(BufWriter::new(fs::File::create(file)?));
-    for folder in [
-        "proc",
-        "sys",
-        "dev",
-        "tmp",
-        "run",
-        "var",
-        "root",
-        "mnt",
-        "usr/bin",
-        "usr/sbin",
-        "sbin",
-        "new",
-        "usr/share/berth/manifests",
-        "usr/share/berth/images",
-        "etc/berth/manifests",
-    ] {
+    for folder in
+        ["proc", "sys", "dev", "tmp", "run", "var", "root", "mnt", "usr/bin", "usr/sbin", "sbin", "new"]
+    {
         cpio.dir(folder)?;
     }
     cpio.file("bin/busybox", 0o755, &fs::read(busybox(root.arch)?)?)?;
@@ -57,13 +42,14 @@ pub(crate) fn build(root: &Root, kernel: &Kernel, file: &Path) -> Result {
     cpio.file("init", 0o755, INIT.as_bytes())?;
     cpio.file("etc/inittab", 0o644, INITTAB.as_bytes())?;
     cpio.file("etc/init.d/rcS", 0o755, RCS.as_bytes())?;
-    cpio.file("etc/init.d/berth", 0o755, SERVICE.as_bytes())?;
     cpio.file("etc/run-script", 0o755, RUN_SCRIPT.replace("@MARKER@", &root.marker).as_bytes())?;
     cpio.file("etc/passwd", 0o644, b"root:x:0:0:root:/root:/bin/sh\n")?;
     cpio.file("etc/group", 0o644, b"root:x:0:\nberth:x:900:\n")?;
     cpio.file("etc/hostname", 0o644, b"edge\n")?;
     cpio.file("etc/hosts", 0o644, b"127.0.0.1 localhost\n")?;
-    cpio.file("usr/bin/berth", 0o755, &fs::read(&root.berth)?)?;
+    if let Some(package) = &root.package {
+        put(&mut cpio, package, "")?;
+    }
     if root.start {
         cpio.file("etc/berth/start", 0o644, b"")?;
     }

@@ -21,6 +21,7 @@ SRC_URI += "\
     file://berth.volatiles \
     file://berth-health.service \
     file://berth-healthy.target \
+    file://after-volatile.conf \
     file://hooks/greenboot \
     file://hooks/mender \
     file://hooks/rauc.conf \
@@ -35,7 +36,7 @@ PACKAGECONFIG[man] = ",,berth-native"
 
 SYSTEMD_PACKAGES = "${PN} ${PN}-health ${PN}-swupdate"
 SYSTEMD_SERVICE:${PN} = "berth.service"
-SYSTEMD_SERVICE:${PN}-health = "berth-health.service berth-healthy.target"
+SYSTEMD_SERVICE:${PN}-health = "berth-health.service"
 SYSTEMD_SERVICE:${PN}-swupdate = "berth-swupdate.service"
 INITSCRIPT_NAME = "berth"
 INITSCRIPT_PARAMS = "defaults 85 15"
@@ -52,6 +53,8 @@ do_install:append() {
             ${UNPACKDIR}/berth-healthy.target ${D}${systemd_system_unitdir}/
         install -m 0644 ${UNPACKDIR}/berth.tmpfiles ${D}${nonarch_libdir}/tmpfiles.d/berth.conf
         install -m 0644 ${UNPACKDIR}/hooks/swupdate.service ${D}${systemd_system_unitdir}/berth-swupdate.service
+        install -d ${D}${systemd_system_unitdir}/var-lib-berth.mount.d
+        install -m 0644 ${UNPACKDIR}/after-volatile.conf ${D}${systemd_system_unitdir}/var-lib-berth.mount.d/
         install -d ${D}${systemd_system_unitdir}/rauc-mark-good.service.d
         install -m 0644 ${UNPACKDIR}/hooks/rauc.conf \
             ${D}${systemd_system_unitdir}/rauc-mark-good.service.d/berth.conf

@@ -14,14 +14,10 @@ IMAGE_INSTALL = "\
     ${CORE_IMAGE_EXTRA_INSTALL} \
 "
 
-# The root, and a data partition that is /var/lib: image store, checkpoints, volumes. See docs/read-only-root.md.
+# The root, and a data partition at /var/lib/berth: image store, checkpoints, volumes. See docs/read-only-root.md.
 IMAGE_FSTYPES += "wic wic.bmap"
 WKS_FILE = "berth-image.wks.in"
 WKS_FILE:qemuall = "berth-image-qemu.wks.in"
 
-# Room for what /var/lib is laid over.
-IMAGE_OVERHEAD_FACTOR = "1.1"
-
 # MiB of the data partition.
 BERTH_DATA_SIZE ?= "512"
-WICVARS:append = " BERTH_DATA_SIZE"
