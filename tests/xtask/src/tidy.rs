@@ -1,7 +1,8 @@
 //! `cargo xtask tidy`: checks of the tree that no compiler makes: headers, sizes, true documents, licences,
-//! the Rust version of the whole lock file, the direction of dependencies.
+//! the Rust version of the whole lock file, the direction of dependencies, the crate list of the Yocto recipe.
 
 use crate::{
+    layer,
     sh::{self, Result},
     suite,
 };
@@ -27,7 +28,7 @@ const FOLDERS: [&str; 5] = ["agent", "images", "oci", "tests", "yocto-layer"];
 
 #[derive(clap::Args, Default)]
 pub(crate) struct Args {
-    /// Write SUPPORT.md anew instead of comparing it
+    /// Write SUPPORT.md and the layer's crate list anew instead of comparing them
     #[arg(long)]
     write: bool,
 }
@@ -39,6 +40,9 @@ pub(crate) fn run(args: &Args) -> Result {
     layout(&files, &mut problems);
     documents(&files, &mut problems)?;
     support(args.write, &mut problems)?;
+    if let Err(error) = layer::crate_list(args.write) {
+        problems.push(error.to_string());
+    }
     metadata(&mut problems)?;
     one_wait(&files, &mut problems)?;
     for problem in &problems {

@@ -3,7 +3,8 @@
 use crate::sh::Result;
 use std::fmt::Write as _;
 
-const HEAD: &str = "# Made from Cargo.lock by `cargo xtask layer check --write`: every crate that is fetched, with its checksum.\n";
+const HEAD: &str =
+    "# Made from Cargo.lock by `cargo xtask tidy --write`: every crate that is fetched, with its checksum.\n";
 /// Where a crate of Cargo.lock may come from; nothing else can be fetched by a `crate://` entry.
 const REGISTRY: &str = "registry+https://github.com/rust-lang/crates.io-index";
 

@@ -60,7 +60,7 @@ pub(crate) fn check(args: &Check) -> Result {
     let root = sh::root().join("yocto-layer");
     let layer = root.join("meta-berth");
     let mut tally = Tally::default();
-    tally.step("crate list", || crate_list(&layer, args.write));
+    tally.step("crate list", || crate_list(args.write));
     tally.step("kernel fragment", || kernel_fragment(&layer, args.write));
     tally.step("recipes", || {
         let licence = recipes::md5(&sh::root().join("LICENSE"))?;
@@ -81,9 +81,11 @@ pub(crate) fn check(args: &Check) -> Result {
     tally.close()
 }
 
-fn crate_list(layer: &Path, write: bool) -> Result {
+/// The recipe fetches what Cargo.lock names.
+pub(crate) fn crate_list(write: bool) -> Result {
+    const FILE: &str = "yocto-layer/meta-berth/recipes-containers/berth/berth-crates.inc";
     let wanted = crates::inc(&fs::read_to_string(sh::root().join("Cargo.lock"))?)?;
-    same(&layer.join("recipes-containers/berth/berth-crates.inc"), &wanted, write)
+    same(&sh::root().join(FILE), &wanted, write)
 }
 
 /// The fragment is what `berth doctor` asks for.
