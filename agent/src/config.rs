@@ -89,6 +89,16 @@ config! {
     /// Which images may run, in the form of containers-policy.json(5); see `berth image --help`. Without this
     /// file all may.
     image_policy_path: PathBuf = PathBuf::from("/etc/berth/policy.json");
+    /// Images that are in no source are fetched from their registries. False: the network is never asked.
+    registry_pull_enabled: bool = true;
+    /// Mirrors, other locations and insecure registries: a subset of containers-registries.conf(5), see
+    /// `berth image --help`.
+    registries_conf_path: PathBuf = PathBuf::from("/etc/berth/registries.conf");
+    /// Names and passwords of registries, as containers-auth.json(5) has them.
+    registry_auth_path: PathBuf = PathBuf::from("/etc/berth/auth.json");
+    /// Directories with authorities and client certificates in folders `HOST[:PORT]`, as containers-certs.d(5)
+    /// has them.
+    registry_certs_paths: PathList = PathList::from(["/etc/containers/certs.d", "/etc/berth/certs.d"]);
     /// Percent of the disk in use from which on unused images are removed; 100: never for want of room.
     image_gc_high_threshold_percent as "imageGCHighThresholdPercent": u8 = 85;
     /// Percent of the disk in use down to which they are removed.

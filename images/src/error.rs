@@ -47,6 +47,15 @@ pub enum Error {
         /// What the policy wants, with the name of the key.
         why: String,
     },
+    /// A registry did not give it.
+    Registry {
+        /// `HOST[:PORT]/REPOSITORY`.
+        registry: String,
+        /// What kind of trouble it is.
+        trouble: Trouble,
+        /// What happened.
+        why: String,
+    },
     /// A named limit was passed.
     Limit {
         /// Which object.
@@ -70,6 +79,19 @@ pub enum Error {
     },
 }
 
+/// Why a registry did not give what it was asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Trouble {
+    /// No way to it, no answer, or one that says that it is not well: it may be so later.
+    Unreachable,
+    /// It does not let us.
+    Denied,
+    /// It does not have it.
+    Missing,
+    /// It does not speak the distribution protocol as it should.
+    Broken,
+}
+
 /// An error's kind, for decisions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ErrorKind {
@@ -83,6 +105,8 @@ pub enum ErrorKind {
     Unsupported,
     /// [`Error::Refused`]: the policy, or the image, must change.
     Refused,
+    /// [`Error::Registry`].
+    Registry,
     /// [`Error::Limit`].
     Limit,
     /// [`Error::NoSpace`]: room may appear.
@@ -100,6 +124,7 @@ impl Error {
             Self::Corrupt { .. } => ErrorKind::Corrupt,
             Self::Unsupported { .. } => ErrorKind::Unsupported,
             Self::Refused { .. } => ErrorKind::Refused,
+            Self::Registry { .. } => ErrorKind::Registry,
             Self::Limit { .. } => ErrorKind::Limit,
             Self::NoSpace { .. } => ErrorKind::NoSpace,
             Self::Io { .. } => ErrorKind::Io,
@@ -169,6 +194,15 @@ impl fmt::Display for Error {
             }
             Self::Unsupported { what, why } => write!(f, "{what}: {why}"),
             Self::Refused { reference, why } => write!(f, "image {reference} may not run: {why}"),
+            Self::Registry { registry, trouble, why } => {
+                let what = match trouble {
+                    Trouble::Unreachable => "cannot be reached",
+                    Trouble::Denied => "refuses",
+                    Trouble::Missing => "does not have it",
+                    Trouble::Broken => "does not answer as a registry should",
+                };
+                write!(f, "registry {registry} {what}: {why}")
+            }
             Self::Limit { what, limit, value } => write!(f, "{what}: over the limit {limit} = {value}"),
             Self::NoSpace { what } => {
                 write!(f, "no space left: {what}; free some room, it is tried again")

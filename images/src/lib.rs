@@ -1,6 +1,6 @@
 //! Images for Berth: references, OCI layouts and archives, a verified store, unpacking. Blocking code without
-//! threads of its own, to be called from any thread. It never talks to a network, never trusts content before
-//! its digest was checked, and never writes outside the store's directory.
+//! threads of its own but while it downloads, to be called from any thread. Only `registry` talks to a network. It
+//! never trusts content before its digest was checked, and never writes outside the store's directory.
 
 mod bounded;
 pub mod build;
@@ -12,6 +12,7 @@ mod image;
 pub mod limits;
 mod platform;
 pub mod reference;
+mod registry;
 mod signature;
 mod source;
 mod store;
@@ -20,9 +21,10 @@ mod tarstream;
 mod unpack;
 
 pub use digest::Digest;
-pub use error::{Error, ErrorKind};
+pub use error::{Error, ErrorKind, Trouble};
 pub use image::{Image, ImageConfig, ImageDetails, ImageSummary, LayerDetails};
 pub use limits::Limits;
 pub use platform::Platform;
 pub use reference::Reference;
+pub use registry::{Registries, RegistrySettings};
 pub use store::{Baked, Damage, Exported, Imported, RecoveryReport, Store, StoreConfig, VerifyReport};

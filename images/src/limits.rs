@@ -69,6 +69,11 @@ pub const XATTR_MAX_BYTES: usize = 65_536;
 /// Paths of directories whose times are set at the end of a layer: the one table that grows with a layer.
 pub const DIR_TIMES_MAX_BYTES: usize = 64 * 1024 * 1024;
 
+/// Layers of one image that are downloaded at a time.
+pub const DOWNLOADS_MAX_COUNT: usize = 3;
+/// Age at which what is left of a download is given up.
+pub const DOWNLOAD_KEPT_MAX_S: u64 = 7 * 24 * 3600;
+
 /// The buffer through which file content goes.
 pub const COPY_BUFFER_BYTES: usize = 128 * 1024;
 

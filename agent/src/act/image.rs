@@ -1,4 +1,8 @@
-//! `EnsureImage`: ask the store; what must be imported is imported one at a time and on a thread.
+//! `EnsureImage`: ask the store, then the sources on this box, then the registry. What takes long is done on a
+//! thread, one import and one download at a time.
+//!
+//! `imagePullPolicy: Always` asks the registry each time, but for images that the vendor or a source directory has:
+//! these are what the owner put there. When the registry cannot be reached, an image that is here is good enough.
 
 use crate::agent::{Agent, Env, Told};
 use berth_core::{
@@ -7,8 +11,9 @@ use berth_core::{
     ids::ActionId,
     manifest::types::PullPolicy,
 };
-use berth_images::{Error, Image};
+use berth_images::{Error, Image, Registries, Trouble};
 use std::sync::Arc;
+use tokio::{sync::Semaphore, task::spawn_blocking};
 
 impl Agent {
     pub(super) fn ensure_image(&mut self, action: ActionId, image: String, policy: PullPolicy) {
@@ -16,16 +21,80 @@ impl Agent {
         if let Some(outcome) = at_once(&self.env, &image, policy) {
             return self.done(action, outcome);
         }
-        let (env, told, importing) = (Arc::clone(&self.env), self.told.clone(), Arc::clone(&self.importing));
+        let (env, told) = (Arc::clone(&self.env), self.told.clone());
+        let (importing, pulling) = (Arc::clone(&self.importing), Arc::clone(&self.pulling));
         tokio::spawn(async move {
-            let _turn = importing.acquire_owned().await;
-            let outcome = tokio::task::spawn_blocking(move || import(&env, &image, policy)).await;
-            if let Ok(outcome) = outcome {
-                // Fails when the agent ends.
-                let _ = told.send(Told::Done(action, outcome)).await;
-            }
+            let found = ensure(env, &image, policy, importing, pulling).await;
+            let outcome =
+                found.map_or_else(|error| Outcome::Failed(failure(&error)), |found| ready(&image, found));
+            // Fails when the agent ends.
+            let _ = told.send(Told::Done(action, outcome)).await;
         });
     }
+}
+
+async fn ensure(
+    env: Arc<Env>,
+    image: &str,
+    policy: PullPolicy,
+    importing: Arc<Semaphore>,
+    pulling: Arc<Semaphore>,
+) -> Result<Image, Error> {
+    let (here, name) = (Arc::clone(&env), image.to_owned());
+    let turn = importing.acquire_owned().await;
+    let found = on_thread(move || from_here(&here, &name, policy)).await?;
+    drop(turn);
+    if let Some(found) = found {
+        return Ok(found);
+    }
+    let (name, _turn) = (image.to_owned(), pulling.acquire_owned().await);
+    on_thread(move || match &env.registries {
+        Some(registries) => pull(&env, &name, registries),
+        None => env.store.ensure(&name, &env.platform),
+    })
+    .await
+}
+
+/// What this box has to say; None when a registry is to be asked.
+fn from_here(env: &Env, image: &str, policy: PullPolicy) -> Result<Option<Image>, Error> {
+    let Env { store, platform, registries, .. } = env;
+    let newest = policy == PullPolicy::Always;
+    if newest && registries.is_some() && !store.is_local(image, platform) {
+        return Ok(None);
+    }
+    let found = if newest { store.ensure_newest(image, platform) } else { store.ensure(image, platform) };
+    match found {
+        Err(Error::NotFound { .. }) if registries.is_some() => Ok(None),
+        other => other.map(Some),
+    }
+}
+
+/// From the registry; when that cannot be reached, what is here.
+fn pull(env: &Env, image: &str, registries: &Registries) -> Result<Image, Error> {
+    let error = match env.store.pull(image, &env.platform, registries) {
+        Err(error @ Error::Registry { trouble: Trouble::Unreachable, .. }) => error,
+        other => return other,
+    };
+    match env.store.ensure(image, &env.platform) {
+        Ok(known) => {
+            tracing::warn!(image, %error, "the image that is here runs");
+            Ok(known)
+        }
+        Err(Error::NotFound { reference, looked, near, mut problems }) => {
+            problems.push(error.to_string());
+            Err(Error::NotFound { reference, looked, near, problems })
+        }
+        other => other,
+    }
+}
+
+/// Does the work on a thread of the pool.
+async fn on_thread<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Error> + Send + 'static,
+) -> Result<T, Error> {
+    let ended = spawn_blocking(work).await;
+    // The runtime ends, and the agent with it.
+    ended.unwrap_or_else(|error| Err(Error::Io { doing: "work on an image".into(), source: error.into() }))
 }
 
 /// The answer that needs no import; None if one is needed.
@@ -38,17 +107,6 @@ fn at_once(env: &Env, image: &str, policy: PullPolicy) -> Option<Outcome> {
             Some(Outcome::Failed(Failure { reason: FailReason::ErrImageNeverPull, message }))
         }
         _ => None,
-    }
-}
-
-fn import(env: &Env, image: &str, policy: PullPolicy) -> Outcome {
-    let found = match policy {
-        PullPolicy::Always => env.store.ensure_newest(image, &env.platform),
-        PullPolicy::IfNotPresent | PullPolicy::Never => env.store.ensure(image, &env.platform),
-    };
-    match found {
-        Ok(found) => ready(image, found),
-        Err(error) => Outcome::Failed(failure(&error)),
     }
 }
 

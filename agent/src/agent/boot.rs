@@ -1,7 +1,7 @@
 //! Before anything else: configuration, logging, and whether this machine is one on which pods can run.
 
 use crate::config::{Config, ConfigError};
-use berth_images::{Platform, Store, StoreConfig};
+use berth_images::{Platform, Registries, RegistrySettings, Store, StoreConfig};
 use berth_oci::{
     node::{MemoryQos, NodeFacts, Policy},
     paths::Roots,
@@ -21,6 +21,8 @@ pub(crate) struct Env {
     pub(crate) node: NodeFacts,
     /// The image store.
     pub(crate) store: Store,
+    /// The way to registries, if they may be asked.
+    pub(crate) registries: Option<Registries>,
     /// Which images run here.
     pub(crate) platform: Platform,
     /// Namespaces for the next pod.
@@ -99,7 +101,14 @@ pub(super) fn prepare(config: Option<&Path>) -> Result<Env, Unfit> {
     for what in &report.quarantined {
         tracing::warn!(what, "an image is set aside");
     }
-    Ok(Env { config, roots, node, store, platform: Platform::host(), spares: Spares::default() })
+    let registries = config.registry_pull_enabled.then(|| {
+        Registries::new(RegistrySettings {
+            registries_conf: config.registries_conf_path.clone(),
+            auth_file: config.registry_auth_path.clone(),
+            certs_dirs: config.registry_certs_paths.0.clone(),
+        })
+    });
+    Ok(Env { config, roots, node, store, registries, platform: Platform::host(), spares: Spares::default() })
 }
 
 /// What is wrong with a machine without cgroups v2 at `mount`, and what to do.
@@ -173,6 +182,7 @@ impl Env {
             roots,
             node,
             store,
+            registries: None,
             platform: Platform::host(),
             spares: Spares::default(),
         }

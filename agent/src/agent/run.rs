@@ -96,6 +96,8 @@ pub(crate) struct Agent {
     leaving: bool,
     /// Lets one import run at a time, so that threads are left for the rest.
     pub(crate) importing: Arc<tokio::sync::Semaphore>,
+    /// Lets one download run at a time, as kubelet does by default, beside imports.
+    pub(crate) pulling: Arc<tokio::sync::Semaphore>,
 }
 
 /// What the loop listens to.
@@ -211,6 +213,7 @@ impl Agent {
             draining: false,
             leaving: false,
             importing: Arc::new(tokio::sync::Semaphore::new(1)),
+            pulling: Arc::new(tokio::sync::Semaphore::new(1)),
         })
     }
 

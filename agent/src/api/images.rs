@@ -31,8 +31,12 @@ pub(super) async fn perform(
         }
         ImageOperation::Prune { all, dry_run } => Removal::Unused { all, dry_run },
         other => {
-            let changes =
-                matches!(other, ImageOperation::Import { .. } | ImageOperation::Verify { repair: true });
+            let changes = matches!(
+                other,
+                ImageOperation::Import { .. }
+                    | ImageOperation::Pull { .. }
+                    | ImageOperation::Verify { repair: true }
+            );
             let file = fds.into_iter().next().map(File::from);
             let done = tokio::task::spawn_blocking(move || on_thread(other, file, &env)).await;
             if changes {
@@ -61,6 +65,13 @@ fn on_thread(operation: ImageOperation, file: Option<File>, env: &Env) -> Answer
             }
             let imported = store.import_path(Path::new(&path), platform).map_err(refusal)?;
             json!({"names": imported.names, "skipped": imported.skipped})
+        }
+        ImageOperation::Pull { image } => {
+            let registries = env.registries.as_ref().ok_or_else(|| {
+                Refusal::conflict("registryPullEnabled is false: this box asks no registry for images")
+            })?;
+            let pulled = store.pull(&image, platform, registries).map_err(refusal)?;
+            json!({"name": pulled.reference, "digest": pulled.digest})
         }
         ImageOperation::Export { image } => {
             let file = file.ok_or_else(|| Refusal::bad("no descriptor to write to"))?;
@@ -120,6 +131,7 @@ pub(crate) fn refusal(error: Error) -> Refusal {
     let message = error.to_string();
     match error.kind() {
         ErrorKind::NotFound => Refusal::not_found(message),
+        ErrorKind::Registry => Refusal::internal(message),
         ErrorKind::Io | ErrorKind::NoSpace => Refusal::internal(message),
         ErrorKind::Refused => Refusal::conflict(message),
         _ => Refusal::bad(message),

@@ -87,6 +87,11 @@ pub(crate) enum ImageOperation {
         /// Absolute, as the agent sees it.
         path: String,
     },
+    /// Fetch an image from its registry, if the store does not have it as it is there: `{"name":…,"digest":…}`.
+    Pull {
+        /// Which.
+        image: String,
+    },
     /// Write an image as an OCI archive to the one descriptor beside the request: `{"name":…,"digest":…}`.
     Export {
         /// Which.

@@ -172,6 +172,7 @@ fn out_of_range(config: &Config) -> Vec<(&'static str, String)> {
     expect(absolute(&config.static_pod_path.0), "staticPodPath", "must be absolute");
     expect(absolute(&config.image_source_paths.0), "imageSourcePaths", "must be absolute");
     expect(absolute(&config.image_store_paths.0), "imageStorePaths", "must be absolute");
+    expect(absolute(&config.registry_certs_paths.0), "registryCertsPaths", "must be absolute");
     let (high, low) = (config.image_gc_high_threshold_percent, config.image_gc_low_threshold_percent);
     expect(high <= 100, "imageGCHighThresholdPercent", "must be 0 to 100");
     expect(
@@ -183,6 +184,8 @@ fn out_of_range(config: &Config) -> Vec<(&'static str, String)> {
     expect(most.is_zero() || most > least, "imageMaximumGCAge", "must be 0s or more than imageMinimumGCAge");
     for (key, path) in [
         ("imagePolicyPath", &config.image_policy_path),
+        ("registriesConfPath", &config.registries_conf_path),
+        ("registryAuthPath", &config.registry_auth_path),
         ("runDirectory", &config.run_directory),
         ("stateDirectory", &config.state_directory),
         ("logDirectory", &config.log_directory),

@@ -1,7 +1,7 @@
 //! Public keys in PEM (`-----BEGIN PUBLIC KEY-----`, as `cosign` and `openssl` write them): ECDSA over P-256 and
 //! Ed25519. Another kind is refused by name of what is supported. Pure.
 
-use super::base64;
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 
 /// SubjectPublicKeyInfo up to the point of a P-256 key (RFC 5480), uncompressed.
 const P256_HEAD: [u8; 26] = [
@@ -36,7 +36,7 @@ impl Key {
 
     /// Whether this key made the signature (base64) over `payload`. ECDSA signs its SHA-256, in DER form.
     pub(super) fn signed(&self, payload: &[u8], signature: &str) -> bool {
-        let Some(signature) = base64::decode(signature.trim()) else { return false };
+        let Ok(signature) = STANDARD.decode(signature.trim()) else { return false };
         match self {
             Self::P256(key) => {
                 use p256::ecdsa::{Signature, signature::Verifier as _};
@@ -54,5 +54,5 @@ impl Key {
 fn der(pem: &str) -> Option<Vec<u8>> {
     let (_, rest) = pem.split_once("-----BEGIN PUBLIC KEY-----")?;
     let (body, _) = rest.split_once("-----END PUBLIC KEY-----")?;
-    base64::decode(&body.split_ascii_whitespace().collect::<String>())
+    STANDARD.decode(body.split_ascii_whitespace().collect::<String>()).ok()
 }

@@ -1,7 +1,6 @@
 //! Whether an image may run: signatures made by cosign with a plain key, held against a policy file. No network,
 //! no transparency log, no clock. A policy that cannot be read lets nothing run; without a policy all may.
 
-mod base64;
 mod key;
 mod payload;
 mod policy;

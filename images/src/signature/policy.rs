@@ -5,6 +5,7 @@
 
 use super::{Signature, key::Key, payload::Payload};
 use crate::{digest::Digest, reference::Reference};
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde::Deserialize;
 use std::{collections::BTreeMap, path::PathBuf};
 
@@ -162,7 +163,7 @@ fn requirement(
         keys.push((name.clone(), key.map_err(|why| format!("key {name}: {why}"))?));
     }
     if let Some(data) = data {
-        let pem = super::base64::decode(&data).and_then(|bytes| String::from_utf8(bytes).ok());
+        let pem = STANDARD.decode(&data).ok().and_then(|bytes| String::from_utf8(bytes).ok());
         let pem = pem.ok_or("keyData is not a PEM file in base64")?;
         keys.push(("keyData".into(), Key::parse(&pem).map_err(|why| format!("keyData: {why}"))?));
     }

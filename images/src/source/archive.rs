@@ -28,10 +28,33 @@ pub(crate) struct Opened {
     form: Form,
 }
 
+/// Where the blobs of a layout directory come from that are not there yet.
+pub(crate) trait Fill: std::fmt::Debug + Send + Sync {
+    /// Brings a blob, of at most `max` bytes, verified, to `target`.
+    ///
+    /// # Errors
+    /// Of whoever brings it.
+    fn fill(&self, digest: &Digest, part: Part, max: u64, target: &Path) -> Result<(), Error>;
+}
+
+/// What a blob is to its image: registries keep the two in different places.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Part {
+    /// A manifest or an index.
+    Manifest,
+    /// A config, a layer, a signed document.
+    Blob,
+}
+
 #[derive(Debug)]
 enum Form {
     Dir,
-    Archive { file: Arc<File>, members: HashMap<Vec<u8>, Place> },
+    /// A directory that is filled as it is read.
+    Filled(Box<dyn Fill>),
+    Archive {
+        file: Arc<File>,
+        members: HashMap<Vec<u8>, Place>,
+    },
 }
 
 /// Where a member is.
@@ -99,6 +122,18 @@ impl Opened {
         Ok(Self { path: path.to_owned(), form })
     }
 
+    /// A layout directory whose blobs come from somewhere else when they are needed.
+    pub(crate) fn filled(path: &Path, from: Box<dyn Fill>) -> Self {
+        Self { path: path.to_owned(), form: Form::Filled(from) }
+    }
+
+    /// Sees to it that the blob is there.
+    pub(crate) fn fetch(&self, digest: &Digest, part: Part, max: u64) -> Result<(), Error> {
+        let Form::Filled(from) = &self.form else { return Ok(()) };
+        let target = self.path.join(blob_path(digest));
+        if target.exists() { Ok(()) } else { from.fill(digest, part, max, &target) }
+    }
+
     fn open_archive(path: &Path, staging: &Path) -> Result<Form, Error> {
         let mut file = open_file(path)?;
         if compression(&file).doing(|| format!("read {}", path.display()))? != Compression::None {
@@ -125,7 +160,7 @@ impl Opened {
     /// The stream of a member, and its length in bytes.
     pub(crate) fn stream(&self, member: &str) -> Result<(Box<dyn Read>, u64), Error> {
         match &self.form {
-            Form::Dir => {
+            Form::Dir | Form::Filled(_) => {
                 let file = open_file(&self.path.join(member))?;
                 let size = file.metadata().doing(|| format!("open {member}"))?.len();
                 Ok((Box::new(file), size))
@@ -150,7 +185,8 @@ impl Opened {
     }
 
     /// A blob of an OCI layout, verified.
-    pub(crate) fn blob(&self, digest: &Digest, max: u64) -> Result<Vec<u8>, Error> {
+    pub(crate) fn blob(&self, digest: &Digest, part: Part, max: u64) -> Result<Vec<u8>, Error> {
+        self.fetch(digest, part, max)?;
         let bytes = self.bytes(&blob_path(digest), max)?;
         digest.verify(&self.what(&digest.to_string()), &bytes)?;
         Ok(bytes)

@@ -15,9 +15,10 @@ mod oci;
 mod scan;
 mod signatures;
 
-pub(crate) use archive::Opened;
+pub(crate) use archive::{Fill, Opened, Part};
 pub(crate) use cache::{Sources, is_hidden};
 use oci::LayerKind;
+pub(crate) use oci::{INDEX_TYPES, MANIFEST_TYPES};
 pub(crate) use scan::scan;
 pub(crate) use signatures::signatures;
 

@@ -1,7 +1,7 @@
 //! OCI layouts, in a directory or an archive: index, nested indexes, manifest. Docker's media types mean the
 //! same and are taken too. Everything but the layout's own `index.json` is verified by digest as it is read.
 
-use super::{Layer, Opened, Resolved, archive::blob_path};
+use super::{Layer, Opened, Part, Resolved, archive::blob_path};
 use crate::{
     digest::Digest,
     error::Error,
@@ -43,9 +43,9 @@ struct Manifest {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct LayerKind(pub(crate) String);
 
-const INDEX_TYPES: [&str; 2] =
+pub(crate) const INDEX_TYPES: [&str; 2] =
     ["application/vnd.oci.image.index.v1+json", "application/vnd.docker.distribution.manifest.list.v2+json"];
-const MANIFEST_TYPES: [&str; 2] =
+pub(crate) const MANIFEST_TYPES: [&str; 2] =
     ["application/vnd.oci.image.manifest.v1+json", "application/vnd.docker.distribution.manifest.v2+json"];
 const CONFIG_TYPES: [&str; 2] =
     ["application/vnd.oci.image.config.v1+json", "application/vnd.docker.container.image.v1+json"];
@@ -124,7 +124,7 @@ impl Found<'_> {
         let media_type = descriptor.media_type.as_str();
         if INDEX_TYPES.contains(&media_type) {
             let digest = Digest::parse(&descriptor.digest)?;
-            let index = parse_index(&what(), &self.opened.blob(&digest, JSON_MAX_BYTES)?)?;
+            let index = parse_index(&what(), &self.opened.blob(&digest, Part::Manifest, JSON_MAX_BYTES)?)?;
             let above = [above, &[digest]].concat();
             return index.manifests.iter().try_for_each(|child| self.collect(child, &above));
         }
@@ -147,7 +147,7 @@ pub(super) fn parse_index(what: &str, bytes: &[u8]) -> Result<Index, Error> {
 
 fn read(opened: &Opened, chosen: &Candidate) -> Result<Resolved, Error> {
     let manifest_digest = Digest::parse(&chosen.descriptor.digest)?;
-    let manifest = sized(opened, &chosen.descriptor, &manifest_digest)?;
+    let manifest = sized(opened, &chosen.descriptor, &manifest_digest, Part::Manifest)?;
     let what = opened.what(&manifest_digest.to_string());
     let parsed: Manifest = serde_json::from_slice(&manifest)
         .map_err(|error| Error::corrupt(&what, "an image manifest in JSON", error.to_string()))?;
@@ -159,7 +159,7 @@ fn read(opened: &Opened, chosen: &Candidate) -> Result<Resolved, Error> {
         return Err(Error::unsupported(what, why));
     }
     let config_digest = Digest::parse(&parsed.config.digest)?;
-    let config = sized(opened, &parsed.config, &config_digest)?;
+    let config = sized(opened, &parsed.config, &config_digest, Part::Blob)?;
     let config_file = ConfigFile::parse(&opened.what(&config_digest.to_string()), &config)?;
     let layers = layers(&what, &parsed, &config_file)?;
     let mut digests = chosen.above.clone();
@@ -186,8 +186,8 @@ fn read(opened: &Opened, chosen: &Candidate) -> Result<Resolved, Error> {
 }
 
 /// A blob of the size that its descriptor states.
-fn sized(opened: &Opened, descriptor: &Descriptor, digest: &Digest) -> Result<Vec<u8>, Error> {
-    let bytes = opened.blob(digest, JSON_MAX_BYTES)?;
+fn sized(opened: &Opened, descriptor: &Descriptor, digest: &Digest, part: Part) -> Result<Vec<u8>, Error> {
+    let bytes = opened.blob(digest, part, JSON_MAX_BYTES)?;
     if bytes.len() as u64 == descriptor.size {
         return Ok(bytes);
     }

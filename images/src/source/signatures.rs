@@ -3,7 +3,7 @@
 //! by `cosign save`; each of its layers is a signed document with its signature in an annotation. Nothing is
 //! believed here: whether a signature is right is `signature`'s question.
 
-use super::{Offer, Opened, Scanned, Target, oci::Descriptor};
+use super::{Offer, Opened, Part, Scanned, Target, oci::Descriptor};
 use crate::{
     digest::Digest,
     error::Error,
@@ -62,8 +62,10 @@ pub(crate) fn signatures(
         }
         let digest = Digest::parse(&descriptor.digest)?;
         let what = opened.what(&descriptor.digest);
-        let manifest: Manifest = serde_json::from_slice(&opened.blob(&digest, JSON_MAX_BYTES)?)
-            .map_err(|error| Error::corrupt(&what, "a manifest of signatures in JSON", error.to_string()))?;
+        let manifest: Manifest =
+            serde_json::from_slice(&opened.blob(&digest, Part::Manifest, JSON_MAX_BYTES)?).map_err(
+                |error| Error::corrupt(&what, "a manifest of signatures in JSON", error.to_string()),
+            )?;
         for layer in &manifest.layers {
             found.extend(one(opened, layer)?);
             if found.len() > SIGNATURES_MAX_COUNT {
@@ -82,7 +84,7 @@ fn one(opened: &Opened, layer: &Descriptor) -> Result<Option<Signature>, Error> 
     if layer.size > SIGNATURE_PAYLOAD_MAX_BYTES || signature.len() as u64 > SIGNATURE_PAYLOAD_MAX_BYTES {
         return Err(Error::limit(what, "SIGNATURE_PAYLOAD_MAX_BYTES", SIGNATURE_PAYLOAD_MAX_BYTES));
     }
-    let payload = opened.blob(&Digest::parse(&layer.digest)?, SIGNATURE_PAYLOAD_MAX_BYTES)?;
+    let payload = opened.blob(&Digest::parse(&layer.digest)?, Part::Blob, SIGNATURE_PAYLOAD_MAX_BYTES)?;
     // JSON is UTF-8; what is not cannot be what an image's signature signs.
     let payload = String::from_utf8(payload).ok();
     Ok(payload.map(|payload| Signature { payload, signature: signature.to_owned() }))

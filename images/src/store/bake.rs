@@ -15,7 +15,7 @@ use std::{
 };
 
 /// What a read-only store has no use for.
-const WORKING_PARTS: [&str; 3] = ["staging", "quarantine", "pins"];
+const WORKING_PARTS: [&str; 4] = ["downloads", "staging", "quarantine", "pins"];
 
 /// What [`Store::bake`] made.
 #[derive(Debug, Default)]

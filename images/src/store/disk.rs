@@ -14,6 +14,7 @@
 //! signatures/<manifest>.json    signatures that came with an image
 //! pins/<config>                 images that are never removed without being named
 //! images/<config>.json          an image: names, digests, chain
+//! downloads/<reference>/        a layout of what has arrived from a registry so far
 //! staging/                      not yet, or no longer, part of the store
 //! quarantine/                   records that could not be used
 //! lock                          held by the one process that uses the store
@@ -34,8 +35,8 @@ use std::{
     sync::atomic::{AtomicU64, Ordering},
 };
 
-const PARTS: [&str; 7] =
-    ["blobs/sha256", "snapshots", "signatures", "pins", "images", "staging", "quarantine"];
+const PARTS: [&str; 8] =
+    ["blobs/sha256", "snapshots", "signatures", "pins", "images", "downloads", "staging", "quarantine"];
 
 /// Where what is in a store, read-only ones included.
 #[derive(Debug, Clone)]

@@ -157,6 +157,12 @@ impl Store {
         Ok(Prepared { resolved, chain, bytes })
     }
 
+    /// The layer is unpacked, and nobody has found it damaged.
+    pub(super) fn has_layer(&self, id: &Digest) -> bool {
+        let whole = || check_snapshot(&self.disk.snapshot(id), id).is_ok() && !self.is_suspect(id);
+        self.vendor.snapshot(id).is_some() || whole()
+    }
+
     /// Sees to it that the layer is unpacked; returns its bytes of file content. Two threads that want the
     /// same one do it once.
     fn snapshot(&self, opened: &Opened, layer: &Layer, below: &[Digest], id: Digest) -> Result<u64, Error> {
@@ -302,6 +308,7 @@ impl Store {
     fn told_source(&self, path: &Path) -> std::path::PathBuf {
         match path.file_name() {
             Some(name) if self.baking => name.into(),
+            Some(_) if path.starts_with(self.downloads()) => "registry".into(),
             _ => path.to_owned(),
         }
     }

@@ -10,6 +10,7 @@ mod import;
 mod index;
 mod manage;
 mod pins;
+mod pull;
 mod record;
 mod recover;
 mod tree;
@@ -188,6 +189,13 @@ impl Store {
         let Some(entry) = self.find(&wanted, platform) else { return Ok(None) };
         self.admit(&wanted, &entry)?;
         Ok(Some(entry.image(&wanted)))
+    }
+
+    /// One of the source directories, or the vendor, has the image: there is nobody else to be asked for it.
+    pub fn is_local(&self, reference: &str, platform: &Platform) -> bool {
+        let Ok(wanted) = Reference::parse(reference) else { return false };
+        let offered = || !self.sources.list().find(&wanted).is_empty();
+        self.find(&wanted, platform).is_some_and(|entry| entry.vendor) || offered()
     }
 
     /// What in the source directories cannot be read, one sentence each.

@@ -75,6 +75,7 @@ impl Store {
         // Nothing is being staged yet: all that is there is left over.
         *self.leftovers() = list(&self.disk.staging(), SWEEP_MAX_FILES)?;
         report.leftovers_removed = self.sweep();
+        self.forget_downloads();
         report.leftovers_remain = !self.leftovers().is_empty();
         Ok(report)
     }

@@ -26,6 +26,9 @@ pub(crate) struct Args {
     /// Only the guest scenarios whose name contains this
     #[arg(long)]
     only: Option<String>,
+    /// Cargo profile of the binary in the guests; `dev` builds in seconds
+    #[arg(long, default_value = "release")]
+    profile: String,
 }
 
 #[derive(clap::Args)]
@@ -52,6 +55,9 @@ pub(crate) fn run(args: &Args) -> Result {
             "busybox-static",
             "zstd",
             "umoci",
+            "skopeo",
+            "docker-registry",
+            "apache2-utils",
             "attr",
             "openssl",
         ])?;
@@ -79,7 +85,7 @@ pub(crate) fn run(args: &Args) -> Result {
     if !args.fast {
         for arch in Arch::ALL.into_iter().filter(|a| args.arch.is_none_or(|only| only == *a)) {
             for scenario in scenarios(args.only.as_deref())? {
-                tally.step(&format!("guest {arch} {}", scenario.name), || scenario.run(arch));
+                tally.step(&format!("guest {arch} {}", scenario.name), || scenario.run(arch, &args.profile));
             }
         }
         if args.only.is_none() {
@@ -123,7 +129,7 @@ impl Scenario {
     /// work; a scenario with a file `boots` is booted that often on one disk; a file `append` has more words for
     /// the kernel's command line, with a file `no-start` the script starts Berth itself, and with a file `bare` it
     /// installs it, from packages in /put/package by Debian's own dpkg.
-    fn run(&self, arch: Arch) -> Result {
+    fn run(&self, arch: Arch, profile: &str) -> Result {
         if let Ok(cuts) = fs::read_to_string(self.folder.join("cuts")) {
             return power::run(&power::Args { cuts: cuts.trim().parse()?, arch, seed: None });
         }
@@ -150,6 +156,7 @@ impl Scenario {
             bare,
             append: fs::read_to_string(self.folder.join("append")).unwrap_or_default().trim().to_owned(),
             timeout: Some(BOOT_MAX_S),
+            profile: profile.to_owned(),
             ..vm::Args::script(arch, self.folder.join("script.sh"))
         };
         fs::create_dir_all(guest::dir(arch))?;

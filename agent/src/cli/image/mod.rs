@@ -25,6 +25,7 @@ const EXAMPLES: &str = "\
 Examples:
   berth image ls                             what is there, and what of it is shared
   berth image import /media/usb              all images of a stick, or none of them
+  berth image pull shop.example/web:1        from its registry
   berth image export shop/web:1 -o web.tar   as an OCI archive
   berth image pin shop/web:1                 never collected
   berth image prune --all --dry-run          what nothing needs
@@ -34,11 +35,19 @@ const LONG_HELP: &str = "\
 Examples:
   berth image ls                             what is there, and what of it is shared
   berth image import /media/usb              all images of a stick, or none of them
+  berth image pull shop.example/web:1        from its registry
   berth image export shop/web:1 -o web.tar   as an OCI archive
   berth image pin shop/web:1                 never collected
   berth image prune --all --dry-run          what nothing needs
   berth image verify --repair                read all; unpack again what is damaged
   berth image bake --output rootfs/usr/share/berth/store web.tar   (on the build machine; needs no agent)
+
+Registries:
+  Asked for what is in no store and no source, and where imagePullPolicy is Always for what is newer; when none can
+  be reached, an image that is here runs. /etc/berth/registries.conf is a subset of containers-registries.conf(5):
+  [[registry]] with prefix, location, insecure, blocked, and [[registry.mirror]] with location, insecure,
+  pull-from-mirror. Credentials stand in /etc/berth/auth.json, authorities and client certificates below
+  /etc/berth/certs.d/HOST:PORT. Proxies are those of the service's environment.
 
 Which images may run:
   /etc/berth/policy.json, a subset of containers-policy.json(5). Requirements are reject, insecureAcceptAnything
@@ -62,6 +71,12 @@ enum Verb {
     /// Pods that wait for one of the images go on; pods that run keep what they have.
     #[command(alias = "load")]
     Import(ImportArgs),
+    /// Fetch images from their registries; what is there already is only asked after
+    Pull {
+        /// The images
+        #[arg(value_name = "IMAGE", required = true)]
+        images: Vec<String>,
+    },
     /// Write an image as an OCI archive, byte for byte as it came
     #[command(alias = "save")]
     Export {
@@ -132,6 +147,7 @@ pub(crate) fn run(args: &Args, session: &mut Session<'_>) -> Result<(), Failure>
     match &args.verb {
         Verb::Ls(args) => list::run(args, session),
         Verb::Import(args) => import(args, session),
+        Verb::Pull { images } => pull(images, session),
         Verb::Export { image, output } => export(image, output, session),
         Verb::Rm { images, force } => {
             let operation = ImageOperation::Remove { images: images.clone(), force: *force };
@@ -175,6 +191,14 @@ pub(crate) fn import(args: &ImportArgs, session: &mut Session<'_>) -> Result<(),
         writeln!(session.err, "left out: {}", json::plain(note))?;
     }
     told(session, &answer, "/names", "imported")
+}
+
+fn pull(images: &[String], session: &mut Session<'_>) -> Result<(), Failure> {
+    images.iter().try_for_each(|image| {
+        let answer = ask(session, ImageOperation::Pull { image: image.clone() }, &[])?;
+        let (name, digest) = (json::text(&answer, "/name"), json::text(&answer, "/digest"));
+        Ok(writeln!(session.out, "pulled {name} {digest}")?)
+    })
 }
 
 fn absolute(path: &Path) -> Result<String, Failure> {

@@ -4,8 +4,11 @@ mod broken;
 mod cuts;
 mod formats;
 mod full;
+mod hub;
 mod life;
 mod manage;
+mod pull;
+mod registry;
 mod umoci;
 mod verify;
 

@@ -1,0 +1,61 @@
+#!/bin/sh
+# Images from a registry: pulled by name, asked after with Always, good enough from the store when the registry is
+# gone; one that is nowhere waits and says what was tried.
+. /put/lib.sh
+
+step "a registry of files"
+W=/root/www/v2/shop/web
+mkdir -p $W/manifests $W/blobs /root/layout
+# The name stands in /etc/hosts: found without any name server.
+echo "127.0.0.1 hub.test" >>/etc/hosts
+echo "nameserver 127.0.0.1" >/etc/resolv.conf
+printf '[[registry]]\nlocation = "hub.test:5000"\ninsecure = true\n' >/etc/berth/registries.conf
+berth import /usr/share/berth/images >/dev/null
+berth image export berth.test/busybox:1 -o /root/box.tar >/dev/null
+berth image rm berth.test/busybox:1 >/dev/null
+tar -xf /root/box.tar -C /root/layout
+for blob in /root/layout/blobs/sha256/*; do cp "$blob" "$W/blobs/sha256:$(basename "$blob")"; done
+D=$(sed 's/.*"digest":"\(sha256:[0-9a-f]*\)".*/\1/' /root/layout/index.json)
+cp "$W/blobs/$D" $W/manifests/1; cp "$W/blobs/$D" "$W/manifests/$D"
+serve() { httpd -p 127.0.0.1:5000 -h /root/www; }
+serve
+
+pod() {
+    drop "$1.yaml" <<Y
+apiVersion: v1
+kind: Pod
+metadata: {name: $1}
+spec:
+  terminationGracePeriodSeconds: 1
+  containers:
+  - {name: main, image: "$2", imagePullPolicy: $3, command: [sleep, "100000"]}
+Y
+}
+pod web hub.test:5000/shop/web:1 Always
+ready web
+check "the image is in the store" sh -c 'berth image ls | grep -q hub.test:5000/shop/web:1'
+is "nothing is left of the download" "" "$(ls /var/lib/berth/store/downloads)"
+check "by hand, by digest" sh -c "berth image pull hub.test:5000/shop/web@$D | grep -q 'pulled hub.test:5000/shop/web@$D'"
+
+step "the registry is gone"
+kill "$(pidof httpd)"
+rm $M/web.yaml; gone web
+pod again hub.test:5000/shop/web:1 Always
+ready again
+pod other hub.test:5000/shop/other:1 IfNotPresent
+tried() { berth get pod other -o yaml | grep -q 'hub.test:5000/shop/other cannot be reached'; }
+eventually 60 "what is nowhere waits and says what was tried" tried
+
+step "the registry is back"
+mkdir -p /root/www/v2/shop/other; cp -r $W/* /root/www/v2/shop/other/
+serve
+ready other 120s
+
+step "no registry is asked"
+echo 'registryPullEnabled: false' >/etc/berth/config.yaml
+/etc/init.d/berth stop; /etc/init.d/berth start
+serves
+ready other
+check "a pull by hand is refused" sh -c '! berth image pull hub.test:5000/shop/none:1 2>/root/why; grep -q registryPullEnabled /root/why'
+rm $M/*.yaml; gone other; gone again
+nothing_left
