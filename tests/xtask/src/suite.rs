@@ -3,7 +3,7 @@
 use crate::{
     apt,
     arch::Arch,
-    guest::{self, qemu},
+    guest::{self, debian, qemu},
     images, layer, package, perf, power,
     sh::{self, Result, cmd},
     tidy, vm,
@@ -128,7 +128,8 @@ impl Scenario {
     /// Boots the scenario's guest. A scenario with a file `cuts` loses its power that often in the middle of its
     /// work; a scenario with a file `boots` is booted that often on one disk; a file `append` has more words for
     /// the kernel's command line, with a file `no-start` the script starts Berth itself, and with a file `bare` it
-    /// installs it, from packages in /put/package by Debian's own dpkg.
+    /// installs it, from packages in /put/package by Debian's own dpkg. A folder `root` lies over the guest's root; with
+    /// something for systemd in it, that is the first process.
     fn run(&self, arch: Arch, profile: &str) -> Result {
         if let Ok(cuts) = fs::read_to_string(self.folder.join("cuts")) {
             return power::run(&power::Args { cuts: cuts.trim().parse()?, arch, seed: None });
@@ -148,6 +149,13 @@ impl Scenario {
         ];
         if bare {
             put.extend(package::for_guest(arch)?);
+        }
+        let root = self.folder.join("root");
+        if root.join("etc/systemd").exists() {
+            put.extend(debian::puts(arch, debian::SYSTEMD)?);
+        }
+        if root.exists() {
+            put.push(format!("{}:/", root.display()));
         }
         let args = vm::Args {
             put,

@@ -2,6 +2,7 @@
 //! be installed. Everything is made below `target/guest`; nothing is taken from the host's own system.
 
 mod cpio;
+pub(crate) mod debian;
 mod kernel;
 pub(crate) mod qemu;
 mod root;

@@ -8,29 +8,12 @@ mod tree;
 pub(crate) use tree::tree;
 
 use crate::{
-    apt,
     arch::Arch,
-    guest,
+    guest::debian,
     sh::{self, Result},
 };
 use std::{fs, path::PathBuf};
 
-/// dpkg with all that it needs, for a guest that has busybox only.
-const DPKG: [&str; 11] = [
-    "dpkg",
-    "tar",
-    "libacl1",
-    "libbz2-1.0",
-    "libc6",
-    "liblzma5",
-    "libmd0",
-    "libpcre2-8-0",
-    "libselinux1",
-    "libzstd1",
-    "zlib1g",
-];
-/// Of those packages, what programs need.
-const NEEDED: [&str; 6] = ["bin", "lib", "lib64", "usr/bin", "usr/lib", "usr/sbin"];
 /// Added to the version of the second package that a guest gets.
 const LATER: &str = "+later";
 
@@ -68,11 +51,6 @@ pub(crate) fn for_guest(arch: Arch) -> Result<Vec<String>> {
         format!("{}:/put/package/one.deb", one.display()),
         format!("{}:/put/package/two.deb", two.display()),
     ];
-    for name in DPKG {
-        let folder = guest::dir(arch).join("debian").join(name);
-        let unpacked = apt::unpack(&format!("{name}:{}", arch.debian()), &folder)?;
-        let there = NEEDED.iter().filter(|part| unpacked.join(part).exists());
-        puts.extend(there.map(|part| format!("{}:/{part}", unpacked.join(part).display())));
-    }
+    puts.extend(debian::puts(arch, debian::DPKG)?);
     Ok(puts)
 }

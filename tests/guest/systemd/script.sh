@@ -1,0 +1,58 @@
+#!/bin/sh
+# Under systemd: the unit as it is shipped, what a stop and a restart mean for pods, and the gate of updates.
+. /put/lib.sh
+ended() { [ $? = 0 ] || journalctl -u berth.service --no-pager -n 40; }
+trap ended EXIT
+pod() { # NAME COMMAND
+    drop "$1.yaml" <<Y
+apiVersion: v1
+kind: Pod
+metadata: {name: $1}
+spec:
+  terminationGracePeriodSeconds: 0
+  containers: [{name: main, image: "berth.test/busybox:1", command: [sh, -c, '$2']}]
+Y
+}
+state() { systemctl show -P ActiveState "$1"; }
+first_pid() { cat "$(cgroup_of web)"/*/cgroup.procs | head -n 1; }
+
+step "the service"
+eventually 60 "it has told systemd that it serves" systemctl is-active --quiet berth.service
+serves
+is "its type" notify "$(systemctl show -P Type berth.service)"
+is "the log directories are made" 0 "$(test -d /var/log/pods -a -d /var/log/containers; echo $?)"
+
+step "the gate: boot-complete.target"
+systemctl start --no-block boot-complete.target
+eventually 20 "it waits for a pod" sh -c '[ "$(systemctl show -P ActiveState berth-health.service)" = activating ]'
+is "and is not reached" inactive "$(state boot-complete.target)"
+pod web 'sleep 100000'
+ready web
+eventually 30 "it is reached" systemctl is-active --quiet boot-complete.target
+check "so is berth-healthy.target" systemctl start berth-healthy.target
+
+step "a restart and a stop of the service"
+P=$(first_pid)
+check "systemd restarts it" systemctl restart berth.service
+ready web
+is "the same process" "$P" "$(first_pid)"
+check "systemd stops it" systemctl stop berth.service
+check "the pod runs on" kill -0 "$P"
+check "systemd starts it" systemctl start berth.service
+ready web
+is "still the same process" "$P" "$(first_pid)"
+
+step "a system whose pods do not come up"
+systemctl stop berth-healthy.target boot-complete.target berth-health.service
+pod bad 'exit 3'
+eventually 20 "the pod fails" sh -c 'berth get pods --no-headers | grep -q "bad.*CrashLoopBackOff"'
+is "the gate stays shut" 1 "$(systemctl start boot-complete.target 2>/dev/null; echo $?)"
+is "its service has failed" failed "$(state berth-health.service)"
+is "the target is not reached" inactive "$(state boot-complete.target)"
+
+step "a configuration that Berth cannot run with"
+echo 'nonsense: true' >/etc/berth/config.yaml
+systemctl restart berth.service 2>/dev/null
+eventually 20 "systemd gives up at once" sh -c '[ "$(systemctl show -P ActiveState berth.service)" = failed ]'
+is "with the reason's status" 78 "$(systemctl show -P ExecMainStatus berth.service)"
+check "the pod runs on" kill -0 "$P"
