@@ -43,8 +43,8 @@ impl EventLog {
         Self { node: node.into(), records: VecDeque::new(), sequence: 0 }
     }
 
-    /// Takes note of an event.
-    pub(crate) fn push(&mut self, event: PodEvent) {
+    /// Takes note of an event; false if it is the same as one before and only counted.
+    pub(crate) fn push(&mut self, event: PodEvent) -> bool {
         self.sequence += 1;
         let sequence = self.sequence;
         let same = |record: &Record| {
@@ -59,10 +59,11 @@ impl EventLog {
             record.last = event.at;
             record.sequence = sequence;
             self.records.push_back(record);
-            return;
+            return false;
         }
         self.make_room(&event.pod);
         self.records.push_back(Record { sequence, last: event.at, event, count: 1 });
+        true
     }
 
     fn make_room(&mut self, pod: &PodKey) {

@@ -5,6 +5,7 @@ mod act;
 mod agent;
 mod api;
 mod applet;
+mod check;
 mod cli;
 mod config;
 mod doctor;

@@ -15,7 +15,7 @@ pub mod devices;
 mod downward;
 pub mod durable;
 pub mod error;
-mod expand;
+use berth_core::expand;
 pub mod files;
 pub mod fsys;
 pub mod node;

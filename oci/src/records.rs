@@ -3,6 +3,7 @@
 //! what has none (or one that cannot be read) is told as a leftover.
 
 use crate::{
+    container::standing,
     durable,
     error::{Error, Result},
     paths::{Roots, is_file_name},
@@ -146,6 +147,7 @@ pub fn read_container(roots: &Roots, id: &ContainerId) -> Result<Option<StoredCo
         return Err(Error::Malformed { path, message: format!("record of container {}", stored.record.id) });
     }
     stored.record.state = RecordState::Unknown;
+    stored.record.standing = standing::read(roots, id);
     Ok(Some(stored))
 }
 

@@ -3,6 +3,7 @@
 //! its deadline passes. Every action is idempotent: carried out twice, the world is as after once.
 
 use crate::{
+    check::Check,
     event::Checkpoint,
     ids::{ActionId, ContainerId, PodKey, PodUid},
     manifest::{DesiredPod, objects::Objects, types::PullPolicy},
@@ -76,6 +77,23 @@ pub enum ActionKind {
         id: ContainerId,
         /// Signal number.
         signal: i32,
+    },
+    /// Ask a container that runs, or tell it. A hook is noted in the run's record before it is begun. Answer:
+    /// `Checked`; or `Failed` when it could not be asked.
+    Check {
+        /// The container.
+        id: ContainerId,
+        /// What, and how.
+        check: Box<Check>,
+    },
+    /// Note in the run's record how the container is, for the agent after this one.
+    Note {
+        /// The container.
+        id: ContainerId,
+        /// See `Standing`.
+        started: bool,
+        /// See `Standing`.
+        ready: bool,
     },
     /// Kill all that is in the container's cgroup (`cgroup.kill`). Already gone is `Ok`.
     Kill {

@@ -2,6 +2,7 @@
 
 use crate::{
     action::ImageFacts,
+    check::{Answer, Standing},
     ids::{ActionId, ContainerId, PodUid},
     manifest::{DesiredPod, Problem, objects::Objects},
     time::{Mono, Now},
@@ -86,6 +87,8 @@ pub enum Outcome {
         /// When.
         at: Now,
     },
+    /// The container's answer to a check.
+    Checked(Answer),
     /// It did not work.
     Failed(Failure),
 }
@@ -191,6 +194,9 @@ pub struct ContainerRecord {
     pub image: ImageFacts,
     /// What the keeper says.
     pub state: RecordState,
+    /// What an earlier agent has noted of it.
+    #[serde(default)]
+    pub standing: Standing,
 }
 
 /// What the keeper knows of a recorded container.
@@ -250,6 +256,9 @@ pub struct ContainerMemory {
     pub running: Option<Now>,
     /// The grace of that run is counted from then, and its stop signal has arrived.
     pub stop: Option<Mono>,
+    /// That run, or the last one if none is begun since, was found unwell and is to be replaced; the grace that it
+    /// has (or had), seconds.
+    pub doomed: Option<u64>,
 }
 
 /// The last completed run of a container.

@@ -6,9 +6,12 @@
 //! that a test or the simulator can be the whole machine.
 
 pub mod action;
+pub mod check;
 pub mod event;
+pub mod expand;
 pub mod ids;
 pub mod manifest;
+mod signal;
 pub mod time;
 pub mod view;
 pub mod world;

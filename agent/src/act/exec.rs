@@ -97,12 +97,21 @@ impl Agent {
 
     /// The client has gone: the command is told as a terminal would tell it.
     pub(crate) fn exec_hung_up(&mut self, session: &str) {
+        self.exec_signal(session, nix::libc::SIGHUP);
+    }
+
+    /// The command has had its time.
+    pub(crate) fn exec_kill(&mut self, session: &str) {
+        self.exec_signal(session, nix::libc::SIGKILL);
+    }
+
+    fn exec_signal(&mut self, session: &str, signal: i32) {
         if !self.sessions.contains_key(session) {
             return;
         }
         let Ok(id) = Id::try_from(session) else { return };
         let op = self.flights.begin(Purpose::Nobody, clock::now().mono.plus_s(EXEC_WITHIN_S));
-        self.ask_keeper(Request::Signal { op, id, signal: nix::libc::SIGHUP }, Vec::new());
+        self.ask_keeper(Request::Signal { op, id, signal }, Vec::new());
     }
 }
 

@@ -1,6 +1,7 @@
 //! The hands: carry out one action each. Nothing is chosen here; what may take long goes to a thread, and each
 //! answer comes back to the loop as news.
 
+mod check;
 pub(crate) mod exec;
 mod image;
 
@@ -43,6 +44,11 @@ impl Agent {
                 }
             }
             ActionKind::Signal { id: run, signal } => self.signal(id, deadline, &run, signal),
+            ActionKind::Check { id: run, check } => self.check(id, &pod, &run, *check),
+            ActionKind::Note { id: run, started, ready } => {
+                let noted = container::note(&self.env.roots, &run, started, ready);
+                self.done(id, outcome(noted, FailReason::Internal));
+            }
             ActionKind::Kill { id: run } => {
                 let killed = container::kill(&self.env.roots, &run);
                 self.done(id, outcome(killed, FailReason::Internal));

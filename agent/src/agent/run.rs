@@ -20,6 +20,7 @@ use crate::{
     source::{ImageWatch, Settings, Source, salt},
 };
 use berth_core::{
+    action::{Action, ActionKind, Plan},
     event::{DesiredSet, Event, FailReason, Failure, Inventory, Outcome},
     ids::{ActionId, ContainerId, PodKey, PodUid},
     time::{Mono, Now},
@@ -58,6 +59,8 @@ pub(crate) enum Told {
     Warned(Box<(PodKey, PodUid, Warning)>),
     /// What nobody wants any more is removed.
     Cleaned,
+    /// The command of a check has had its time.
+    Overtime(String),
     /// The keeper has another program now: the next agent is to be of that too.
     Leave,
 }
@@ -309,6 +312,7 @@ impl Agent {
             }
             let news = std::mem::take(&mut self.news);
             let plan = step(&mut self.world, now, &news);
+            let told = !is_routine(&news, &plan);
             tracing::trace!(?news, ?plan, "step");
             self.wake = plan.wake;
             for event in plan.events {
@@ -317,7 +321,9 @@ impl Agent {
             for action in plan.actions {
                 self.act(action);
             }
-            self.changes.send_modify(|number| *number += 1);
+            if told {
+                self.changes.send_modify(|number| *number += 1);
+            }
         }
     }
 
@@ -348,6 +354,7 @@ impl Agent {
                 self.changes.send_modify(|number| *number += 1);
             }
             Told::Cleaned => self.cleaning = false,
+            Told::Overtime(session) => self.exec_kill(&session),
             Told::Leave => self.leaving = true,
         }
     }
@@ -384,6 +391,13 @@ impl Agent {
             }
         }
     }
+}
+
+/// Probes that go on and find nothing new: nobody who looks at pods need look again.
+fn is_routine(news: &[Event], plan: &Plan) -> bool {
+    let answer = |event: &Event| matches!(event, Event::Done { outcome: Outcome::Checked(_), .. });
+    let asks = |action: &Action| matches!(action.kind, ActionKind::Check { .. });
+    plan.events.is_empty() && news.iter().all(answer) && plan.actions.iter().all(asks)
 }
 
 /// Says no to who asked for an exchange of the program.

@@ -29,11 +29,14 @@ impl Told {
 impl Agent {
     /// Logs and keeps an event.
     pub(super) fn record(&mut self, event: PodEvent) {
+        // A probe that fails for days is to be read in the events, not to fill the journal.
+        if !self.events.push(event.clone()) {
+            return tracing::debug!(pod = %event.pod, reason = event.reason, "again: {}", event.message);
+        }
         match event.warning {
             true => tracing::warn!(pod = %event.pod, reason = event.reason, "{}", event.message),
             false => tracing::info!(pod = %event.pod, reason = event.reason, "{}", event.message),
         }
-        self.events.push(event);
     }
 
     /// A sandbox was made with less than was wished.

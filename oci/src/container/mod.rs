@@ -4,9 +4,11 @@
 pub mod mounts;
 mod prepare;
 mod remove;
+pub(crate) mod standing;
 
 pub use prepare::{Prepared, Run, prepare};
 pub use remove::{TERMINATION_MESSAGE_LEN_MAX_BYTES, kill, oom_killed, remove, termination_message};
+pub use standing::{note, note_hook};
 
 #[cfg(test)]
 mod tests;

@@ -15,6 +15,7 @@ use crate::{
 };
 use berth_core::{
     action::ImageFacts,
+    check::Standing,
     event::{ContainerRecord, RecordState},
     ids::ContainerId,
     manifest::{DesiredPod, objects::Objects, types::Container},
@@ -73,6 +74,7 @@ pub fn prepare(roots: &Roots, node: &NodeFacts, run: &Run<'_>) -> Result<Prepare
         attempt,
         image: image.clone(),
         state: RecordState::Unknown,
+        standing: Standing::default(),
     };
     let stored = StoredContainer { record, cgroup: cgroup.clone(), pod: pod.key.to_string() };
     records::write_container(roots, &stored)?;

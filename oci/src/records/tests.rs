@@ -1,7 +1,7 @@
 //! Records, and what is left without one.
 
 use super::*;
-use berth_core::{action::ImageFacts, ids::PodKey, manifest::types::Pod};
+use berth_core::{action::ImageFacts, check::Standing, ids::PodKey, manifest::types::Pod};
 use std::sync::Arc;
 
 fn roots(dir: &Path) -> Roots {
@@ -26,6 +26,7 @@ fn stored(id: &str) -> StoredContainer {
         attempt: 2,
         image: ImageFacts::default(),
         state: RecordState::Unknown,
+        standing: Standing::default(),
     };
     StoredContainer {
         record,

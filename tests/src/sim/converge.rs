@@ -14,8 +14,8 @@ use berth_core::{
 use serde_json::Value;
 
 /// Peace must be reached within this, seconds: an answer lost before may cost its whole deadline (an
-/// image's: 900), a crash its back-off (300), more than once.
-const PEACE_MAX_S: u64 = 3600;
+/// image's: 900, a hook's after the start: 3630), a crash its back-off (300), more than once.
+const PEACE_MAX_S: u64 = 7200;
 /// Nothing may be left after this, seconds.
 const END_MAX_S: u64 = 1800;
 
@@ -50,8 +50,12 @@ impl Sim {
             let runs = agent.world.runs(&pod.uid);
             runs.iter().all(|run| run.pid.is_some() != plain(pod, run.container))
         });
+        let probes = |c: &Container| {
+            c.startup_probe.is_some() || c.liveness_probe.is_some() || c.readiness_probe.is_some()
+        };
+        let probed = agent.world.pods().any(|pod| pod.pod.spec.all_containers().any(probes));
         match agent.wake {
-            Some(wake) if all_run => {
+            Some(wake) if all_run && !probed => {
                 Err(format!("everything runs, and yet the core wants to wake at {wake:?}"))
             }
             _ => Ok(()),
@@ -132,6 +136,11 @@ impl Sim {
         let (process, state) = (live.next(), &shown["state"]);
         if state["running"].is_object() {
             let process = process.ok_or("shown as running, and no process is there")?;
+            let plain =
+                spec.init_containers.iter().any(|init| init.name == name) && !container.restarts_always();
+            if !plain && shown["ready"] != true {
+                return Err("it runs, and is not ready");
+            }
             if shown["restartCount"] != process.attempt {
                 return Err("its restart count is not that of its process");
             }
@@ -149,9 +158,11 @@ impl Sim {
         }
         let code = state["terminated"]["exitCode"].as_i64().ok_or("it neither runs nor has ended")?;
         let again = container.restart_policy_rules.iter().any(|rule| rule.exit_codes.matches(code as i32));
+        let doomed = self.oracle.was_doomed(uid, name);
         let init = spec.init_containers.iter().any(|init| init.name == container.name);
         match container.restart_policy.unwrap_or(spec.restart_policy) {
-            _ if again => Err("it has ended and should run by its rules"),
+            RestartPolicy::Never if doomed => Ok(()),
+            _ if again || doomed => Err("it has ended and should run by its rules"),
             RestartPolicy::Never => Ok(()),
             RestartPolicy::OnFailure if code == 0 => Ok(()),
             RestartPolicy::Always if code == 0 && init && !container.restarts_always() => Ok(()),

@@ -10,6 +10,7 @@ use super::{
 };
 use berth_core::{
     action::{Action, ActionKind, ImageFacts},
+    check::{Answer, Check, Purpose, Standing, Verdict},
     event::{ContainerRecord, Event, FailReason, Outcome, RecordState, SandboxRecord},
     ids::ContainerId,
     manifest::objects::env::variables,
@@ -85,6 +86,13 @@ impl Sim {
             ActionKind::Signal { id, signal } => {
                 Next::Keeper(Box::new(Request::Signal { op, id: name(&id.0), signal: *signal }))
             }
+            ActionKind::Check { id, check } => self.check(phase, id, check),
+            ActionKind::Note { id, started, ready } => {
+                if let Some(record) = self.machine.containers.get_mut(id) {
+                    (record.standing.started, record.standing.ready) = (*started, *ready);
+                }
+                Next::Answer(Outcome::Ok)
+            }
             ActionKind::Kill { id } => {
                 self.kill(id);
                 Next::Answer(Outcome::Ok)
@@ -134,12 +142,32 @@ impl Sim {
                 attempt: *attempt,
                 image: (**image).clone(),
                 state: RecordState::Unknown,
+                standing: Standing::default(),
             };
             self.machine.containers.insert(id.clone(), record);
             return Next::After(pause);
         }
         let left_ms = action.deadline.since(self.clocks().mono) / NS_PER_MS;
         Next::Keeper(Box::new(create(op, &id.0, left_ms as u32)))
+    }
+
+    /// A hook is noted before it begins. Who does not live does not answer.
+    fn check(&mut self, phase: u32, id: &ContainerId, check: &Check) -> Next {
+        let hook = matches!(check.purpose, Purpose::PostStart | Purpose::PreStop);
+        if phase == 1 {
+            if let Some(record) = self.machine.containers.get_mut(id) {
+                record.standing.post_start |= check.purpose == Purpose::PostStart;
+                record.standing.pre_stop |= check.purpose == Purpose::PreStop;
+            }
+            let longest_s = if hook { 10 } else { check.timeout_s };
+            return Next::After(self.rng.scale(longest_s * NS_PER_S));
+        }
+        if !self.machine.alive(id) {
+            return Next::Answer(failed(FailReason::Internal));
+        }
+        let fails = self.rng.chance(self.machine.dials.check_fails);
+        let verdict = if fails { Verdict::Failure } else { Verdict::Success };
+        Next::Answer(Outcome::Checked(Answer { verdict, output: String::new() }))
     }
 
     fn remove_container(&mut self, op: OpId, phase: u32, id: &ContainerId, pause: u64) -> Next {

@@ -37,6 +37,8 @@ pub(crate) struct Dials {
     pub(crate) slow_worker: u64,
     /// What an earlier agent had asked for is not told to the next one.
     pub(crate) adoption_lost: u64,
+    /// A container is not well when it is asked.
+    pub(crate) check_fails: u64,
 }
 
 impl Dials {
@@ -56,6 +58,7 @@ impl Dials {
             older_checkpoint: dial(300),
             slow_worker: dial(400),
             adoption_lost: dial(500),
+            check_fails: dial(600),
         }
     }
 }

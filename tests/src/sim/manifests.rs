@@ -4,6 +4,8 @@
 //! then. One of the pods gives its own uid, so that its content changes under one uid. Some have a variable
 //! from the one ConfigMap, which comes, changes and goes too.
 
+mod health;
+
 use super::rng::Rng;
 use berth_core::{
     event::DesiredSet,
@@ -191,12 +193,16 @@ fn variant(rng: &mut Rng, i: usize, v: usize) -> Pod {
     pod.spec.termination_grace_period_seconds = Some(*rng.pick(&[0, 1, 5, 30]));
     if rng.chance(400) {
         for c in 0..rng.range(1, 3) {
-            let init = init_container(rng, format!("i{c}"));
+            let mut init = init_container(rng, format!("i{c}"));
+            if init.restarts_always() {
+                health::add(rng, &mut init, pod.spec.termination_grace_period_seconds.unwrap_or(0));
+            }
             pod.spec.init_containers.push(init);
         }
     }
     for c in 0..rng.range(1, 3) {
         let mut main = container(rng, format!("c{c}"), &IMAGES);
+        health::add(rng, &mut main, pod.spec.termination_grace_period_seconds.unwrap_or(0));
         if rng.chance(150) {
             main.restart_policy = Some(policy(rng));
         }

@@ -3,8 +3,9 @@
 
 use berth_core::{
     action::{Action, ActionKind, Plan},
+    check::Purpose,
     event::{DesiredSet, Event, Outcome},
-    ids::{ContainerId, PodUid},
+    ids::{ActionId, ContainerId, PodUid},
     manifest::objects::Objects,
     world::WorldConfig,
 };
@@ -47,6 +48,12 @@ pub enum Sabotage {
     ForgetStops,
     /// Starts with what objects were when the first container was started.
     OldObjects,
+    /// Asks, some time later, what it has asked once, of a run that may be over.
+    StaleCheck,
+    /// Begins each hook twice.
+    HookTwice,
+    /// Stops containers that are well.
+    StopWell,
 }
 
 /// What a sabotage remembers.
@@ -54,6 +61,7 @@ pub enum Sabotage {
 pub(crate) struct State {
     kind: Sabotage,
     first_start: Option<Action>,
+    first_check: Option<Action>,
     plans: u32,
     sidecars: Vec<(PodUid, ContainerId)>,
     all: DesiredSet,
@@ -65,6 +73,7 @@ impl State {
         Self {
             kind,
             first_start: None,
+            first_check: None,
             plans: 0,
             sidecars: Vec::new(),
             all: DesiredSet::default(),
@@ -151,6 +160,23 @@ impl State {
                 plan.actions.extend(early);
             }
             Sabotage::StopSidecars => self.stop_sidecars(plan),
+            Sabotage::StaleCheck => {
+                let check = plan.actions.iter().find(|action| asks(action, &PROBES)).cloned();
+                self.first_check = self.first_check.take().or(check);
+                if self.plans.is_multiple_of(20) {
+                    plan.actions
+                        .extend(self.first_check.as_ref().map(|check| again(check, check.kind.clone())));
+                }
+            }
+            Sabotage::HookTwice => {
+                let hooks = plan.actions.iter().filter(|action| asks(action, &HOOKS));
+                let twins: Vec<Action> = hooks.map(|hook| again(hook, hook.kind.clone())).collect();
+                plan.actions.extend(twins);
+            }
+            Sabotage::StopWell => {
+                let stops: Vec<Action> = plan.actions.iter().filter_map(stop_well).collect();
+                plan.actions.extend(stops);
+            }
             _ => {}
         }
     }
@@ -167,7 +193,7 @@ impl State {
                 ActionKind::Signal { signal, .. } => {
                     for (_, id) in self.sidecars.iter().filter(|(uid, _)| *uid == action.pod) {
                         let kind = ActionKind::Signal { id: id.clone(), signal: *signal };
-                        let id = berth_core::ids::ActionId(action.id.0 + 1_000_000);
+                        let id = ActionId(action.id.0 + 1_000_000);
                         early.push(Action { id, kind, ..action.clone() });
                     }
                 }
@@ -205,6 +231,24 @@ fn skip_init(action: &Action) -> Option<Action> {
     desired.pod.spec.init_containers.iter().find(|init| init.name == *container)?;
     container.clone_from(&desired.pod.spec.containers.first()?.name);
     Some(early)
+}
+
+const PROBES: [Purpose; 3] = [Purpose::Startup, Purpose::Liveness, Purpose::Readiness];
+const HOOKS: [Purpose; 2] = [Purpose::PostStart, Purpose::PreStop];
+
+fn asks(action: &Action, purposes: &[Purpose]) -> bool {
+    matches!(&action.kind, ActionKind::Check { check, .. } if purposes.contains(&check.purpose))
+}
+
+/// Another action like this one.
+fn again(action: &Action, kind: ActionKind) -> Action {
+    Action { id: ActionId(action.id.0 + 1_000_000), kind, ..action.clone() }
+}
+
+fn stop_well(action: &Action) -> Option<Action> {
+    let ActionKind::Check { id, .. } = &action.kind else { return None };
+    asks(action, &[Purpose::Liveness])
+        .then(|| again(action, ActionKind::Signal { id: id.clone(), signal: 15 }))
 }
 
 /// The same start under another container id and number.

@@ -3,7 +3,7 @@
 use super::{Rule, Sabotage, run, run_with};
 
 /// Seeds that a sabotage may get through before it must be caught.
-const SEEDS: u64 = 100;
+const SEEDS: u64 = 400;
 
 #[test]
 fn every_sabotage_is_caught() {
@@ -20,10 +20,13 @@ fn every_sabotage_is_caught() {
         (Sabotage::ReplayOldStart, &[Rule::Desired, Rule::OneContainer, Rule::Count, Rule::OneAction]),
         (Sabotage::NeverWake, &[Rule::Backoff, Rule::Liveness, Rule::Leftover]),
         (Sabotage::IgnoreLimits, &[Rule::Limit]),
-        (Sabotage::SkipInit, &[Rule::Order]),
+        (Sabotage::SkipInit, &[Rule::Order, Rule::Count]),
         (Sabotage::StopSidecars, &[Rule::Grace, Rule::OneAction]),
         (Sabotage::ForgetStops, &[Rule::Grace, Rule::Desired]),
         (Sabotage::OldObjects, &[Rule::Objects]),
+        (Sabotage::StaleCheck, &[Rule::Probe, Rule::OneAction]),
+        (Sabotage::HookTwice, &[Rule::Hook]),
+        (Sabotage::StopWell, &[Rule::Desired]),
     ] {
         let caught = (1..=SEEDS).find_map(|seed| run_with(seed, sabotage).err());
         let caught = caught.unwrap_or_else(|| panic!("{sabotage:?} gets through {SEEDS} seeds"));

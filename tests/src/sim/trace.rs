@@ -41,6 +41,8 @@ pub(crate) fn action(action: &Action) -> String {
             format!("start {container} #{attempt} as {id}")
         }
         ActionKind::Signal { id, signal } => format!("signal {signal} to {id}"),
+        ActionKind::Check { id, check } => format!("check {:?} of {id}", check.purpose),
+        ActionKind::Note { id, started, ready } => format!("note {id}: {started} {ready}"),
         ActionKind::Kill { id } => format!("kill {id}"),
         ActionKind::RemoveContainer { id } => format!("remove container {id}"),
         ActionKind::RemoveSandbox { .. } => "remove sandbox".to_owned(),

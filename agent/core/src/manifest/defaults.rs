@@ -3,7 +3,7 @@
 
 use super::{
     huge_pages, quantity,
-    types::{Container, EmptyDir, FieldRef, Pod, PodSpec, PullPolicy, Resources, Volume},
+    types::{Container, EmptyDir, FieldRef, HttpGet, Pod, PodSpec, Probe, PullPolicy, Resources, Volume},
 };
 use std::collections::BTreeMap;
 
@@ -83,6 +83,14 @@ fn container(container: &mut Container, host_network: bool) {
     {
         field_ref(field);
     }
+    let probes =
+        [&mut container.startup_probe, &mut container.liveness_probe, &mut container.readiness_probe];
+    probes.into_iter().flatten().for_each(probe);
+    for handler in
+        container.lifecycle.iter_mut().flat_map(|hooks| [&mut hooks.post_start, &mut hooks.pre_stop])
+    {
+        handler.iter_mut().filter_map(|handler| handler.http_get.as_mut()).for_each(http_get);
+    }
     for port in &mut container.ports {
         if port.protocol.is_empty() {
             "TCP".clone_into(&mut port.protocol);
@@ -107,6 +115,23 @@ fn field_ref(field: &mut FieldRef) {
     if field.api_version.is_empty() {
         "v1".clone_into(&mut field.api_version);
     }
+}
+
+fn probe(probe: &mut Probe) {
+    // Zero means the default, as in the API.
+    let fill = |number: &mut Option<u32>, default| {
+        *number = Some(number.filter(|number| *number != 0).unwrap_or(default));
+    };
+    fill(&mut probe.timeout_seconds, 1);
+    fill(&mut probe.period_seconds, 10);
+    fill(&mut probe.success_threshold, 1);
+    fill(&mut probe.failure_threshold, 3);
+    probe.http_get.iter_mut().for_each(http_get);
+}
+
+fn http_get(get: &mut HttpGet) {
+    get.path.get_or_insert_with(|| "/".to_owned());
+    get.scheme.get_or_insert_with(|| "HTTP".to_owned());
 }
 
 /// `CAP_SYS_TIME` and `sys_time` mean `SYS_TIME`.

@@ -112,7 +112,7 @@ mod tests {
             ("spec.containers[].image", "yes"),
             ("spec.containers[].env[].value", "yes"),
             ("spec.containers[].env[].valueFrom.fieldRef.fieldPath", "yes"),
-            ("spec.containers[].livenessProbe.httpGet.path", "not yet"),
+            ("spec.containers[].livenessProbe.httpGet.path", "yes"),
             ("spec.volumes[].configMap.name", "not applicable"),
             ("spec.affinity.nodeAffinity", "yes"),
             ("spec.affinity.podAffinity", "accepted"),
@@ -127,6 +127,6 @@ mod tests {
         let text = markdown();
         assert!(text.lines().all(|line| line.matches('|').count() == 4), "a reason breaks the table");
         assert!(text.contains("| `spec.containers[].image` | yes |  |"));
-        assert!(!text.contains("livenessProbe.httpGet"), "what a refused field holds is noise");
+        assert!(!text.contains("resizePolicy[].resourceName"), "what a refused field holds is noise");
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::{
     time::Wall,
-    world::parts::{Condition, NOT_ENFORCED, Pod, Role, Run, incomplete},
+    world::parts::{Condition, NOT_ENFORCED, Pod, Role, incomplete},
 };
 use serde_json::{Value, json};
 
@@ -35,7 +35,7 @@ fn not_ready(pod: &Pod) -> Option<(&'static str, String)> {
         return Some(("PodCompleted", String::new()));
     }
     let lasting = pod.containers.iter().filter(|container| container.terms.role != Role::Init);
-    let not = lasting.filter(|container| !matches!(container.run, Run::Running(_)));
+    let not = lasting.filter(|container| !container.is_ready());
     let names: Vec<&str> = not.map(|container| container.name.as_str()).collect();
     let message = format!("containers with unready status: [{}]", names.join(" "));
     (!names.is_empty()).then_some(("ContainersNotReady", message))

@@ -26,16 +26,15 @@ pub(super) fn show(
         Run::Running(live) => Some(&live.image),
         _ => image.and_then(|image| image.facts.as_ref()),
     };
-    let running = matches!(container.run, Run::Running(_));
     let forgotten = is_forgotten(pod, container);
     let ready = match container.terms.role {
         Role::Init => container.is_completed() && container.last_code() == Some(0) || forgotten,
-        Role::Sidecar | Role::Main => running,
+        Role::Sidecar | Role::Main => container.is_ready(),
     };
     let ended = has_ended(pod, container);
     let last = container.memory.last.as_ref();
     let state = match &container.run {
-        Run::Running(live) => running_since(live.at),
+        Run::Running(live) if !container.is_hooked() => running_since(live.at),
         // Its kill is on the way; its end is not known yet.
         Run::Remains(left) if !left.recorded && container.memory.running.is_some() => {
             running_since(left.birth.asked)
@@ -52,7 +51,7 @@ pub(super) fn show(
         "image": spec.image,
         "imageID": facts.map(|facts| facts.id.as_str()).unwrap_or_default(),
         "ready": ready,
-        "started": running,
+        "started": container.is_started(),
         "restartCount": container.restarts(),
         "state": state,
         "lastState": {},

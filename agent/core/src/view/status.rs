@@ -55,7 +55,7 @@ enum Standing {
 
 fn standing(container: &Container) -> Standing {
     match (&container.run, &container.memory.last) {
-        (Run::Running(_), _) => Standing::Running,
+        (Run::Running(_), _) if !container.is_hooked() => Standing::Running,
         (Run::Remains(left), _) if !left.recorded && container.memory.running.is_some() => Standing::Running,
         (_, Some(last)) if last.exit.code == 0 => Standing::Succeeded,
         (_, Some(_)) => Standing::Failed,

@@ -51,7 +51,7 @@ pub(crate) fn inventory(world: &mut World, inventory: &Inventory, planner: &mut 
         order::note_initialised(pod);
         let lasting = pod.containers.iter().filter(|container| container.terms.role != Role::Init);
         let since = lasting.map(|container| match &container.run {
-            Run::Running(live) => Some(live.at.wall),
+            Run::Running(live) if live.health.is_ready() => Some(live.at.wall),
             _ => None,
         });
         let ready =
@@ -87,7 +87,7 @@ pub(crate) fn recall(pod: &mut Pod, checkpoint: &Checkpoint, boot_id: &str) {
             forget(&mut last.exit.at);
         }
         container.memory.running.iter_mut().for_each(forget);
-        container.memory.stop = None;
+        (container.memory.stop, container.memory.doomed) = (None, None);
     }
 }
 
@@ -157,13 +157,14 @@ fn place(world: &mut World, record: &ContainerRecord, planner: &mut Planner) {
             if memory.next_attempt < next || memory.running.is_none() {
                 memory.next_attempt = memory.next_attempt.max(next);
                 memory.running = Some(at);
-                memory.stop = None;
+                (memory.stop, memory.doomed) = (None, None);
                 pod.memory.touch();
             }
-            let stop = memory.stop.map_or(Stop::No, |since| Stop::Asked { since, delivered: true });
             let image = Arc::new(record.image.clone());
-            let (id, attempt) = (birth.id, birth.attempt);
-            Run::Running(Live { id, attempt, pid, at, image, stop })
+            let Some(spec) = pod.desired.pod.spec.all_containers().nth(i) else { return };
+            let mut live = Live::new(birth.id, birth.attempt, pid, at, image, spec, record.standing);
+            live.stop = memory.stop.map(Stop::signalled);
+            Run::Running(live)
         }
         RecordState::Exited { started, exit } => {
             if memory.last.as_ref().is_none_or(|last| last.id != record.id) {

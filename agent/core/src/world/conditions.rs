@@ -3,7 +3,7 @@
 //! Invariant: `since` is the wall time of the step in which `holds` took its present value.
 
 use super::{
-    state::{Pod, Run},
+    state::{Container, Pod},
     terms::Role,
 };
 use crate::time::Wall;
@@ -23,7 +23,7 @@ pub(crate) struct Conditions {
     pub(crate) sandbox: Condition,
     /// The init containers have done their part.
     pub(crate) initialised: Condition,
-    /// All regular containers and sidecars run. There are no probes: what runs is ready.
+    /// All regular containers and sidecars are ready.
     pub(crate) ready: Condition,
     /// The pod's manifest, as it is now, is valid.
     pub(crate) valid: Condition,
@@ -58,7 +58,7 @@ impl Condition {
 
 fn is_ready(pod: &Pod) -> bool {
     let mut lasting = pod.containers.iter().filter(|container| container.terms.role != Role::Init);
-    lasting.all(|container| matches!(container.run, Run::Running(_)))
+    lasting.all(Container::is_ready)
 }
 
 /// Notes what has changed with this step.

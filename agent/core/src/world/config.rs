@@ -44,6 +44,8 @@ pub struct Deadlines {
     pub remove_s: u64,
     /// `SaveCheckpoint`, `DropCheckpoint`.
     pub checkpoint_s: u64,
+    /// `Check`, beside the time that the container has to answer: a command must come to run.
+    pub check_s: u64,
 }
 
 impl Default for WorldConfig {
@@ -65,7 +67,15 @@ impl Default for WorldConfig {
 
 impl Default for Deadlines {
     fn default() -> Self {
-        Self { image_s: 900, sandbox_s: 60, start_s: 60, signal_s: 10, remove_s: 60, checkpoint_s: 30 }
+        Self {
+            image_s: 900,
+            sandbox_s: 60,
+            start_s: 60,
+            signal_s: 10,
+            remove_s: 60,
+            checkpoint_s: 30,
+            check_s: 30,
+        }
     }
 }
 

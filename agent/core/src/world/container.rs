@@ -4,12 +4,13 @@
 //! back-off allows, and never for a container that has completed.
 
 use super::{
-    backoff,
+    backoff, health,
     inflight::{Object, Verb},
     order,
     planner::Planner,
     remains,
     state::{Birth, Container, Pod, Remains, Run},
+    stopping,
 };
 use crate::{action::ActionKind, ids::ContainerId};
 use std::sync::Arc;
@@ -25,10 +26,12 @@ pub(crate) enum Readiness {
     First,
 }
 
-/// Clears what is left of the last run.
-pub(crate) fn tend(pod: &mut Pod, i: usize, planner: &mut Planner) {
+/// Looks after the run that there is, or clears what is left of the last one. `stops`: the pod is on its way out.
+pub(crate) fn tend(pod: &mut Pod, i: usize, stops: bool, planner: &mut Planner) {
     let Some(container) = pod.containers.get_mut(i) else { return };
     give_up_adopting(container, planner);
+    health::tend(&pod.desired, container, i, stops, planner);
+    stopping::doomed(&pod.desired, container, i, planner);
     if let Run::Remains(left) = &container.run
         && pod.memory.has(left.gate)
     {
@@ -54,7 +57,7 @@ pub(crate) fn is_due(container: &Container) -> bool {
 /// Whether the container may start, as far as it and its image decide. Tells of a back-off that begins.
 pub(crate) fn readiness(pod: &mut Pod, i: usize, planner: &mut Planner) -> Readiness {
     let Some(container) = pod.containers.get(i) else { return Readiness::Later };
-    if matches!(container.run, Run::Starting(_) | Run::Adopting { .. }) {
+    if matches!(container.run, Run::Starting(_) | Run::Adopting { .. }) || container.is_hooked() {
         return Readiness::First;
     }
     if !is_due(container) || !order::is_turn_of(pod, i) {

@@ -55,6 +55,10 @@ pub(crate) fn start_error(
 pub(crate) fn record(container: &mut Container, memory: &mut Memory, birth: &Birth, last: LastRun) {
     let kept = &mut container.memory;
     kept.backoff_step = backoff::next_step(kept, last.started.mono, last.exit.at.mono);
+    // A run of which memory knew nothing: what is remembered is of one before it.
+    if birth.attempt >= kept.next_attempt {
+        kept.doomed = None;
+    }
     kept.next_attempt = kept.next_attempt.max(birth.attempt.saturating_add(1));
     kept.running = None;
     kept.stop = None;
@@ -70,7 +74,7 @@ pub(crate) fn record(container: &mut Container, memory: &mut Memory, birth: &Bir
 /// is over, or the keeper died). Its end is noted without a wait: it was no crash.
 pub(crate) fn unseen(container: &mut Container, memory: &mut Memory, id: ContainerId) {
     let Some(started) = container.memory.running.take() else { return };
-    container.memory.stop = None;
+    (container.memory.stop, container.memory.doomed) = (None, None);
     let at = Now { mono: crate::time::Mono(0), ..started };
     let exit = Exit { code: CODE_UNKNOWN, signal: 0, oom: false, at };
     let message = "the container was gone and its end was not seen".to_owned();

@@ -5,6 +5,7 @@
 //! an answer that finds no entry changes nothing, with the one exception in [`Late`].
 
 use crate::{
+    check::Purpose,
     ids::{ActionId, ContainerId, PodUid},
     time::Mono,
 };
@@ -24,6 +25,10 @@ pub(crate) enum Object {
     Container(usize),
     /// The pod's checkpoint.
     Checkpoint,
+    /// A question to a run of the pod's n-th container.
+    Check(usize, Purpose, ContainerId),
+    /// What is noted of a run of the pod's n-th container.
+    Standing(usize, ContainerId),
     /// A container that no pod knows.
     Orphan(ContainerId),
     /// A checkpoint that no pod knows.
@@ -37,6 +42,8 @@ pub(crate) enum Verb {
     Create,
     Start,
     Signal,
+    Check,
+    Note,
     Kill,
     Remove,
     /// The checkpoint's content of this version.
@@ -122,8 +129,12 @@ impl Flights {
         self.table.values().map(|flight| flight.deadline).min()
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
-        self.table.is_empty()
+    /// Nothing but probes: as long as there are containers to be probed these go on and on.
+    pub(crate) fn is_quiet(&self) -> bool {
+        let probes = [Purpose::Startup, Purpose::Liveness, Purpose::Readiness];
+        let probe =
+            |object: &Object| matches!(object, Object::Check(_, purpose, _) if probes.contains(purpose));
+        self.table.values().all(|flight| probe(&flight.object))
     }
 }
 

@@ -20,6 +20,7 @@ mod container;
 mod desired;
 mod eligible;
 mod exits;
+mod health;
 mod inflight;
 mod lacking;
 mod order;
@@ -34,7 +35,6 @@ mod remember;
 #[cfg(test)]
 pub(crate) mod scene;
 mod shortfall;
-mod signal;
 mod state;
 mod stopping;
 pub mod sysctl;

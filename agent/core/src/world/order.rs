@@ -5,6 +5,7 @@
 //! so for the life of its sandbox; in a new sandbox every init container runs again.
 
 use super::{
+    health::Hook,
     state::{Container, Pod, Run},
     terms::Role,
 };
@@ -64,9 +65,19 @@ fn role(pod: &Pod, i: usize) -> Role {
 }
 
 impl Container {
-    /// It runs, as far as the others wait for that.
+    /// It runs and has come up: what stands behind a sidecar waits for that.
     pub(crate) fn is_started(&self) -> bool {
-        matches!(self.run, Run::Running(_))
+        matches!(&self.run, Run::Running(live) if live.health.is_started())
+    }
+
+    /// It can be used.
+    pub(crate) fn is_ready(&self) -> bool {
+        matches!(&self.run, Run::Running(live) if live.health.is_ready())
+    }
+
+    /// It runs, and its hook after the start does not yet let it count as running.
+    pub(crate) fn is_hooked(&self) -> bool {
+        matches!(&self.run, Run::Running(live) if live.health.post_start != Hook::Over && live.stop.is_none())
     }
 
     /// Something of it was begun in the present sandbox.

@@ -6,13 +6,14 @@
 use super::{
     World,
     backoff::{PULL, RETRY},
-    exits,
+    exits, health,
     inflight::{Flight, Object, Verb},
     planner::Planner,
     remains, remember,
-    state::{Birth, Live, Pod, Remains, Run, Stop},
+    state::{Birth, Live, Pod, Remains, Run},
 };
 use crate::{
+    check::{Purpose, Standing},
     event::{FailReason, Failure, Outcome},
     ids::{ActionId, ContainerId},
     time::Now,
@@ -53,9 +54,27 @@ fn landed(world: &mut World, flight: &Flight, outcome: Outcome, planner: &mut Pl
                 Object::Sandbox => sandbox(pod, flight.verb, plain(outcome), planner),
                 Object::Container(i) if flight.verb == Verb::Start => start(pod, *i, outcome, planner),
                 Object::Container(i) => container(pod, *i, flight.verb, &plain(outcome), planner),
+                Object::Check(i, purpose, id) => checked(pod, *i, *purpose, id, outcome, planner),
+                Object::Standing(i, id) => {
+                    pod.containers.get_mut(*i).into_iter().for_each(|container| health::noted(container, id));
+                }
                 _ => remember::answered(pod, flight.verb, plain(outcome), planner),
             }
         }
+    }
+}
+
+fn checked(
+    pod: &mut Pod,
+    i: usize,
+    purpose: Purpose,
+    id: &ContainerId,
+    outcome: Outcome,
+    planner: &mut Planner,
+) {
+    let Some(container) = pod.containers.get_mut(i) else { return };
+    if health::answered(&pod.desired, container, i, purpose, id, outcome, planner) {
+        pod.memory.touch();
     }
 }
 
@@ -139,14 +158,16 @@ pub(crate) fn started(pod: &mut Pod, i: usize, pid: u32, at: Now, planner: &mut 
     let kept = &mut container.memory;
     kept.next_attempt = kept.next_attempt.max(birth.attempt.saturating_add(1));
     kept.running = Some(at);
+    kept.doomed = None;
     pod.memory.touch();
     container.start.clear();
     container.failure = None;
     planner.tell(&pod.desired, "Created", format!("Created container {}", container.name));
     planner.tell(&pod.desired, "Started", format!("Started container {}", container.name));
     let image = pod.images.get(container.image).and_then(|image| image.facts.clone()).unwrap_or_default();
-    container.run =
-        Run::Running(Live { id: birth.id, attempt: birth.attempt, pid, at, image, stop: Stop::No });
+    let Some(spec) = pod.desired.pod.spec.all_containers().nth(i) else { return };
+    let live = Live::new(birth.id, birth.attempt, pid, at, image, spec, Standing::default());
+    container.run = Run::Running(live);
 }
 
 /// The start did not work: by an answer or for want of one, or told by the keeper.
@@ -178,10 +199,10 @@ fn container(pod: &mut Pod, i: usize, verb: Verb, result: &Result<(), Failure>, 
     container.busy = None;
     match &mut container.run {
         Run::Running(live) => match (verb, result, &mut live.stop) {
-            (Verb::Signal, Ok(()), Stop::Asked { since, delivered }) => {
-                *delivered = true;
-                container.memory.stop = Some(*since);
-                if pod.stop_kept {
+            (Verb::Signal, Ok(()), Some(stop)) => {
+                stop.delivered = true;
+                container.memory.stop = Some(stop.since);
+                if pod.stop_kept || container.memory.doomed.is_some() {
                     pod.memory.touch();
                 }
             }

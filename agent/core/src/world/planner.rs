@@ -69,7 +69,10 @@ impl Planner {
             ActionKind::EnsureImage { .. } => deadlines.image_s,
             ActionKind::CreateSandbox { .. } | ActionKind::RemoveSandbox { .. } => deadlines.sandbox_s,
             ActionKind::StartContainer { .. } => deadlines.start_s,
-            ActionKind::Signal { .. } | ActionKind::Kill { .. } => deadlines.signal_s,
+            ActionKind::Signal { .. } | ActionKind::Kill { .. } | ActionKind::Note { .. } => {
+                deadlines.signal_s
+            }
+            ActionKind::Check { check, .. } => check.timeout_s + deadlines.check_s,
             ActionKind::RemoveContainer { .. } => deadlines.remove_s,
             ActionKind::SaveCheckpoint { .. } | ActionKind::DropCheckpoint => deadlines.checkpoint_s,
         }

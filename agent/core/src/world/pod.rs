@@ -24,8 +24,10 @@ pub(crate) fn advance(pod: &mut Pod, clear: bool, boot_id: &str, planner: &mut P
         end(pod, planner);
     }
     for i in 0..pod.containers.len() {
-        container::tend(pod, i, planner);
+        container::tend(pod, i, finished, planner);
     }
+    // A sidecar may have come up just now, without any news: its hook was to sleep until then.
+    order::note_initialised(pod);
     if !finished {
         begin(pod, clear, boot_id, planner);
     }

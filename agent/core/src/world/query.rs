@@ -58,9 +58,9 @@ impl World {
         })
     }
 
-    /// Nothing is in flight.
+    /// Nothing is in flight but probes.
     pub fn is_quiet(&self) -> bool {
-        self.flights.is_empty()
+        self.flights.is_quiet()
     }
 
     pub(crate) fn crash_backoff_max_s(&self) -> u64 {

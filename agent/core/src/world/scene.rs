@@ -3,6 +3,7 @@
 use super::{World, WorldConfig, step};
 use crate::{
     action::{Action, ActionKind, ImageFacts, Plan, PodEvent},
+    check::{Answer, Verdict},
     event::{Checkpoint, DesiredSet, Event, Exit, FailReason, Failure, Inventory, Outcome},
     ids::{ContainerId, PodKey, PodUid},
     manifest::{
@@ -134,6 +135,7 @@ impl Scene {
             let outcome = match &action.kind {
                 ActionKind::EnsureImage { image, .. } => Outcome::Image(Box::new(facts(image))),
                 ActionKind::StartContainer { .. } => Outcome::Started { pid: 42, at: self.now },
+                ActionKind::Check { .. } => Outcome::Checked(checked(Verdict::Success)),
                 _ => Outcome::Ok,
             };
             let action = self.open.remove(0).id;
@@ -167,6 +169,11 @@ impl Scene {
     }
 }
 
+/// A container's answer.
+pub(crate) fn checked(verdict: Verdict) -> Answer {
+    Answer { verdict, output: "it says so".to_owned() }
+}
+
 pub(crate) fn facts(image: &str) -> ImageFacts {
     let id = format!("sha256:{image}");
     ImageFacts { reference: image.to_owned(), id, ..ImageFacts::default() }
@@ -183,6 +190,8 @@ fn words(action: &Action) -> String {
         ActionKind::CreateSandbox { .. } => "create sandbox".to_owned(),
         ActionKind::StartContainer { container, attempt, .. } => format!("start {container} {attempt}"),
         ActionKind::Signal { signal, .. } => format!("signal {signal}"),
+        ActionKind::Check { check, .. } => format!("check {:?}", check.purpose),
+        ActionKind::Note { started, ready, .. } => format!("note {started} {ready}"),
         ActionKind::Kill { .. } => "kill".to_owned(),
         ActionKind::RemoveContainer { .. } => "remove container".to_owned(),
         ActionKind::RemoveSandbox { .. } => "remove sandbox".to_owned(),

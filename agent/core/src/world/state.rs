@@ -7,14 +7,19 @@
 use super::{
     backoff::Retry,
     conditions::Conditions,
+    health::{Health, Hook},
     remember::Memory,
     terms::{Role, Terms},
 };
 use crate::{
     action::ImageFacts,
+    check::Standing,
     event::{ContainerMemory, Failure, LastRun},
     ids::{ActionId, ContainerId},
-    manifest::{DesiredPod, types::PullPolicy},
+    manifest::{
+        DesiredPod,
+        types::{self, PullPolicy},
+    },
     time::{Mono, Now},
 };
 use std::sync::Arc;
@@ -162,20 +167,47 @@ pub(crate) struct Live {
     pub(crate) pid: u32,
     pub(crate) at: Now,
     pub(crate) image: Arc<ImageFacts>,
-    pub(crate) stop: Stop,
+    pub(crate) health: Health,
+    /// An earlier agent has begun its hook before the stop.
+    pub(crate) pre_stop: bool,
+    /// None while nobody wants it to stop.
+    pub(crate) stop: Option<Stop>,
 }
 
 /// How far the stopping of a process is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Stop {
-    /// Nobody wants it to stop.
-    No,
-    /// It was asked to; its grace runs from `since`.
-    Asked {
-        since: Mono,
-        /// The signal is known to have arrived.
-        delivered: bool,
-    },
+pub(crate) struct Stop {
+    /// Its grace runs from then.
+    pub(crate) since: Mono,
+    /// The hook before it.
+    pub(crate) hook: Hook,
+    /// When its turn for the stop signal came.
+    pub(crate) signalled: Option<Mono>,
+    /// The signal is known to have arrived.
+    pub(crate) delivered: bool,
+}
+
+impl Live {
+    /// A run with what an earlier agent has noted of it.
+    pub(crate) fn new(
+        id: ContainerId,
+        attempt: u32,
+        pid: u32,
+        at: Now,
+        image: Arc<ImageFacts>,
+        spec: &types::Container,
+        noted: Standing,
+    ) -> Self {
+        let health = Health::new(spec, at.mono, noted);
+        Self { id, attempt, pid, at, image, health, pre_stop: noted.pre_stop, stop: None }
+    }
+}
+
+impl Stop {
+    /// Of which an earlier agent says that the signal has arrived.
+    pub(crate) fn signalled(since: Mono) -> Self {
+        Self { since, hook: Hook::Over, signalled: Some(since), delivered: true }
+    }
 }
 
 /// What is left of a run.
@@ -318,7 +350,11 @@ impl Container {
         let Some(last) = &self.memory.last else { return false };
         // What an init container has prepared is gone with the sandbox.
         let stale = self.terms.role == Role::Init && last.exit.code == 0 && !self.is_of_sandbox(last);
-        !stale && self.terms.ends_with(last.exit.code)
+        let ends = match self.memory.doomed {
+            Some(_) => !self.terms.restarts_unwell(),
+            None => self.terms.ends_with(last.exit.code),
+        };
+        !stale && ends
     }
 
     /// This run ended in the present sandbox.

@@ -5,6 +5,7 @@
 //! go never comes back, a new one takes its place.
 
 use super::{
+    health,
     inflight::{Object, Verb},
     planner::Planner,
     remains, remember,
@@ -23,6 +24,7 @@ pub(crate) fn advance(pod: &mut Pod, clear: bool, boot_id: &str, planner: &mut P
         remember::save(pod, boot_id, planner);
     }
     for (i, container) in pod.containers.iter_mut().enumerate() {
+        health::tend(&pod.desired, container, i, true, planner);
         if let Run::Remains(left) = &container.run {
             let (uid, object) = (&pod.desired.uid, Object::Container(i));
             remains::clear(left, &mut container.busy, container.retry, uid, object, planner);

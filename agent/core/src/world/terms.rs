@@ -37,6 +37,11 @@ impl Terms {
         })
     }
 
+    /// A run that was found unwell is replaced. Rules are for ends of the container's own.
+    pub(crate) fn restarts_unwell(&self) -> bool {
+        self.role == Role::Sidecar || self.policy != RestartPolicy::Never
+    }
+
     /// A run that ended with this code was the last one.
     pub(crate) fn ends_with(&self, code: i32) -> bool {
         if self.role == Role::Sidecar || self.rules.iter().any(|rule| rule.exit_codes.matches(code)) {

@@ -3,8 +3,9 @@
 use super::{DISK_TRIES, Doing, EXIT_WAIT_S, InFlight, Ledger, Oracle, Run, START_ERROR};
 use crate::sim::machine::Machine;
 use berth_core::{
-    event::{Checkpoint, DesiredSet, Event, Exit, FailReason, Inventory, Outcome, RecordState},
+    event::{Checkpoint, DesiredSet, Event, Exit, FailReason, Failure, Inventory, Outcome, RecordState},
     ids::{ActionId, ContainerId},
+    manifest::DesiredPod,
     time::{Mono, Now},
 };
 use std::{collections::BTreeSet, sync::Arc};
@@ -43,6 +44,8 @@ impl Oracle {
             }
         }
         self.present.clear();
+        self.ups.clear();
+        self.doomed_now.clear();
         self.sandboxes = inventory
             .sandboxes
             .iter()
@@ -71,6 +74,13 @@ impl Oracle {
                     run.signalled = of_this_run.and_then(|memory| memory.stop);
                     run.signal_kept = run.signalled.is_some();
                     run.told_start = Some(at.mono);
+                    run.health.post_start_over = record.standing.post_start;
+                    run.health.started = record.standing.started;
+                    run.health.doomed =
+                        of_this_run.and_then(|memory| memory.doomed).map(|grace_s| (now, grace_s));
+                    if record.standing.started {
+                        self.ups.insert(place.clone());
+                    }
                     ledger.started(record.attempt);
                     seen.insert(place);
                 }
@@ -132,6 +142,13 @@ impl Oracle {
         self.desired = Some(set.clone());
         for new in &set.pods {
             self.seen.insert(new.uid.clone());
+            // A revision that lacks an object is kept waiting by the one before it, which stands for it.
+            if self.lacks(new) {
+                let same = |pod: &&mut DesiredPod| (&pod.key, &pod.base) == (&new.key, &new.base);
+                let kept =
+                    self.begun.values_mut().filter(same).filter(|pod| !self.terminating.contains(&pod.uid));
+                kept.for_each(|pod| pod.origin = new.origin.clone());
+            }
             // The same revision in another file now.
             if let Some(pod) = self.begun.get_mut(&new.uid)
                 && pod.pod == new.pod
@@ -173,6 +190,7 @@ impl Oracle {
     fn hears_answer(&mut self, action: ActionId, outcome: &Outcome, now: Mono, machine: &Machine) {
         let Some(flight) = self.in_flight.remove(&action) else { return };
         match (&flight.what, outcome) {
+            (Doing::Check(..), outcome) => self.hears_check(&flight, outcome, now),
             (Doing::Start { name, id, asked }, outcome) => {
                 let run = self.runs.entry(id.clone()).or_default();
                 let place = (flight.uid.clone(), name.clone());
@@ -228,6 +246,11 @@ impl Oracle {
                 if *drops == DISK_TRIES {
                     self.forget(&flight.uid.clone());
                 }
+            }
+            Doing::Check(..) => {
+                let message = String::new();
+                let lost = Outcome::Failed(Failure { reason: FailReason::Timeout, message });
+                self.hears_check(flight, &lost, now);
             }
             Doing::Start { .. } | Doing::Remove(_) | Doing::Other => {}
         }

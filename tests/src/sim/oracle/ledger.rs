@@ -24,7 +24,10 @@ pub(crate) struct Ledger {
     ended_at: Option<Mono>,
     /// With what it ended.
     pub(crate) code: Option<i32>,
-    open: bool,
+    /// It runs, as far as the core knows.
+    pub(super) open: bool,
+    /// That run, or the last one, was found unwell and is to be replaced.
+    pub(crate) doomed: bool,
 }
 
 impl Ledger {
@@ -37,17 +40,22 @@ impl Ledger {
             ended_at: last.map(|last| last.exit.at.mono).filter(|at| same_boot && *at != Mono(0)),
             code: last.map(|last| last.exit.code),
             open: memory.running.is_some(),
+            doomed: same_boot && memory.doomed.is_some(),
         }
     }
 
     /// The core has come to know that this attempt runs.
     pub(crate) fn started(&mut self, attempt: u32) {
+        // Its end may have been told first.
+        if attempt >= self.known {
+            (self.doomed, self.open) = (false, true);
+        }
         self.known = self.known.max(attempt + 1);
-        self.open = true;
     }
 
     /// The core has come to know of this end.
     pub(crate) fn ended(&mut self, id: &ContainerId, attempt: u32, code: i32, started: Mono, at: Mono) {
+        self.doomed &= attempt < self.known;
         self.known = self.known.max(attempt + 1);
         self.open = false;
         if self.last.as_ref() == Some(id) {
@@ -69,6 +77,7 @@ impl Ledger {
             self.ends = Some(self.ends.unwrap_or(0));
             self.ended_at = None;
             self.code = Some(UNSEEN);
+            self.doomed = false;
         }
     }
 

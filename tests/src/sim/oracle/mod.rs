@@ -1,6 +1,7 @@
 //! What must hold always, checked against what the core was told, what it plans, and what the machine
 //! really has. The oracle has its own books and none of the core's code.
 
+mod health;
 mod hears;
 mod ledger;
 mod plans;
@@ -9,6 +10,7 @@ mod turns;
 use super::machine::{Machine, Process};
 use berth_core::{
     action::Plan,
+    check::Purpose,
     event::{DesiredSet, SandboxRecord},
     ids::{ActionId, ContainerId, PodUid},
     manifest::DesiredPod,
@@ -46,6 +48,10 @@ pub enum Rule {
     OneAction,
     /// Things are done in their order.
     Order,
+    /// Probes are asked at their times of runs that there are, and have their consequences and no others.
+    Probe,
+    /// Hooks are begun once, each at its time.
+    Hook,
     /// Limits hold.
     Limit,
     /// Nothing begins for a pod that lacks an object, and none runs with another one than there is.
@@ -68,6 +74,7 @@ struct InFlight {
 enum Doing {
     Start { name: String, id: ContainerId, asked: Mono },
     Remove(ContainerId),
+    Check(ContainerId, Purpose),
     Pull(String),
     Save,
     Drop,
@@ -98,6 +105,8 @@ struct Run {
     removed: bool,
     /// Found by an agent as being created.
     creating_until: Option<Mono>,
+    /// Its probes and hooks.
+    health: health::Health,
 }
 
 /// The books.
@@ -128,6 +137,10 @@ pub(crate) struct Oracle {
     present: BTreeSet<(PodUid, String)>,
     /// When the pod was first asked to stop, or any container of it.
     stops: BTreeMap<PodUid, Mono>,
+    /// Containers that have come up in the pod's present sandbox.
+    ups: BTreeSet<(PodUid, String)>,
+    /// Runs that were found unwell since the last plan.
+    doomed_now: Vec<ContainerId>,
 }
 
 /// Exit code of a program that could not be started.
@@ -187,6 +200,7 @@ impl Oracle {
         self.begun.clear();
         self.sandboxes.clear();
         self.present.clear();
+        self.ups.clear();
     }
 
     /// The last thing of a pod is said to be gone: nothing of it may be there.
@@ -211,6 +225,7 @@ impl Oracle {
         self.sandboxes.remove(uid);
         self.stops.remove(uid);
         self.present.retain(|(pod, _)| pod != uid);
+        self.ups.retain(|(pod, _)| pod != uid);
         self.ledgers.retain(|(pod, _), _| pod != uid);
         self.reached.retain(|(pod, _), _| pod != uid);
         self.pulls.retain(|(pod, _), _| pod != uid);
@@ -304,6 +319,7 @@ impl Oracle {
         for action in &plan.actions {
             self.check_action(action, now.mono, machine);
         }
+        self.check_doomed(plan);
         self.check_wakes(plan, world, now.mono, machine);
         let known: BTreeSet<&PodUid> = world.pods().map(|pod| &pod.uid).collect();
         let lost: Vec<PodUid> = self.begun.keys().filter(|uid| !known.contains(uid)).cloned().collect();

@@ -1,6 +1,6 @@
 //! What a plan must hold to, action by action.
 
-use super::{Doing, InFlight, Oracle, Rule, Run, turns};
+use super::{Doing, InFlight, Oracle, Rule, Run, health, turns};
 use crate::sim::machine::Machine;
 use berth_core::{
     action::{Action, ActionKind, Plan},
@@ -50,18 +50,25 @@ impl Oracle {
                 self.runs.insert(id.clone(), run);
             }
             ActionKind::Signal { id, .. } => {
-                self.stops.entry(uid.clone()).or_insert(now);
-                if !self.terminating.contains(uid) && !self.is_over(uid) {
+                let doomed = self.is_doomed(id);
+                if self.stops(uid) || !doomed {
+                    self.stops.entry(uid.clone()).or_insert(now);
+                }
+                if !self.stops(uid) && !doomed {
                     self.broken(Rule::Desired, format!("{id} of {uid} is asked to stop, and is desired"));
                 }
                 let name = self.runs.get(id).map(|run| run.name.clone()).unwrap_or_default();
-                self.check_sidecar_signal(uid, &name, now, machine);
+                if !doomed {
+                    self.check_sidecar_signal(uid, &name, now, machine);
+                }
                 let run = self.runs.entry(id.clone()).or_default();
                 run.signalled = run.signalled.or(Some(now));
                 if run.signal_kept {
                     self.broken(Rule::Grace, format!("{id} of {uid} is asked to stop by each agent anew"));
                 }
             }
+            ActionKind::Check { id, check } => self.check_check(uid, id, check, now, machine),
+            ActionKind::Note { .. } => {}
             ActionKind::Kill { id } => self.check_kill(uid, id, now),
             ActionKind::RemoveContainer { id } => self.check_remove(uid, id, machine),
             ActionKind::RemoveSandbox { .. } => {
@@ -105,6 +112,7 @@ impl Oracle {
             };
             let quiet = !self.runs.values().any(clearing)
                 && self.in_flight.values().all(|flight| flight.uid != *uid)
+                && !self.is_hooked(uid, now)
                 && machine.sandboxes.get(uid).is_some_and(|sandbox| sandbox.ready)
                 && machine.containers.values().all(|record| record.pod != *uid || machine.alive(&record.id))
                 && world.runs(uid).iter().any(|run| run.container == name && run.pid.is_none());
@@ -184,26 +192,40 @@ impl Oracle {
     }
 
     fn check_kill(&mut self, uid: &PodUid, id: &ContainerId, now: Mono) {
-        let stop = *self.stops.entry(uid.clone()).or_insert(now);
-        let over_pod = self.is_over(uid);
+        let stops = self.stops(uid);
+        let doomed = self.runs.get(id).and_then(|run| run.health.doomed);
+        let stop = match doomed {
+            Some((since, _)) if !stops => since,
+            _ => *self.stops.entry(uid.clone()).or_insert(now),
+        };
+        let pod_grace_s = self.grace_s(uid);
+        let grace_s = match doomed {
+            Some((_, own_s)) if stops => own_s.min(pod_grace_s),
+            Some((_, own_s)) => own_s,
+            None => pod_grace_s,
+        };
         let spec = self.begun.get(uid).map(|pod| &pod.pod.spec);
-        let grace_s = spec.and_then(|spec| spec.termination_grace_period_seconds).unwrap_or(0);
-        let sidecar = |name: &str| spec.is_some_and(|spec| turns::is_sidecar(spec, name));
         let run = self.runs.entry(id.clone()).or_default();
+        let sidecar = spec.is_some_and(|spec| turns::is_sidecar(spec, &run.name)) && doomed.is_none();
+        let hook = spec.and_then(|spec| spec.container(&run.name)).and_then(health::pre_stop);
         let runs = run.told_start.is_some() && !run.told_exit && !run.dead;
+        let signalled_for = |seconds| run.signalled.is_some_and(|at| now >= at.plus_s(seconds));
         let over = grace_s == 0
-            || if sidecar(&run.name) {
-                now >= stop.plus_s(grace_s)
-                    && run.signalled.is_some_and(|at| now >= at.plus_s(SIDECAR_GRACE_S))
+            || if sidecar {
+                now >= stop.plus_s(grace_s) && signalled_for(SIDECAR_GRACE_S)
+            } else if hook.is_some() && !run.signal_kept {
+                let since =
+                    run.health.pre_stop_at().unwrap_or_else(|| doomed.map_or(stop, |(since, _)| since));
+                now >= since.plus_s(grace_s) && signalled_for(health::HOOKED_GRACE_S)
             } else {
-                run.signalled.is_some_and(|at| now >= at.plus_s(grace_s))
+                signalled_for(grace_s)
             };
         run.dead = true;
         run.killed = run.killed.or(Some(now));
         run.killed_again = Some(now);
         if runs && !over {
             self.broken(Rule::Grace, format!("{id} of {uid} is killed, and its {grace_s} s are not over"));
-        } else if runs && !self.terminating.contains(uid) && !over_pod {
+        } else if runs && !stops && doomed.is_none() {
             self.broken(Rule::Desired, format!("{id} of {uid} is killed, and is desired"));
         }
     }
@@ -251,6 +273,10 @@ impl Oracle {
             }
             ActionKind::RemoveContainer { id } => (self.object(id, ""), Doing::Remove(id.clone())),
             ActionKind::Signal { id, .. } | ActionKind::Kill { id } => (self.object(id, ""), Doing::Other),
+            ActionKind::Check { id, check } => {
+                (format!("{:?} of {id}", check.purpose), Doing::Check(id.clone(), check.purpose))
+            }
+            ActionKind::Note { id, .. } => (format!("note of {id}"), Doing::Other),
             ActionKind::SaveCheckpoint { .. } => ("checkpoint".to_owned(), Doing::Save),
             ActionKind::DropCheckpoint => ("checkpoint".to_owned(), Doing::Drop),
         };

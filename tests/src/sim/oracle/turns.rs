@@ -19,13 +19,17 @@ pub(super) fn is_init(spec: &PodSpec, name: &str) -> bool {
 }
 
 /// By its policy and rules a container that has ended so does not run again.
-fn is_last(spec: &PodSpec, container: &Container, code: i32) -> bool {
+fn is_last(spec: &PodSpec, container: &Container, code: i32, doomed: bool) -> bool {
+    let policy = container.restart_policy.unwrap_or(spec.restart_policy);
+    if doomed {
+        return policy == RestartPolicy::Never && !is_sidecar(spec, &container.name);
+    }
     if is_sidecar(spec, &container.name)
         || container.restart_policy_rules.iter().any(|rule| rule.exit_codes.matches(code))
     {
         return false;
     }
-    match container.restart_policy.unwrap_or(spec.restart_policy) {
+    match policy {
         RestartPolicy::Never => true,
         RestartPolicy::OnFailure => code == 0,
         RestartPolicy::Always => is_init(spec, &container.name) && code == 0,
@@ -39,11 +43,11 @@ impl Oracle {
         let (Some(ledger), Some(container)) = (self.ledgers.get(&place), spec.container(name)) else {
             return false;
         };
-        let Some(code) = ledger.code else { return false };
+        let Some(code) = ledger.code.filter(|_| !ledger.open) else { return false };
         let begun = self.sandboxes.get(uid);
         let fresh = begun.is_some_and(|begun| ledger.ended_at().is_some_and(|at| at >= *begun));
         let stale = is_init(spec, name) && code == 0 && !fresh;
-        !stale && is_last(spec, container, code)
+        !stale && is_last(spec, container, code, ledger.doomed)
     }
 
     /// Nothing of the pod starts any more.
@@ -68,7 +72,7 @@ impl Oracle {
             let behind = spec.all_containers().skip_while(|c| c.name != init.name).skip(1);
             let past = behind.into_iter().any(|c| self.is_present(uid, &c.name));
             let done = if is_sidecar(spec, &init.name) {
-                self.is_present(uid, &init.name)
+                self.is_present(uid, &init.name) && self.is_up(uid, init)
             } else {
                 self.completed(uid, spec, &init.name)
             };
@@ -90,6 +94,7 @@ impl Oracle {
     pub(super) fn sandbox_made(&mut self, uid: &PodUid, begun: Mono) {
         self.sandboxes.insert(uid.clone(), begun);
         self.present.retain(|(pod, _)| pod != uid);
+        self.ups.retain(|(pod, _)| pod != uid);
     }
 
     /// A sidecar is asked to stop: when nothing may run any more that it serves, or there is no time left.

@@ -1,20 +1,23 @@
 //! Probes, lifecycle hooks, and where environment variables can come from.
 
-use super::{COUNT, Field, INT64, Kind, Literal, TEXTS, later, yes};
+use super::{COUNT, Field, Kind, Literal, PORT, TEXTS, later, never, yes};
 
 /// `v1.Probe`.
 pub(super) const PROBE: &[Field] = &[
     yes("exec", Kind::Object(EXEC)),
     yes("httpGet", Kind::Object(HTTP_GET)),
     yes("tcpSocket", Kind::Object(TCP_SOCKET)),
-    yes("grpc", Kind::Object(&[yes("port", COUNT), yes("service", Kind::Text)])),
-    yes("initialDelaySeconds", COUNT),
-    yes("timeoutSeconds", COUNT),
-    yes("periodSeconds", COUNT),
-    yes("successThreshold", COUNT),
-    yes("failureThreshold", COUNT),
-    yes("terminationGracePeriodSeconds", COUNT),
+    later("grpc", Kind::Object(&[yes("port", PORT).required("the port"), yes("service", Kind::Text)])),
+    yes("initialDelaySeconds", SECONDS).default(Literal::Int(0)),
+    yes("timeoutSeconds", SECONDS).default(Literal::Int(1)),
+    yes("periodSeconds", SECONDS).default(Literal::Int(10)),
+    yes("successThreshold", SECONDS).default(Literal::Int(1)),
+    yes("failureThreshold", SECONDS).default(Literal::Int(3)),
+    yes("terminationGracePeriodSeconds", Kind::Int(1, i64::MAX)),
 ];
+
+/// Whole numbers of probes, as the Kubernetes API bounds them.
+const SECONDS: Kind = Kind::Int(0, i32::MAX as i64);
 
 /// `v1.Lifecycle`.
 pub(super) const LIFECYCLE: &[Field] = &[
@@ -26,21 +29,26 @@ pub(super) const LIFECYCLE: &[Field] = &[
 const HANDLER: &[Field] = &[
     yes("exec", Kind::Object(EXEC)),
     yes("httpGet", Kind::Object(HTTP_GET)),
-    yes("tcpSocket", Kind::Object(TCP_SOCKET)),
-    yes("sleep", Kind::Object(&[yes("seconds", INT64)])),
+    never("tcpSocket", Kind::Object(TCP_SOCKET), "Kubernetes has no such hook: it would always fail"),
+    yes("sleep", Kind::Object(&[yes("seconds", COUNT)])),
 ];
 
-const EXEC: &[Field] = &[yes("command", TEXTS)];
+const EXEC: &[Field] = &[yes("command", TEXTS).required("the program and its arguments")];
 
 const HTTP_GET: &[Field] = &[
-    yes("path", Kind::Text),
-    yes("port", Kind::IntOrText),
+    yes("path", Kind::Text).default(Literal::Text("/")),
+    yes("port", Kind::IntOrText).required(A_PORT),
     yes("host", Kind::Text),
-    yes("scheme", Kind::Choice(&["HTTP", "HTTPS"])),
-    yes("httpHeaders", Kind::List(&Kind::Object(&[yes("name", Kind::Text), yes("value", Kind::Text)]))),
+    yes("scheme", Kind::Choice(&["HTTP", "HTTPS"])).default(Literal::Text("HTTP")),
+    yes("httpHeaders", Kind::List(&Kind::Object(HTTP_HEADER))),
 ];
 
-const TCP_SOCKET: &[Field] = &[yes("port", Kind::IntOrText), yes("host", Kind::Text)];
+const HTTP_HEADER: &[Field] =
+    &[yes("name", Kind::Text).required("the header's name"), yes("value", Kind::Text)];
+
+const TCP_SOCKET: &[Field] = &[yes("port", Kind::IntOrText).required(A_PORT), yes("host", Kind::Text)];
+
+const A_PORT: &str = "the port's number, or the name of one of the container's ports";
 
 /// `v1.EnvFromSource`.
 pub(super) const ENV_FROM: &[Field] =

@@ -1,10 +1,12 @@
 //! The Kubernetes v1 Pod as far as Berth reads it, spelled as its JSON. Plain data: no defaulting, no
 //! checks (those are `defaults` and `validate`), so that a pod prints back exactly as it was understood.
 
+mod health;
 mod scheduling;
 mod security;
 mod sources;
 
+pub use health::*;
 pub use scheduling::*;
 pub use security::*;
 pub use sources::*;
@@ -115,6 +117,14 @@ pub struct Container {
     pub restart_policy_rules: Vec<RestartRule>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub volume_mounts: Vec<VolumeMount>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub startup_probe: Option<Probe>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub liveness_probe: Option<Probe>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub readiness_probe: Option<Probe>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lifecycle: Option<Lifecycle>,
     /// Defaulted from the image's tag.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub image_pull_policy: Option<PullPolicy>,

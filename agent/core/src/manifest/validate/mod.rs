@@ -6,6 +6,7 @@ mod affinity;
 mod container;
 mod dns;
 pub(super) mod env;
+mod health;
 mod meta;
 pub(super) mod names;
 mod ports;
@@ -51,6 +52,9 @@ pub(super) fn validate(pod: &Pod, node: &str, base: &Path, findings: &mut Findin
         env::validate(container, spec, &here, findings);
         security::container(container, &spec.security_context, &here.field("securityContext"), findings);
         restart::validate(container, &here, findings);
+        let init = !spec.lasting_containers().any(|lasting| std::ptr::eq(lasting, container));
+        let grace_s = spec.termination_grace_period_seconds.unwrap_or_default();
+        health::validate(&health::Place { container, init, grace_s }, &here, findings);
     }
     for (field, containers) in [("initContainers", &spec.init_containers), ("containers", &spec.containers)] {
         ports::validate(containers, spec.host_network, &path.field(field), findings);

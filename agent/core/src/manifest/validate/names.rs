@@ -115,6 +115,14 @@ pub(super) fn port_name(text: &str) -> Syntax {
     )
 }
 
+/// A header's name in HTTP.
+pub(super) fn http_header(text: &str) -> Syntax {
+    when(
+        !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '-'),
+        "use letters, digits and `-`, like X-Header-Name",
+    )
+}
+
 /// A `metadata.uid`: becomes a directory's and a cgroup's name.
 pub(super) fn uid(text: &str) -> Syntax {
     when(

@@ -12,6 +12,7 @@ fn left_running(pod: &DesiredPod, attempt: u32) -> Inventory {
         attempt,
         image: facts(&spec.image),
         state: RecordState::Running { pid: 9, at },
+        standing: Standing::default(),
     });
     let containers = containers.collect();
     let sandboxes = vec![SandboxRecord { desired: pod.clone(), ready: true, begun: Mono(1) }];
@@ -192,7 +193,8 @@ fn a_run_that_ended_with_the_boot_is_counted() {
     let pod = web();
     let running = Some(Now { mono: Mono(4), wall: Wall(4) });
     let last = Some(last(1, Mono(3)));
-    let memory = ContainerMemory { next_attempt: 2, backoff_step: 1, last, running, stop: None };
+    let memory =
+        ContainerMemory { next_attempt: 2, backoff_step: 1, last, running, stop: None, doomed: None };
     let checkpoints = vec![checkpoint(&pod, "earlier", memory)];
     let mut scene = Scene::found(Inventory { checkpoints, ..Inventory::default() });
     scene.desire(&[&pod]);

@@ -1,6 +1,8 @@
 //! The world by scenes: one promise each.
 
 mod adoption;
+mod health;
+mod hooks;
 mod init;
 mod late;
 mod life;
@@ -10,6 +12,7 @@ mod objects;
 use super::{World, WorldConfig, scene::*, step};
 use crate::{
     action::{ActionKind, Plan},
+    check::{Standing, Verdict},
     event::{
         Checkpoint, ContainerMemory, ContainerRecord, EndReason, Event, Exit, FailReason, Inventory, LastRun,
         Outcome, RecordState, SandboxRecord,

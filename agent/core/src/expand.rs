@@ -2,7 +2,7 @@
 //! `$`, a name that is not known stays as it was written.
 
 /// Expands `text`; `lookup` knows the variables.
-pub(crate) fn expand<'a>(text: &str, lookup: impl Fn(&str) -> Option<&'a str>) -> String {
+pub fn expand<'a>(text: &str, lookup: impl Fn(&str) -> Option<&'a str>) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(at) = rest.find('$') {
@@ -27,7 +27,7 @@ pub(crate) fn expand<'a>(text: &str, lookup: impl Fn(&str) -> Option<&'a str>) -
 }
 
 /// The value of a variable in `known`.
-pub(crate) fn lookup<'a>(known: &'a [(String, String)], name: &str) -> Option<&'a str> {
+pub fn lookup<'a>(known: &'a [(String, String)], name: &str) -> Option<&'a str> {
     known.iter().find(|(other, _)| other == name).map(|(_, value)| value.as_str())
 }
 

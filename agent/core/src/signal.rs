@@ -43,6 +43,15 @@ const NAMES: [(&str, i32); 30] = [
 
 /// `SIGINT`, `int`, `2`, `SIGRTMIN+3`, `RTMAX-1`: the number; SIGTERM for an empty or unknown name.
 pub(crate) fn number(name: &str) -> i32 {
+    known(name).unwrap_or(TERM)
+}
+
+/// It is the name or the number of a signal.
+pub(crate) fn is_known(name: &str) -> bool {
+    known(name).is_some()
+}
+
+fn known(name: &str) -> Option<i32> {
     let name = name.trim().to_ascii_uppercase();
     let name = name.strip_prefix("SIG").unwrap_or(&name);
     let offset = |text: &str, sign: char| match text {
@@ -58,7 +67,7 @@ pub(crate) fn number(name: &str) -> i32 {
     } else {
         NAMES.iter().find(|(known, _)| *known == name).map(|(_, number)| *number)
     };
-    found.filter(|number| (1..=RT_MAX).contains(number)).unwrap_or(TERM)
+    found.filter(|number| (1..=RT_MAX).contains(number))
 }
 
 #[cfg(test)]
