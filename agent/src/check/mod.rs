@@ -1,6 +1,7 @@
 //! Asks containers that run: over HTTP, TCP and gRPC from here, in the network of their pod. Needs nothing in the
 //! image and writes nothing anywhere. What an answer means for the container is not decided here.
 
+mod grpc;
 mod http;
 mod socket;
 
@@ -25,7 +26,14 @@ pub(crate) async fn ask(handler: &Handler, namespace: Option<PathBuf>, timeout_s
             let asked = timeout(within, get::get(&network, url, headers, hook)).await;
             asked.unwrap_or_else(|_| failure(format!("Get \"{shown}\": context deadline exceeded")))
         }
-        Handler::Exec { .. } | Handler::Grpc { .. } => failure("cannot be asked over the network".to_owned()),
+        Handler::Grpc { port, service } => {
+            let network = Network { namespace };
+            let asked = timeout(within, grpc::ask(&network, ITSELF, *port, service)).await;
+            asked.unwrap_or_else(|_| {
+                failure(format!("timeout: health rpc did not complete within {timeout_s}s"))
+            })
+        }
+        Handler::Exec { .. } => failure("cannot be asked over the network".to_owned()),
     }
 }
 

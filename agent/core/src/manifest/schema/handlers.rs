@@ -7,7 +7,7 @@ pub(super) const PROBE: &[Field] = &[
     yes("exec", Kind::Object(EXEC)),
     yes("httpGet", Kind::Object(HTTP_GET)),
     yes("tcpSocket", Kind::Object(TCP_SOCKET)),
-    later("grpc", Kind::Object(&[yes("port", PORT).required("the port"), yes("service", Kind::Text)])),
+    yes("grpc", Kind::Object(&[yes("port", PORT).required("the port's number"), yes("service", Kind::Text)])),
     yes("initialDelaySeconds", SECONDS).default(Literal::Int(0)),
     yes("timeoutSeconds", SECONDS).default(Literal::Int(1)),
     yes("periodSeconds", SECONDS).default(Literal::Int(10)),
