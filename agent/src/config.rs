@@ -4,6 +4,7 @@
 mod check;
 mod units;
 
+use berth_core::network::Ranges;
 pub(crate) use check::{ConfigError, parse};
 pub(crate) use units::{Bytes, PathList, Period};
 
@@ -129,6 +130,14 @@ config! {
     /// swapBehavior: NoSwap, or LimitedSwap to give burstable containers the share of the node's swap that
     /// their request is of its memory.
     memory_swap: MemorySwap = MemorySwap::default();
+    /// The network of pods without hostNetwork: bridge gives each an address on the bridge berth0 and a way out by
+    /// the node; none leaves them their loopback only.
+    network: String = "bridge".into();
+    /// Ranges that pods' addresses come from: one of IPv4, one of IPv6, or both with a comma between. The first
+    /// address of each is the node's own, the rest go to pods by their names and stay theirs.
+    pod_c_i_d_r: Ranges = default_ranges();
+    /// Bytes in a packet of a pod; 0: as on the interface with the default route, or 1500 without one.
+    pod_m_t_u: u32 = 0;
     /// Name servers for pods whose dnsPolicy is ClusterFirst, the default. Without any they get the node's,
     /// as with Default.
     cluster_d_n_s: Vec<String> = Vec::new();
@@ -161,6 +170,14 @@ config! {
     api_socket_group: String = String::new();
     /// What the agent itself says on stderr: error, warn, info, debug or trace. BERTH_LOG overrides it.
     log_level: String = "info".into();
+}
+
+/// Neither podman's nor docker's nor a cluster's usual ones; `fd62:6572:7468` is "berth" in ASCII.
+const POD_RANGES: &str = "10.86.0.0/16,fd62:6572:7468::/64";
+
+fn default_ranges() -> Ranges {
+    // A test holds that it can be read.
+    POD_RANGES.parse().unwrap_or_default()
 }
 
 /// kubelet's `crashLoopBackOff`.
@@ -259,6 +276,11 @@ mod tests {
         let text = config.documented();
         assert_eq!(parse(Path::new("x"), &text).unwrap(), config);
         assert!(text.contains("# Pods that may run at one time; 1 to 256.\nmaxPods: 7\n"), "{text}");
+    }
+
+    #[test]
+    fn the_default_ranges_are_ranges() {
+        assert_eq!(Config::default().pod_c_i_d_r.to_string(), POD_RANGES);
     }
 
     #[test]

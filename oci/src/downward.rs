@@ -17,9 +17,9 @@ pub(crate) struct Addresses {
 }
 
 impl Addresses {
-    /// A pod on the node's network has the node's addresses.
-    pub(crate) fn of(spec: &PodSpec, host: Vec<String>) -> Self {
-        let pod = if spec.host_network { host.clone() } else { Vec::new() };
+    /// A pod on the node's network has the node's addresses, another one its own.
+    pub(crate) fn of(spec: &PodSpec, host: Vec<String>, own: &[String]) -> Self {
+        let pod = if spec.host_network { host.clone() } else { own.to_vec() };
         Self { host, pod }
     }
 }
@@ -100,7 +100,7 @@ mod tests {
     fn fields_have_the_values_of_the_pod() {
         let pod = testing::pod(PodSpec { host_network: true, ..PodSpec::default() });
         let host = vec!["192.0.2.1".to_owned(), "2001:db8::1".to_owned()];
-        let value = |path: &str| field(&pod, path, || Addresses::of(&pod.pod.spec, host.clone())).ok();
+        let value = |path: &str| field(&pod, path, || Addresses::of(&pod.pod.spec, host.clone(), &[])).ok();
         for (path, expected) in [
             ("metadata.namespace", Some("")),
             ("status.hostIP", Some("192.0.2.1")),
@@ -113,7 +113,10 @@ mod tests {
             assert_eq!(value(path).as_deref(), expected, "{path}");
         }
         let own = testing::pod(PodSpec::default());
-        assert_eq!(field(&own, "status.podIP", || Addresses::of(&own.pod.spec, host)).unwrap(), "");
+        for addresses in [&[][..], &["10.86.0.4".to_owned(), "fd00::4".to_owned()]] {
+            let of = || Addresses::of(&own.pod.spec, host.clone(), addresses);
+            assert_eq!(field(&own, "status.podIPs", of).unwrap(), addresses.join(","));
+        }
     }
 
     #[test]

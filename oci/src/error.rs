@@ -31,6 +31,9 @@ pub enum Error {
         /// What is wrong.
         message: String,
     },
+    /// The node cannot give pods a network.
+    #[error("network is not ready: {0}")]
+    Network(String),
     /// A record, checkpoint or fact of the kernel cannot be understood.
     #[error("{}: {message}", path.display())]
     Malformed {
@@ -65,6 +68,7 @@ impl Error {
     pub fn to_failure(&self, doing: FailReason) -> Failure {
         let reason = match self {
             Self::Config(_) => FailReason::CreateContainerConfigError,
+            Self::Network(_) => FailReason::NetworkNotReady,
             _ => doing,
         };
         Failure { reason, message: self.to_string() }

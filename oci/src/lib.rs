@@ -18,6 +18,7 @@ pub mod error;
 use berth_core::expand;
 pub mod files;
 pub mod fsys;
+pub mod network;
 pub mod node;
 pub mod paths;
 pub mod records;

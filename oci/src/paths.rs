@@ -110,6 +110,16 @@ impl Roots {
         self.pod_run(uid).join("ns").join(kind)
     }
 
+    /// What the pod has on the network, written before any of it is made.
+    pub fn pod_network(&self, uid: &PodUid) -> PathBuf {
+        self.pod_run(uid).join("network.json")
+    }
+
+    /// Which pod has which address, over reboots.
+    pub fn leases(&self) -> PathBuf {
+        self.state.join("network").join("leases.json")
+    }
+
     /// A small tmpfs with the pod's `hosts`, `hostname` and `resolv.conf`.
     pub fn pod_etc(&self, uid: &PodUid) -> PathBuf {
         self.pod_run(uid).join("etc")

@@ -113,7 +113,7 @@ pub fn orphans(roots: &Roots, keep: &BTreeSet<PodUid>) -> Result<Vec<PodUid>> {
 
 /// Writes a sandbox's record.
 pub(crate) fn write_sandbox(roots: &Roots, desired: &DesiredPod, begun: Mono) -> Result<()> {
-    let record = SandboxRecord { desired: desired.clone(), ready: false, begun };
+    let record = SandboxRecord { desired: desired.clone(), ready: false, begun, ips: Vec::new() };
     write(&roots.pod_record(&desired.uid), &record)
 }
 
@@ -128,6 +128,7 @@ pub fn read_sandbox(roots: &Roots, uid: &PodUid) -> Result<Option<SandboxRecord>
         return Err(Error::Malformed { path, message: format!("record of pod {}", record.desired.uid) });
     }
     record.ready = roots.pod_ready(uid).exists();
+    record.ips = crate::network::addresses(roots, uid);
     Ok(Some(record))
 }
 

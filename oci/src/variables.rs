@@ -17,7 +17,7 @@ use berth_core::manifest::{
 };
 
 /// Names and values, each name once. `$(VAR)` may name what stands before it, the variables of `envFrom` too;
-/// only what is written in the pod is expanded.
+/// only what is written in the pod is expanded. `own`: the pod's addresses on its own network.
 ///
 /// # Errors
 /// [`Error::Config`]: an object or key is not there; a field has no value yet.
@@ -26,10 +26,11 @@ pub fn resolve(
     pod: &DesiredPod,
     container: &Container,
     objects: &Objects,
+    own: &[String],
 ) -> Result<Vec<(String, String)>> {
     let given = env::variables(&pod.key.namespace, container, objects)
         .map_err(|missing| Error::Config(missing.to_string()))?;
-    let of_pod = || Addresses::of(&pod.pod.spec, addresses());
+    let of_pod = || Addresses::of(&pod.pod.spec, addresses(), own);
     let mut known: Vec<(String, String)> = Vec::with_capacity(given.len());
     for variable in given {
         let value = match variable.value {
@@ -99,7 +100,7 @@ spec:
         assert_eq!(set.problems, []);
         let node = NodeFacts { cpus: 3, ..NodeFacts::default() };
         let container = &set.pods[0].pod.spec.containers[0];
-        let got = resolve(&node, &set.pods[0], container, &set.objects).unwrap();
+        let got = resolve(&node, &set.pods[0], container, &set.objects, &[]).unwrap();
         let got: Vec<String> = got.into_iter().map(|(name, value)| format!("{name}={value}")).collect();
         assert_eq!(
             got,
@@ -118,7 +119,7 @@ spec:
                 "LATER=open sesame",
             ]
         );
-        let error = resolve(&node, &set.pods[0], container, &Objects::default()).unwrap_err();
+        let error = resolve(&node, &set.pods[0], container, &Objects::default(), &[]).unwrap_err();
         assert_eq!(error.to_string(), "configmap \"colours\" not found");
     }
 }

@@ -35,6 +35,7 @@ nothing_left() {
     is "no run-time directories" "" "$(ls /run/berth/pods /run/berth/containers /run/berth/state 2>/dev/null | grep -v : | tr -d '\n')"
     is "no state directories" "" "$(ls /var/lib/berth/pods /var/lib/berth/containers 2>/dev/null | grep -v : | tr -d '\n')"
     is "no log directories" "" "$(ls /var/log/pods /var/log/containers 2>/dev/null | grep -v : | tr -d '\n')"
+    is "no interfaces of pods" "" "$(ls /sys/class/net | grep '^bth')"
     is "no mounts" "" "$(grep -E '/run/berth/(pods|containers)|overlay' /proc/mounts)"
 }
 if [ -e /etc/berth/start ]; then serves; fi

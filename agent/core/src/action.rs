@@ -45,7 +45,8 @@ pub enum ActionKind {
         /// Whether a source may be asked.
         policy: PullPolicy,
     },
-    /// Record, cgroup, namespaces, volumes, /etc files, log directory. Answer: `Ok` or `Failed`.
+    /// Record, cgroup, namespaces, addresses, volumes, /etc files, log directory. Answer: `Sandbox`, `Ok` or
+    /// `Failed`.
     CreateSandbox {
         /// The whole pod.
         desired: Box<DesiredPod>,

@@ -78,6 +78,11 @@ pub struct DesiredSet {
 pub enum Outcome {
     /// Done, nothing to tell.
     Ok,
+    /// The sandbox is made.
+    Sandbox {
+        /// The pod's addresses, IPv4 first; none if it has the node's network, or loopback only.
+        ips: Vec<String>,
+    },
     /// The image is unpacked and ready.
     Image(Box<ImageFacts>),
     /// The container's process runs.
@@ -114,6 +119,8 @@ pub enum FailReason {
     CreateContainerError,
     RunContainerError,
     CreatePodSandboxError,
+    /// The node cannot give pods a network of their own.
+    NetworkNotReady,
     /// The answer did not come by the deadline.
     Timeout,
     /// The keeper, the zygote or the worker died over it.
@@ -134,6 +141,7 @@ impl FailReason {
             Self::CreateContainerError => "CreateContainerError",
             Self::RunContainerError => "RunContainerError",
             Self::CreatePodSandboxError => "FailedCreatePodSandBox",
+            Self::NetworkNotReady => "NetworkNotReady",
             Self::Timeout => "DeadlineExceeded",
             Self::Lost => "WorkerLost",
             Self::Internal => "InternalError",
@@ -177,6 +185,9 @@ pub struct SandboxRecord {
     /// When its making was asked for.
     #[serde(default)]
     pub begun: Mono,
+    /// The pod's addresses, IPv4 first.
+    #[serde(default)]
+    pub ips: Vec<String>,
 }
 
 /// A container's run-time record, written (on tmpfs) before it is created, with what the keeper knows.

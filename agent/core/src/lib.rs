@@ -11,6 +11,7 @@ pub mod event;
 pub mod expand;
 pub mod ids;
 pub mod manifest;
+pub mod network;
 mod signal;
 pub mod time;
 pub mod view;

@@ -55,7 +55,7 @@ impl Agent {
             }
             ActionKind::RemoveContainer { id: run } => self.remove(id, deadline, run),
             ActionKind::RemoveSandbox { desired } => self.on_thread(id, move |env| {
-                outcome(sandbox::remove(&env.roots, &desired), FailReason::Internal)
+                outcome(sandbox::remove_with(&env.roots, &env.network, &desired), FailReason::Internal)
             }),
             ActionKind::SaveCheckpoint { checkpoint } => self.on_thread(id, move |env| {
                 outcome(checkpoint::save(&env.roots, &checkpoint), FailReason::Internal)
@@ -73,7 +73,7 @@ impl Agent {
         let wanted = Arc::clone(&self.desired);
         let told = self.told.clone();
         self.on_thread(action, move |env| {
-            let made = sandbox::create_with(&env.roots, &env.node, &pod, begun, &env.spares);
+            let made = sandbox::create_with(&env.roots, &env.node, &pod, begun, &env.spares, &env.network);
             if made.is_ok() {
                 for warning in sandbox::warnings(&env.roots, &pod.uid) {
                     let _ = told.blocking_send(Told::warned(&pod.key, &pod.uid, warning));
@@ -82,7 +82,10 @@ impl Agent {
                     tracing::warn!(%error, "weights of the QoS classes stay as they were");
                 }
             }
-            outcome(made, FailReason::CreatePodSandboxError)
+            match made {
+                Ok(ips) => Outcome::Sandbox { ips },
+                Err(error) => Outcome::Failed(error.to_failure(FailReason::CreatePodSandboxError)),
+            }
         });
     }
 

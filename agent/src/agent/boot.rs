@@ -3,11 +3,12 @@
 use crate::config::{Config, ConfigError};
 use berth_images::{Platform, Registries, RegistrySettings, Store, StoreConfig};
 use berth_oci::{
+    network::{Network, Setup},
     node::{MemoryQos, NodeFacts, Policy},
     paths::Roots,
     sandbox::Spares,
 };
-use std::{fmt, io, path::Path};
+use std::{fmt, io, path::Path, sync::Arc};
 use tracing::level_filters::LevelFilter;
 
 /// What does not change while the agent lives.
@@ -27,6 +28,8 @@ pub(crate) struct Env {
     pub(crate) platform: Platform,
     /// Namespaces for the next pod.
     pub(crate) spares: Spares,
+    /// Where pods get their addresses.
+    pub(crate) network: Arc<Network>,
 }
 
 /// Why the agent cannot run.
@@ -108,7 +111,14 @@ pub(super) fn prepare(config: Option<&Path>) -> Result<Env, Unfit> {
             certs_dirs: config.registry_certs_paths.0.clone(),
         })
     });
-    Ok(Env { config, roots, node, store, registries, platform: Platform::host(), spares: Spares::default() })
+    let network = Arc::new(Network::new(&roots, network_setup(&config)));
+    let (platform, spares) = (Platform::host(), Spares::default());
+    Ok(Env { config, roots, node, store, registries, platform, spares, network })
+}
+
+fn network_setup(config: &Config) -> Option<Setup> {
+    let mtu = (config.pod_m_t_u > 0).then_some(config.pod_m_t_u);
+    (config.network != "none").then_some(Setup { ranges: config.pod_c_i_d_r, mtu })
 }
 
 /// What is wrong with a machine without cgroups v2 at `mount`, and what to do.
@@ -177,6 +187,7 @@ impl Env {
         };
         let node = NodeFacts::read(&roots, Some("box")).unwrap();
         let (store, _) = Store::open(StoreConfig::new(roots.store(), Vec::new())).unwrap();
+        let network = Arc::new(Network::none(&roots));
         Self {
             config: Config::default(),
             roots,
@@ -185,6 +196,7 @@ impl Env {
             registries: None,
             platform: Platform::host(),
             spares: Spares::default(),
+            network,
         }
     }
 }

@@ -37,6 +37,7 @@ pub(super) async fn take(
         slots.into_iter().partition(|slot| recorded.contains(&*slot.id));
     let strays: BTreeSet<ContainerId> = strays.into_iter().map(|slot| ContainerId(slot.id.into())).collect();
     remove_leftovers(env, link, &found.leftovers, &strays).await;
+    env.network.reconcile();
     let (checkpoints, problems) = checkpoint::load_all(&env.roots)?;
     for problem in problems {
         tracing::warn!(%problem, "a checkpoint cannot be read");
@@ -83,7 +84,7 @@ async fn remove_leftovers(
     for leftover in leftovers {
         let Leftover::Sandbox(uid) = leftover else { continue };
         tracing::info!(pod = %uid, "removing what an interrupted removal left");
-        if let Err(error) = sandbox::remove_leftover(&env.roots, uid) {
+        if let Err(error) = sandbox::remove_leftover_with(&env.roots, &env.network, uid) {
             tracing::warn!(pod = %uid, %error, "a leftover stays");
         }
     }

@@ -143,6 +143,7 @@ pub(super) async fn run(env: Env, socket: OwnedFd, started: Instant) -> Result<(
     agent.ask_keeper(Request::Ready, Vec::new());
     warm_up(&env);
     env.spares.refill();
+    env.network.guard();
     tokio::spawn(listen::serve(listener, Context { asks, changes: see_changes, env }));
     agent.serve(Ears { told: hear_told, asks: hear_asks, source, images }).await
 }
@@ -254,7 +255,7 @@ impl Agent {
         tokio::task::spawn_blocking(move || {
             let orphans = records::orphans(&env.roots, &keep).unwrap_or_default();
             for uid in orphans {
-                if let Err(error) = sandbox::remove_leftover(&env.roots, &uid) {
+                if let Err(error) = sandbox::remove_leftover_with(&env.roots, &env.network, &uid) {
                     tracing::warn!(pod = %uid, %error, "what an earlier boot left stays");
                 }
             }

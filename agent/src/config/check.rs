@@ -144,6 +144,10 @@ fn out_of_range(config: &Config) -> Vec<(&'static str, String)> {
         "memorySwap",
         "swapBehavior must be NoSwap or LimitedSwap",
     );
+    expect(["bridge", "none"].contains(&config.network.as_str()), "network", "must be bridge or none");
+    let mtu = config.pod_m_t_u;
+    // RFC 8200 section 5: IPv6 needs 1280.
+    expect(mtu == 0 || (1280..=65_535).contains(&mtu), "podMTU", "must be 0, or 1280 to 65535");
     let addresses = config.cluster_d_n_s.iter().all(|server| server.parse::<IpAddr>().is_ok());
     expect(addresses, "clusterDNS", "must be IP addresses, like 192.0.2.1 or 2001:db8::1");
     let domain = &config.cluster_domain;
@@ -253,6 +257,9 @@ mod tests {
             ("memoryThrottlingFactor: 2\n", "c.yaml:1:1: memoryThrottlingFactor: must be 0 to 1"),
             ("memoryReservationPolicy: All\n", "c.yaml:1:1: memoryReservationPolicy: must be None or"),
             ("memorySwap: {swapBehavior: Some}\n", "c.yaml:1:1: memorySwap: swapBehavior must be NoSwap or"),
+            ("network: cni\n", "c.yaml:1:1: network: must be bridge or none"),
+            ("podMTU: 576\n", "c.yaml:1:1: podMTU: must be 0, or 1280 to 65535"),
+            ("podCIDR: 10.0.0.1/8\n", "c.yaml:1:1: 10.0.0.1/8 has bits behind its prefix: write 10.0.0.0/8"),
             ("clusterDNS: [dns.local]\n", "c.yaml:1:1: clusterDNS: must be IP addresses"),
             ("clusterDomain: .local\n", "c.yaml:1:1: clusterDomain: must be a DNS name"),
             ("allowedUnsafeSysctls: [vm.swappiness]\n", "c.yaml:1:1: allowedUnsafeSysctls: each must be"),

@@ -2,6 +2,7 @@
 
 mod devices;
 mod kconfig;
+mod network;
 mod overlay;
 mod read;
 
@@ -40,8 +41,12 @@ pub(super) struct Facts {
     pub(super) psi: bool,
     /// Kernel options with their values; None when they cannot be read.
     pub(super) kernel_options: Option<BTreeMap<String, String>>,
-    /// Modules that the kernel has or can load, of those that matter.
-    pub(super) modules: Vec<&'static str>,
+    /// Pods are to have a network of their own.
+    pub(super) network_wanted: bool,
+    /// A bridge and an interface on it.
+    pub(super) network: Trial,
+    /// The rules of pods' packets.
+    pub(super) packet_rules: Trial,
     /// The file system of the state directory.
     pub(super) state: Option<Space>,
     /// The run directory, and whether it is on a tmpfs.
@@ -113,8 +118,8 @@ pub(super) struct Group {
 pub(super) fn gather(config: &Config) -> Facts {
     let kernel = read::line("/proc/sys/kernel/osrelease");
     let is_root = nix::unistd::geteuid().is_root();
-    let modules = read::modules(&kernel);
     let filesystems = read::text("/proc/filesystems");
+    let (network, packet_rules) = network::attempt();
     let has_overlay = filesystems.lines().any(|line| line.split_whitespace().last() == Some("overlay"));
     Facts {
         cgroup: read::cgroups(&config.cgroup_mount, &config.cgroup_root),
@@ -122,7 +127,7 @@ pub(super) fn gather(config: &Config) -> Facts {
             .into_iter()
             .filter(|ns| read::exists(&format!("/proc/self/ns/{ns}")))
             .collect(),
-        overlay_known: has_overlay || modules.contains(&"overlay"),
+        overlay_known: has_overlay || read::has_module(&kernel, "overlay"),
         overlay: overlay::attempt(&config.state_directory, is_root),
         seccomp: read::text("/proc/sys/kernel/seccomp/actions_avail").contains("errno"),
         device_filter: devices::load_filter(),
@@ -130,7 +135,9 @@ pub(super) fn gather(config: &Config) -> Facts {
         inotify_watches: read::number("/proc/sys/fs/inotify/max_user_watches"),
         psi: !read::text("/proc/pressure/memory").is_empty(),
         kernel_options: kconfig::read(&kernel),
-        modules,
+        network_wanted: config.network != "none",
+        network,
+        packet_rules,
         state: read::space(&config.state_directory),
         run: read::is_tmpfs(&config.run_directory).map(|tmpfs| (config.run_directory.clone(), tmpfs)),
         group: read::group(&config.api_socket_group),

@@ -27,6 +27,7 @@ pub(super) fn all(facts: &Facts) -> Vec<Finding> {
         system::clock,
         kernel::pressure,
         kernel::network,
+        kernel::packet_rules,
         cgroups::fast_moves,
     ];
     checks.iter().map(|check| check(facts)).collect()

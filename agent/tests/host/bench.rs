@@ -87,6 +87,8 @@ impl Bench {
             "staticPodPath": at("manifests"), "imageSourcePaths": [at("images")], "stateDirectory": at("state"),
             "runDirectory": at("run"), "logDirectory": at("log"), "cgroupMount": at("cgroup"),
             "cgroupRoot": root, "hostnameOverride": "box", "logLevel": "debug",
+            // The machine's own network is not for tests.
+            "network": "none",
         });
         fs::write(at("config.yaml"), config.to_string()).unwrap();
         busybox(&at("images"));

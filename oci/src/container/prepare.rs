@@ -7,6 +7,7 @@ use crate::{
     error::{Error, Result},
     files, fsys,
     fsys::remove::remove_tree,
+    network,
     node::NodeFacts,
     paths::Roots,
     records::{self, StoredContainer},
@@ -82,7 +83,7 @@ pub fn prepare(roots: &Roots, node: &NodeFacts, run: &Run<'_>) -> Result<Prepare
     writable_layer(roots, id, &cgroup)?;
     files::refresh_hosts(roots, node, pod)?;
     init::ensure(roots, pod)?;
-    let variables = variables::resolve(node, pod, container, objects)?;
+    let variables = variables::resolve(node, pod, container, objects, &network::addresses(roots, &pod.uid))?;
     let binds = mounts::resolve(roots, pod, container, id)?;
     let (user, variables, binds) = (&user, &variables[..], &binds[..]);
     let input = BundleInput { desired: pod, container, image, id, attempt, variables, user, binds };

@@ -9,7 +9,7 @@ pub use names::{HOSTNAME_LEN_MAX, Names, names};
 
 use crate::{
     error::{Error, Result},
-    fsys,
+    fsys, network,
     node::NodeFacts,
     paths::Roots,
 };
@@ -53,7 +53,7 @@ pub(crate) fn refresh_hosts(roots: &Roots, node: &NodeFacts, pod: &DesiredPod) -
         let of_node = read_node_file(&roots.node_etc.join(HOSTS))?;
         hosts::of_host_network(&of_node, &spec.host_aliases)
     } else {
-        hosts::managed(&names(node, pod)?, &[], &spec.host_aliases)
+        hosts::managed(&names(node, pod)?, &network::addresses(roots, &pod.uid), &spec.host_aliases)
     };
     put(&roots.pod_etc(&pod.uid).join(HOSTS), &content)
 }

@@ -6,10 +6,15 @@ use std::net::IpAddr;
 /// Addresses of the node that are taken.
 const ADDRESSES_MAX: usize = 8;
 
-/// The node's addresses as Kubernetes lists them: IPv4 first, none of loopback or link-local scope.
+/// The node's addresses as Kubernetes lists them: IPv4 first, none of loopback or link-local scope, nor the
+/// pods' gateway.
 pub fn addresses() -> Vec<String> {
     let up = InterfaceFlags::IFF_UP;
-    let addresses = getifaddrs().into_iter().flatten().filter(|interface| interface.flags.contains(up));
+    let is_outside = |name: &str| name != crate::network::BRIDGE;
+    let addresses = getifaddrs()
+        .into_iter()
+        .flatten()
+        .filter(|interface| interface.flags.contains(up) && is_outside(&interface.interface_name));
     let mut found: Vec<IpAddr> = addresses
         .filter_map(|interface| {
             let address = interface.address?;

@@ -45,7 +45,10 @@ fn records_come_back_as_they_were_written() {
     write_sandbox(&roots, &desired("u1"), Mono(7)).unwrap();
     write_container(&roots, &stored("c1")).unwrap();
     let found = inventory(&roots).unwrap();
-    assert_eq!(found.sandboxes, [SandboxRecord { desired: desired("u1"), ready: false, begun: Mono(7) }]);
+    assert_eq!(
+        found.sandboxes,
+        [SandboxRecord { desired: desired("u1"), ready: false, begun: Mono(7), ips: Vec::new() }]
+    );
     assert_eq!(found.containers, [stored("c1").record]);
     assert!(found.leftovers.is_empty() && found.problems.is_empty());
     fs::write(roots.pod_ready(&PodUid("u1".into())), "").unwrap();

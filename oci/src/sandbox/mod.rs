@@ -16,15 +16,16 @@ use crate::{
     cgroup,
     error::{Error, Result},
     files, fsys,
+    network::Network,
     node::NodeFacts,
     paths::{Roots, UID_LEN_MAX, is_file_name},
     records, volumes,
 };
 use berth_core::{manifest::DesiredPod, time::Mono};
-use std::fs;
+use std::{fs, sync::Arc};
 use turn::Turn;
 
-pub use remove::{drop_dangling_log_links, remove, remove_leftover};
+pub use remove::{drop_dangling_log_links, remove, remove_leftover, remove_leftover_with, remove_with};
 pub use spare::Spares;
 pub use warnings::{NOT_ENFORCED, Warning, read as warnings};
 
@@ -39,10 +40,12 @@ const PRIVATE: u32 = 0o700;
 /// # Errors
 /// Tell the core as `CreatePodSandboxError`. What was made stays, for the next try or [`remove`].
 pub fn create(roots: &Roots, node: &NodeFacts, pod: &DesiredPod) -> Result<()> {
-    create_with(roots, node, pod, Mono(0), &Spares::default())
+    let network = Arc::new(Network::none(roots));
+    create_with(roots, node, pod, Mono(0), &Spares::default(), &network).map(drop)
 }
 
-/// As [`create`], with the namespaces that `spares` may have ready. `begun`: when it was asked for.
+/// As [`create`], with a network, and the namespaces that `spares` may have ready. `begun`: when it was asked
+/// for. Returns the pod's addresses.
 ///
 /// # Errors
 /// As [`create`].
@@ -52,7 +55,8 @@ pub fn create_with(
     pod: &DesiredPod,
     begun: Mono,
     spares: &Spares,
-) -> Result<()> {
+    network: &Arc<Network>,
+) -> Result<Vec<String>> {
     check_uid(pod)?;
     let _turn = Turn::take(roots, &pod.uid)?;
     let known = records::read_sandbox(roots, &pod.uid).ok().flatten();
@@ -66,8 +70,9 @@ pub fn create_with(
         records::write_sandbox(roots, pod, begun)?;
     }
     let lacking = cgroup::create_pod(roots, node, pod)?;
-    warnings::write(roots, &pod.uid, &warnings::of(node, pod, lacking))?;
     namespaces::create(roots, pod, files::names(node, pod)?.kernel(), spares)?;
+    let attached = network.attach(pod)?;
+    warnings::write(roots, &pod.uid, &warnings::of(node, pod, lacking, attached.lacking))?;
     shared_memory(roots, pod)?;
     files::create(roots, node, pod)?;
     for dir in [&roots.pods_state(), &roots.pod_state(&pod.uid)] {
@@ -76,7 +81,8 @@ pub fn create_with(
     volumes::create(roots, node, pod, !ready)?;
     log_directory(roots, pod)?;
     let mark = roots.pod_ready(&pod.uid);
-    fs::write(&mark, "").map_err(Error::io("write", &mark))
+    fs::write(&mark, "").map_err(Error::io("write", &mark))?;
+    Ok(attached.addresses)
 }
 
 /// The tmpfs behind `/dev/shm`, unless the pod shares the node's.

@@ -5,6 +5,7 @@ use crate::{
     checkpoint,
     error::{Error, Result},
     fsys::{self, mounts, remove::remove_tree},
+    network::Network,
     paths::{Roots, is_file_name},
     records, teardown,
 };
@@ -24,12 +25,20 @@ const CGROUP_DEADLINE: Duration = Duration::from_secs(5);
 /// # Errors
 /// Something is in use still; call again.
 pub fn remove(roots: &Roots, pod: &DesiredPod) -> Result<()> {
+    remove_with(roots, &Network::none(roots), pod)
+}
+
+/// As [`remove`], with the network that its pods are on.
+///
+/// # Errors
+/// As [`remove`].
+pub fn remove_with(roots: &Roots, network: &Network, pod: &DesiredPod) -> Result<()> {
     if !is_file_name(&pod.uid) {
         // Nothing was ever made for it.
         return Ok(());
     }
     let _turn = Turn::take(roots, &pod.uid)?;
-    begin(roots, &pod.uid)?;
+    begin(roots, network, &pod.uid)?;
     teardown::remove(&roots.pod_cgroup(pod), CGROUP_DEADLINE)?;
     logs(roots, &roots.pod_log(pod))?;
     state(roots, &pod.uid)
@@ -40,11 +49,19 @@ pub fn remove(roots: &Roots, pod: &DesiredPod) -> Result<()> {
 /// # Errors
 /// As [`remove`].
 pub fn remove_leftover(roots: &Roots, uid: &PodUid) -> Result<()> {
+    remove_leftover_with(roots, &Network::none(roots), uid)
+}
+
+/// As [`remove_leftover`], with the network that its pods are on.
+///
+/// # Errors
+/// As [`remove`].
+pub fn remove_leftover_with(roots: &Roots, network: &Network, uid: &PodUid) -> Result<()> {
     if !is_file_name(uid) {
         return Ok(());
     }
     let _turn = Turn::take(roots, uid)?;
-    begin(roots, uid)?;
+    begin(roots, network, uid)?;
     for cgroup in teardown::find_pod(&roots.kubepods(), uid) {
         teardown::remove(&cgroup, CGROUP_DEADLINE)?;
     }
@@ -56,9 +73,11 @@ pub fn remove_leftover(roots: &Roots, uid: &PodUid) -> Result<()> {
     state(roots, uid)
 }
 
-/// From here on the sandbox counts as begun and not complete; nothing is mounted in it.
-fn begin(roots: &Roots, uid: &PodUid) -> Result<()> {
+/// From here on the sandbox counts as begun and not complete; it is off the network and nothing is mounted in
+/// it.
+fn begin(roots: &Roots, network: &Network, uid: &PodUid) -> Result<()> {
     fsys::remove_file(&roots.pod_ready(uid))?;
+    network.detach(uid)?;
     mounts::unmount_below(&roots.pod_run(uid))
 }
 

@@ -278,13 +278,13 @@ fn a_uid_that_is_no_file_name_is_refused_before_anything_is_made() {
 #[test]
 fn a_spare_set_of_namespaces_serves_one_pod() {
     with_roots(|roots| {
-        let spares = Spares::default();
+        let (spares, network) = (Spares::default(), Arc::new(Network::none(roots)));
         let inode = |pod: &DesiredPod, kind| fs::metadata(roots.pod_ns(&pod.uid, kind)).unwrap().ino();
         let named = |uid: &str, spec| DesiredPod { uid: PodUid(uid.into()), ..pod(spec) };
         let pods = ["ready", "not-ready"].map(|uid| named(uid, spec()));
         spares.refill();
         for pod in &pods {
-            create_with(roots, &node(), pod, Mono(0), &spares).unwrap();
+            create_with(roots, &node(), pod, Mono(0), &spares, &network).unwrap();
             assert_complete(roots, pod);
         }
         for kind in namespaces::KINDS {
@@ -293,7 +293,7 @@ fn a_spare_set_of_namespaces_serves_one_pod() {
         // Whoever has the host's network takes no spare: it stays for the next.
         spares.refill();
         let host = named("host", PodSpec { host_network: true, ..spec() });
-        create_with(roots, &node(), &host, Mono(0), &spares).unwrap();
+        create_with(roots, &node(), &host, Mono(0), &spares, &network).unwrap();
         assert_eq!(namespaces::kinds(&host.pod.spec), ["ipc"]);
         assert!(spares.is_ready());
         for pod in pods.iter().chain([&host]) {

@@ -28,10 +28,20 @@ pub struct Warning {
     pub message: String,
 }
 
-/// All that is to be told of this pod. `lacking` is what the kernel has not.
-pub(super) fn of(node: &NodeFacts, pod: &DesiredPod, lacking: Vec<String>) -> Vec<Warning> {
+/// The reason of a network that is there and not whole.
+const NETWORK_LIMITED: &str = "NetworkLimited";
+
+/// All that is to be told of this pod. `lacking` is what the kernel has not, `network` what the pod's network
+/// has not.
+pub(super) fn of(
+    node: &NodeFacts,
+    pod: &DesiredPod,
+    lacking: Vec<String>,
+    network: Option<String>,
+) -> Vec<Warning> {
     let warning = |reason: &str, message| Warning { reason: reason.to_owned(), message };
     let mut warnings: Vec<Warning> = lacking.into_iter().map(|text| warning(NOT_ENFORCED, text)).collect();
+    warnings.extend(network.map(|text| warning(NETWORK_LIMITED, text)));
     let spec = &pod.pod.spec;
     let limited = spec.all_containers().filter(|c| c.resources.limits.contains_key("ephemeral-storage"));
     for container in limited {

@@ -159,6 +159,7 @@ fn build_spec(spec: &Value, facts: &Value) -> Result<Spec> {
             &desired,
             container,
             &Objects::default(),
+            &[],
         )?,
         hostname: "web-box",
         user: &ProcessUser { uid: 1000, gid: 100, groups: vec![100, 7], home: "/home/u".into() },

@@ -25,8 +25,8 @@ pub struct Rig {
 }
 
 impl Rig {
-    /// Starts `berth` with an image that holds `stamp`.
-    pub fn start(berth: &Path, stamp: &Path, root: &Path) -> Result<Self> {
+    /// Starts `berth` with an image that holds `stamp`; `network` is the configuration's.
+    pub fn start(berth: &Path, stamp: &Path, root: &Path, network: &str) -> Result<Self> {
         let _ = fs::remove_dir_all(root);
         for folder in ["manifests", "images", "out", "state", "log"] {
             fs::create_dir_all(root.join(folder))?;
@@ -42,7 +42,8 @@ impl Rig {
         let at = root.display();
         let config = format!(
             "staticPodPath: {at}/manifests\nimageSourcePaths: {at}/images\nrunDirectory: {}\n\
-             stateDirectory: {at}/state\nlogDirectory: {at}/log\nhostnameOverride: bench\ncgroupRoot: berth-bench\n",
+             stateDirectory: {at}/state\nlogDirectory: {at}/log\nhostnameOverride: bench\ncgroupRoot: berth-bench\n\
+             network: {network}\n",
             run.display()
         );
         fs::write(root.join("config.yaml"), config)?;

@@ -83,6 +83,24 @@ pub fn measure(
     ])
 }
 
+/// What a network costs: a pod on the bridge against one on the node's network, by turns.
+pub fn measure_network(rig: &Rig, tier: &str, rounds: u32) -> Result<Row> {
+    let (mut own, mut nodes) = (vec![], vec![]);
+    for round in 0..rounds {
+        for (name, spec, times) in [("own", "", &mut own), ("nodes", "  hostNetwork: true\n", &mut nodes)] {
+            let name = format!("{name}-{round}");
+            rig.prepare(&name, spec, false)?;
+            sleep(APART);
+            let begun = rig::boottime_ns()?;
+            rig.drop_in(&name)?;
+            times.push(rig.stamped(&name)?.saturating_sub(begun) as f64 / NS_PER_MS);
+            rig.remove(&name)?;
+        }
+    }
+    let tier = tier.to_owned();
+    Ok(Row { name: "start-network", tier, unit: "ms", ours: own, peer: Some(("hostNetwork", nodes)) })
+}
+
 fn children_ms() -> Result<f64> {
     let usage = nix::sys::resource::getrusage(nix::sys::resource::UsageWho::RUSAGE_CHILDREN)?;
     let ms = |t: nix::sys::time::TimeVal| t.tv_sec() as f64 * 1e3 + t.tv_usec() as f64 / 1e3;

@@ -8,6 +8,7 @@ use berth_core::{
         DesiredPod,
         types::{Container, PodSpec, RestartPolicy},
     },
+    network::{clash, of_pod},
     time::NS_PER_S,
     view::{self, NodeView},
 };
@@ -73,9 +74,13 @@ impl Sim {
             return Err(format!("{} pods are desired, {} are shown", set.pods.len(), items.len()));
         }
         for pod in &set.pods {
+            let others = set.pods.iter().filter(|other| other.uid != pod.uid);
+            let ports: Vec<_> = others.flat_map(|other| of_pod(&other.pod.spec)).collect();
+            let may_lack_port = clash(&of_pod(&pod.pod.spec), &ports).is_some();
             let shown = items.iter().find(|item| item["metadata"]["uid"] == *pod.uid.0);
             let shown = shown.ok_or_else(|| format!("{} is not shown", pod.key))?;
-            self.pod_differs(pod, shown).map_err(|why| format!("{}: {why}: {}", pod.key, shown["status"]))?;
+            self.pod_differs(pod, shown, may_lack_port)
+                .map_err(|why| format!("{}: {why}: {}", pod.key, shown["status"]))?;
         }
         let strays = self.machine.sandboxes.keys().chain(self.machine.disk.keys());
         match strays.into_iter().find(|uid| set.pods.iter().all(|pod| pod.uid != **uid)) {
@@ -84,12 +89,12 @@ impl Sim {
         }
     }
 
-    fn pod_differs(&self, pod: &DesiredPod, shown: &Value) -> Result<(), &'static str> {
+    fn pod_differs(&self, pod: &DesiredPod, shown: &Value, may_lack_port: bool) -> Result<(), &'static str> {
         if shown["metadata"]["deletionTimestamp"].is_string() {
             return Err("terminating");
         }
         let reason = shown["status"]["reason"].as_str().unwrap_or_default();
-        if reason.starts_with("OutOf") {
+        if reason.starts_with("OutOf") || reason == "NodePorts" && may_lack_port {
             return Ok(());
         }
         let uid = shown["metadata"]["uid"].as_str().unwrap_or_default();

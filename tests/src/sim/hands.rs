@@ -66,7 +66,11 @@ impl Sim {
             ActionKind::EnsureImage { image, .. } => Next::Answer(self.image(image)),
             ActionKind::CreateSandbox { desired, begun } => {
                 if phase == 1 {
-                    let record = SandboxRecord { desired: (**desired).clone(), ready: false, begun: *begun };
+                    // Three pods in four have an address, as if the others were on the node's network.
+                    let ips =
+                        if op.is_multiple_of(4) { Vec::new() } else { vec![format!("10.86.0.{}", op % 250)] };
+                    let record =
+                        SandboxRecord { desired: (**desired).clone(), ready: false, begun: *begun, ips };
                     self.oracle.sandbox_begins(&record, &self.machine);
                     let known = self.machine.sandboxes.entry(desired.uid.clone()).or_insert(record);
                     if !known.ready {
@@ -75,12 +79,19 @@ impl Sim {
                     return Next::After(pause);
                 }
                 if self.rng.chance(self.machine.dials.sandbox_fails) {
-                    return Next::Answer(failed(FailReason::CreatePodSandboxError));
+                    let of_network = op.is_multiple_of(2);
+                    let reason = if of_network {
+                        FailReason::NetworkNotReady
+                    } else {
+                        FailReason::CreatePodSandboxError
+                    };
+                    return Next::Answer(failed(reason));
                 }
-                if let Some(record) = self.machine.sandboxes.get_mut(&desired.uid) {
-                    record.ready = true;
-                }
-                Next::Answer(Outcome::Ok)
+                let Some(record) = self.machine.sandboxes.get_mut(&desired.uid) else {
+                    return Next::Answer(Outcome::Ok);
+                };
+                record.ready = true;
+                Next::Answer(Outcome::Sandbox { ips: record.ips.clone() })
             }
             ActionKind::StartContainer { .. } => self.start(op, phase, action, pause),
             ActionKind::Signal { id, signal } => {

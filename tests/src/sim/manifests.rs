@@ -14,8 +14,8 @@ use berth_core::{
         DesiredPod, Problem,
         objects::{Object, ObjectKey, ObjectKind, Objects, Salt, Value, revise},
         types::{
-            Container, EnvFromSource, ExitCodes, InOrNot, Pod, PullPolicy, RestartPolicy, RestartRule,
-            WholeRef,
+            Container, ContainerPort, EnvFromSource, ExitCodes, InOrNot, Pod, PullPolicy, RestartPolicy,
+            RestartRule, WholeRef,
         },
     },
 };
@@ -217,6 +217,16 @@ fn variant(rng: &mut Rng, i: usize, v: usize) -> Pod {
         if let Some(first) = pod.spec.containers.first_mut() {
             first.env_from.push(source);
         }
+    }
+    // Some variants of the first three want one port, and one of them another.
+    if i < 3 && v != i {
+        let port = ContainerPort {
+            container_port: 80,
+            host_port: Some(if i == 2 && v == 0 { 8081 } else { 8080 }),
+            protocol: "TCP".into(),
+            ..ContainerPort::default()
+        };
+        pod.spec.containers[0].ports.push(port);
     }
     pod
 }

@@ -21,7 +21,7 @@ fn every_sabotage_is_caught() {
         (Sabotage::NeverWake, &[Rule::Backoff, Rule::Liveness, Rule::Leftover]),
         (Sabotage::IgnoreLimits, &[Rule::Limit]),
         (Sabotage::SkipInit, &[Rule::Order, Rule::Count]),
-        (Sabotage::StopSidecars, &[Rule::Grace, Rule::OneAction]),
+        (Sabotage::StopSidecars, &[Rule::Grace, Rule::OneAction, Rule::Desired]),
         (Sabotage::ForgetStops, &[Rule::Grace, Rule::Desired]),
         (Sabotage::OldObjects, &[Rule::Objects]),
         (Sabotage::StaleCheck, &[Rule::Probe, Rule::OneAction]),

@@ -32,10 +32,11 @@ pub(super) fn show(world: &World, pod: &Pod, now: Now, node: &NodeView) -> Value
     if let Some(first) = node.host_ips.first() {
         status["hostIP"] = json!(first);
         status["hostIPs"] = json!(ips(&node.host_ips));
-        if pod.desired.pod.spec.host_network {
-            status["podIP"] = json!(first);
-            status["podIPs"] = json!(ips(&node.host_ips));
-        }
+    }
+    let own = if pod.desired.pod.spec.host_network { &node.host_ips } else { &pod.sandbox.ips };
+    if let Some(first) = own.first().filter(|_| !pod.sandbox.removed) {
+        status["podIP"] = json!(first);
+        status["podIPs"] = json!(ips(own));
     }
     if let Some(refusal) = &pod.refusal {
         status["reason"] = json!(refusal.reason);

@@ -10,7 +10,7 @@ use crate::{
         scene::{Scene, facts, pod as written, problem},
     },
 };
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::path::PathBuf;
 
 fn golden(name: &str, scene: &Scene) {
@@ -60,6 +60,22 @@ fn a_pod_on_the_host_network_that_is_just_being_made() {
     let mut scene = Scene::new();
     scene.desire(&[&pod]);
     golden("creating", &scene);
+}
+
+#[test]
+fn a_pod_has_its_addresses_as_long_as_its_sandbox() {
+    let mut scene = Scene::new();
+    scene.desire(&[&web()]);
+    let shown = |scene: &Scene| {
+        let node = NodeView { name: "node".to_owned(), host_ips: vec!["192.0.2.7".to_owned()] };
+        let status = pod(&scene.world, scene.now, &node, &web().key).unwrap()["status"].clone();
+        (status["podIP"].clone(), status["podIPs"].clone(), status["hostIP"].clone())
+    };
+    assert_eq!(shown(&scene), (json!(null), json!(null), json!("192.0.2.7")));
+    let ips = vec!["10.86.0.4".to_owned(), "fd00::4".to_owned()];
+    scene.answer("create sandbox", Outcome::Sandbox { ips });
+    let all = json!([{"ip": "10.86.0.4"}, {"ip": "fd00::4"}]);
+    assert_eq!(shown(&scene), (json!("10.86.0.4"), all, json!("192.0.2.7")));
 }
 
 #[test]

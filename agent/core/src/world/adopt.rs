@@ -32,6 +32,7 @@ pub(crate) fn inventory(world: &mut World, inventory: &Inventory, planner: &mut 
         let mut pod = Pod::new(record.desired.clone(), planner.now);
         pod.stage = Stage::Active;
         pod.sandbox.made = record.ready;
+        pod.sandbox.ips.clone_from(&record.ips);
         if record.ready {
             pod.sandbox_begins(record.begun);
         }

@@ -21,6 +21,7 @@ mod desired;
 mod eligible;
 mod exits;
 mod health;
+mod host_ports;
 mod inflight;
 mod lacking;
 mod order;

@@ -51,7 +51,7 @@ fn landed(world: &mut World, flight: &Flight, outcome: Outcome, planner: &mut Pl
             let Some(pod) = world.pods.get_mut(&flight.pod) else { return };
             match object {
                 Object::Image(i) => image(pod, *i, outcome, planner),
-                Object::Sandbox => sandbox(pod, flight.verb, plain(outcome), planner),
+                Object::Sandbox => sandbox(pod, flight.verb, outcome, planner),
                 Object::Container(i) if flight.verb == Verb::Start => start(pod, *i, outcome, planner),
                 Object::Container(i) => container(pod, *i, flight.verb, &plain(outcome), planner),
                 Object::Check(i, purpose, id) => checked(pod, *i, *purpose, id, outcome, planner),
@@ -110,9 +110,16 @@ fn image(pod: &mut Pod, i: usize, outcome: Outcome, planner: &mut Planner) {
     image.failure = Some(failure);
 }
 
-fn sandbox(pod: &mut Pod, verb: Verb, result: Result<(), Failure>, planner: &mut Planner) {
+fn sandbox(pod: &mut Pod, verb: Verb, outcome: Outcome, planner: &mut Planner) {
     let sandbox = &mut pod.sandbox;
     sandbox.busy = None;
+    let result = match outcome {
+        Outcome::Sandbox { ips } if verb == Verb::Create => {
+            sandbox.ips = ips;
+            Ok(())
+        }
+        other => plain(other),
+    };
     match result {
         Ok(()) => {
             sandbox.retry.clear();

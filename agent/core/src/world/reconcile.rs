@@ -5,7 +5,7 @@
 //! limits keep pods from beginning and never touch one that has begun.
 
 use super::{
-    World, conditions, desired, eligible, lacking,
+    World, conditions, desired, eligible, host_ports, lacking,
     planner::Planner,
     pod,
     state::{Pod, Refusal, Stage},
@@ -132,6 +132,9 @@ fn refusal(world: &World, pod: &Pod, objects: &Objects) -> Option<Refusal> {
         return Some(refusal);
     }
     if let Some(refusal) = lacking::refusal(&pod.desired, objects) {
+        return Some(refusal);
+    }
+    if let Some(refusal) = host_ports::taken(world, pod) {
         return Some(refusal);
     }
     let begun = || world.pods.values().filter(|other| other.stage != Stage::Queued);

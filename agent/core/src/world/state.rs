@@ -89,6 +89,8 @@ impl Refusal {
 pub(crate) struct Sandbox {
     pub(crate) made: bool,
     pub(crate) removed: bool,
+    /// The pod's addresses, IPv4 first; none without a network of its own.
+    pub(crate) ips: Vec<String>,
     pub(crate) busy: Option<ActionId>,
     pub(crate) retry: Retry,
     pub(crate) failure: Option<Failure>,

@@ -48,7 +48,7 @@ impl Bench {
         let config = json!({
             "staticPodPath": at("manifests"), "imageSourcePaths": at("images"), "stateDirectory": at("state"),
             "runDirectory": at("run"), "logDirectory": at("log"), "cgroupMount": at("cgroup"),
-            "cgroupRoot": root, "hostnameOverride": "box",
+            "cgroupRoot": root, "hostnameOverride": "box", "network": "none",
         });
         fs::write(at("config.yaml"), config.to_string()).unwrap();
         let layer = vec![berth_images::build::Entry::file("bin/true", 0o755, "")];

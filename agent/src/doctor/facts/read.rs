@@ -11,9 +11,6 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
-/// Modules that matter, as their files are called.
-const MODULES: [&str; 5] = ["overlay", "bridge", "veth", "nf_tables", "nft_chain_nat"];
-
 /// A file's text; empty when it cannot be read.
 pub(super) fn text(path: &str) -> String {
     fs::read_to_string(path).unwrap_or_default()
@@ -38,19 +35,17 @@ pub(super) fn now_s() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }
 
-/// Those of [`MODULES`] that are loaded, built in or can be loaded.
-pub(super) fn modules(kernel: &str) -> Vec<&'static str> {
+/// Whether the module is loaded, built in or can be loaded.
+pub(super) fn has_module(kernel: &str, module: &str) -> bool {
     let lists = ["modules.builtin", "modules.dep"].map(|list| text(&format!("/lib/modules/{kernel}/{list}")));
-    let listed = |module: &str| {
-        let file = format!("/{}.ko", module);
-        let dashed = file.replace('_', "-");
-        let names = lists.iter().flat_map(|list| list.lines());
-        names.map(|line| line.split(':').next().unwrap_or(line)).any(|path| {
-            let plain = path.trim_end_matches(".xz").trim_end_matches(".gz").trim_end_matches(".zst");
-            plain.ends_with(&file) || plain.ends_with(&dashed)
-        })
+    let file = format!("/{module}.ko");
+    let dashed = file.replace('_', "-");
+    let is_listed = |line: &str| {
+        let path = line.split(':').next().unwrap_or(line);
+        let plain = path.trim_end_matches(".xz").trim_end_matches(".gz").trim_end_matches(".zst");
+        plain.ends_with(&file) || plain.ends_with(&dashed)
     };
-    MODULES.into_iter().filter(|module| exists(&format!("/sys/module/{module}")) || listed(module)).collect()
+    exists(&format!("/sys/module/{module}")) || lists.iter().flat_map(|list| list.lines()).any(is_listed)
 }
 
 /// What is mounted where, and which controllers pods can get.

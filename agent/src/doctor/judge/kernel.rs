@@ -167,25 +167,43 @@ pub(super) fn pressure(facts: &Facts) -> Finding {
     finding
 }
 
-/// What pod networks will be made of.
+/// Bridge and interfaces of pods.
 pub(super) fn network(facts: &Facts) -> Finding {
     const ID: &str = "network";
-    const TITLE: &str = "bridge, veth, nf_tables";
-    let built_in = |module: &str| {
-        let option = module.to_uppercase();
-        facts.kernel_options.as_ref().is_some_and(|options| options.contains_key(&option))
-    };
-    let has = |module: &&str| facts.modules.contains(module) || built_in(module);
-    let missing: Vec<_> = ["bridge", "veth", "nf_tables"].into_iter().filter(|module| !has(module)).collect();
-    match missing.as_slice() {
-        [] => Finding::ok(ID, TITLE, "the kernel has them"),
-        _ => Finding::ok(
+    const TITLE: &str = "network of pods (bridge, veth)";
+    match &facts.network {
+        _ if !facts.network_wanted => Finding::ok(ID, TITLE, NOT_WANTED),
+        Trial::Works => Finding::ok(ID, TITLE, "the kernel makes them"),
+        Trial::Unknown(why) => {
+            Finding::warn(ID, TITLE, format!("not tried: {why}"), "run berth doctor as root")
+        }
+        Trial::Fails(why) => Finding::warn(
             ID,
             TITLE,
-            format!(
-                "not seen: {}; nothing needs them yet (pods have loopback or the host's network)",
-                missing.join(", ")
-            ),
+            format!("{why}. Pods without hostNetwork wait"),
+            "load the modules bridge and veth, or build the kernel with CONFIG_BRIDGE and CONFIG_VETH; or set \
+             network: none in /etc/berth/config.yaml",
         ),
     }
 }
+
+/// Pods' way out, and the ports of the node.
+pub(super) fn packet_rules(facts: &Facts) -> Finding {
+    const ID: &str = "packet-rules";
+    const TITLE: &str = "packet rules of pods (nf_tables)";
+    match &facts.packet_rules {
+        _ if !facts.network_wanted => Finding::ok(ID, TITLE, NOT_WANTED),
+        Trial::Works => Finding::ok(ID, TITLE, "the kernel takes them"),
+        Trial::Unknown(why) => {
+            Finding::warn(ID, TITLE, format!("not tried: {why}"), "run berth doctor as root")
+        }
+        Trial::Fails(why) => Finding::warn(
+            ID,
+            TITLE,
+            format!("{why}. Pods reach each other and the node only; those with a hostPort wait"),
+            "build the kernel with what `berth doctor --kernel-fragment` lists for networks of pods",
+        ),
+    }
+}
+
+const NOT_WANTED: &str = "not needed: the configuration says network: none";

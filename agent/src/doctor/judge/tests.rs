@@ -27,7 +27,9 @@ fn healthy() -> Facts {
         inotify_watches: Some(8192),
         psi: true,
         kernel_options: None,
-        modules: vec!["bridge", "veth", "nf_tables"],
+        network_wanted: true,
+        network: Trial::Works,
+        packet_rules: Trial::Works,
         state: Some(Space {
             path: "/var/lib".into(),
             free_bytes: 1 << 40,
@@ -79,6 +81,10 @@ fn each_change_is_found_with_something_to_do() {
         ("fail seccomp", Box::new(|f| f.seccomp = false)),
         ("fail cgroup-bpf", Box::new(|f| f.device_filter = Trial::Fails("x".into()))),
         ("warn cgroup-bpf", Box::new(|f| f.device_filter = Trial::Unknown("x".into()))),
+        ("warn network", Box::new(|f| f.network = Trial::Fails("x".into()))),
+        ("warn network", Box::new(|f| f.network = Trial::Unknown("x".into()))),
+        ("warn packet-rules", Box::new(|f| f.packet_rules = Trial::Fails("x".into()))),
+        ("warn packet-rules", Box::new(|f| f.packet_rules = Trial::Unknown("x".into()))),
         ("fail kernel-options", Box::new(move |f| f.kernel_options = options(&["CGROUPS"]))),
         ("fail space", Box::new(move |f| f.state = space(1, None, false))),
         ("warn space", Box::new(move |f| f.state = space(100 << 20, None, false))),
@@ -108,7 +114,9 @@ fn what_is_well_although_it_looks_otherwise() {
     let mut facts = healthy();
     facts.namespaces.retain(|ns| *ns != "user");
     facts.psi = false;
-    facts.modules.clear();
+    facts.network_wanted = false;
+    facts.network = Trial::Fails("x".into());
+    facts.packet_rules = Trial::Fails("x".into());
     facts.cgroup.options.clear();
     facts.is_root = false;
     facts.group = Some(Group { name: "berth".into(), exists: true, is_member: true });

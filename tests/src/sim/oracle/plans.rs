@@ -45,6 +45,7 @@ impl Oracle {
                 }
                 self.check_start(uid, container, *attempt, now, machine);
                 self.check_policy(desired, container);
+                self.check_ports(desired, machine);
                 let (uid, name) = (Some(uid.clone()), container.clone());
                 let run = Run { uid, name, attempt: *attempt, ..Run::default() };
                 self.runs.insert(id.clone(), run);
@@ -180,6 +181,23 @@ impl Oracle {
             self.broken(Rule::Order, format!("{uid}/{name} starts, and {why}"));
         }
         self.notes(uid, name);
+    }
+
+    /// No process of another pod may listen where this one is going to.
+    fn check_ports(&mut self, pod: &DesiredPod, machine: &Machine) {
+        let numbers = |pod: &DesiredPod| -> Vec<u16> {
+            let ports = pod.pod.spec.containers.iter().flat_map(|container| &container.ports);
+            ports.filter_map(|port| port.host_port).collect()
+        };
+        let wanted = numbers(pod);
+        let others = self.begun.values().filter(|other| other.uid != pod.uid);
+        let mut rivals = others.filter(|other| numbers(other).iter().any(|number| wanted.contains(number)));
+        let rival = rivals.find(|other| machine.processes.values().any(|process| process.uid == other.uid));
+        if let Some(message) =
+            rival.map(|other| format!("{} starts, and {} has its port", pod.uid, other.uid))
+        {
+            self.broken(Rule::Ports, message);
+        }
     }
 
     fn check_pull(&mut self, uid: &PodUid, image: &str, now: Mono) {

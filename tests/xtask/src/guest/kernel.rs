@@ -9,7 +9,7 @@ use std::{
 };
 
 /// What the appliance loads at boot; what these need comes with them.
-const MODULES: [&str; 9] = [
+const MODULES: [&str; 17] = [
     "virtio_pci",
     "virtio_mmio",
     "virtio_blk",
@@ -19,6 +19,14 @@ const MODULES: [&str; 9] = [
     "veth",
     "bridge",
     "nf_tables",
+    "nft_chain_nat",
+    "nft_ct",
+    "nft_fib_inet",
+    "nft_fib_ipv4",
+    "nft_fib_ipv6",
+    "nft_masq",
+    "nft_nat",
+    "sctp",
 ];
 
 /// A kernel to boot.

@@ -15,7 +15,8 @@ fn left_running(pod: &DesiredPod, attempt: u32) -> Inventory {
         standing: Standing::default(),
     });
     let containers = containers.collect();
-    let sandboxes = vec![SandboxRecord { desired: pod.clone(), ready: true, begun: Mono(1) }];
+    let sandboxes =
+        vec![SandboxRecord { desired: pod.clone(), ready: true, begun: Mono(1), ips: Vec::new() }];
     Inventory { boot_id: "boot".to_owned(), sandboxes, containers, checkpoints: Vec::new() }
 }
 

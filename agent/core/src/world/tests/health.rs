@@ -242,7 +242,7 @@ fn a_new_agent_goes_on_from_what_is_noted() {
             state: RecordState::Running { pid: 3, at },
             standing: Standing { started, ready, ..Standing::default() },
         };
-        let sandbox = SandboxRecord { desired: pod.clone(), ready: true, begun: Mono(1000) };
+        let sandbox = SandboxRecord { desired: pod.clone(), ready: true, begun: Mono(1000), ips: Vec::new() };
         let mut scene = Scene::found(Inventory {
             boot_id: "boot".to_owned(),
             sandboxes: vec![sandbox],

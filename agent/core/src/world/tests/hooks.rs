@@ -171,7 +171,12 @@ fn a_new_agent_does_not_begin_a_hook_again() {
         };
         let mut scene = Scene::found(Inventory {
             boot_id: "boot".to_owned(),
-            sandboxes: vec![SandboxRecord { desired: pod.clone(), ready: true, begun: Mono(1000) }],
+            sandboxes: vec![SandboxRecord {
+                desired: pod.clone(),
+                ready: true,
+                begun: Mono(1000),
+                ips: Vec::new(),
+            }],
             containers: vec![record],
             checkpoints: Vec::new(),
         });

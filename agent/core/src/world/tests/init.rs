@@ -215,7 +215,12 @@ fn an_agent_that_is_new_does_not_initialise_a_pod_again() {
     let ended = || RecordState::Exited { started: at, exit };
     let found = |containers| Inventory {
         boot_id: "boot".to_owned(),
-        sandboxes: vec![SandboxRecord { desired: pod.clone(), ready: true, begun: Mono(1000) }],
+        sandboxes: vec![SandboxRecord {
+            desired: pod.clone(),
+            ready: true,
+            begun: Mono(1000),
+            ips: Vec::new(),
+        }],
         containers,
         checkpoints: Vec::new(),
     };

@@ -93,7 +93,7 @@ fn a_pod_that_was_found_running_goes_on_without_its_object() {
     let mut scene = Scene::new();
     scene.set(&one);
     scene.settle();
-    let record = SandboxRecord { desired: pod.clone(), ready: true, begun: scene.now.mono };
+    let record = SandboxRecord { desired: pod.clone(), ready: true, begun: scene.now.mono, ips: Vec::new() };
     let container = ContainerRecord {
         id: scene.id(pod, "app"),
         pod: pod.uid.clone(),

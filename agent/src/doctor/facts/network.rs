@@ -1,0 +1,16 @@
+//! Whether the kernel makes what pods' networks are of: tried in a network namespace that is gone at once.
+
+use super::Trial;
+use berth_oci::network::trial;
+
+/// Interfaces, and packet rules.
+pub(super) fn attempt() -> (Trial, Trial) {
+    let trial = |result: Result<(), String>| result.map_or_else(Trial::Fails, |()| Trial::Works);
+    match trial::attempt() {
+        Ok(found) => (trial(found.links), trial(found.rules)),
+        Err(error) => {
+            let why = format!("no network namespace can be made: {error}");
+            (Trial::Unknown(why.clone()), Trial::Unknown(why))
+        }
+    }
+}

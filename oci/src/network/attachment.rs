@@ -1,0 +1,106 @@
+//! What one pod has on the network: decided once, written to tmpfs before any of it is made, read again by
+//! every later agent.
+
+use crate::{
+    durable,
+    error::{Error, Result},
+    paths::Roots,
+};
+use berth_core::{
+    ids::{PodKey, PodUid, hex},
+    network::HostPort,
+    time::Mono,
+};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use std::{collections::BTreeMap, fs, io, net::IpAddr};
+
+/// In front of the names of pods' ends on the bridge; nobody else's may begin so.
+pub(super) const LINK_PREFIX: &str = "bth";
+/// Bytes of a pod's hash in such a name: with the prefix, the 15 letters that the kernel takes.
+const LINK_HASH_LEN: usize = 6;
+/// In front of the hardware addresses of pods, locally administered; the last four bytes are the address'.
+const MAC_PREFIX: [u8; 2] = [0x0a, 0x58];
+
+/// See the module.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Attachment {
+    /// Namespace and name.
+    pub(super) pod: PodKey,
+    /// The number of its addresses.
+    pub(super) offset: u32,
+    /// Its addresses, IPv4 first.
+    pub(super) addresses: Vec<IpAddr>,
+    /// Ports of the node that lead to it.
+    pub(super) ports: Vec<HostPort>,
+    /// Since when: of two that want a port the later one has it, the earlier one has ended.
+    pub(super) since: Mono,
+}
+
+/// The name of a pod's end on the bridge.
+pub(super) fn link_name(uid: &PodUid) -> String {
+    let hash = Sha256::digest(uid.0.as_bytes());
+    format!("{LINK_PREFIX}{}", hex(&hash[..LINK_HASH_LEN]))
+}
+
+/// The hardware address that goes with an address.
+pub(super) fn mac(address: IpAddr) -> [u8; 6] {
+    let bytes = match address {
+        IpAddr::V4(address) => address.octets(),
+        IpAddr::V6(address) => (address.to_bits() as u32).to_be_bytes(),
+    };
+    let mut mac = [0; 6];
+    mac[..2].copy_from_slice(&MAC_PREFIX);
+    mac[2..].copy_from_slice(&bytes);
+    mac
+}
+
+/// What the pod has; none if it has nothing.
+pub(super) fn read(roots: &Roots, uid: &PodUid) -> Result<Option<Attachment>> {
+    let path = roots.pod_network(uid);
+    match fs::read(&path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(Error::io("read", &path)(error)),
+        Ok(bytes) => serde_json::from_slice(&bytes)
+            .map(Some)
+            .map_err(|error| Error::Malformed { path, message: error.to_string() }),
+    }
+}
+
+pub(super) fn write(roots: &Roots, uid: &PodUid, attachment: &Attachment) -> Result<()> {
+    let path = roots.pod_network(uid);
+    let json = serde_json::to_vec(attachment)
+        .map_err(|error| Error::Malformed { path: path.clone(), message: error.to_string() })?;
+    durable::replace_volatile(&path, &json)
+}
+
+/// Of all pods of this boot; what cannot be read is told of, and its pod has nothing.
+pub(super) fn read_all(roots: &Roots) -> BTreeMap<PodUid, Attachment> {
+    let mut found = BTreeMap::new();
+    for name in crate::records::names(&roots.pods_run()).unwrap_or_default() {
+        let uid = PodUid(name.into());
+        match read(roots, &uid) {
+            Ok(Some(attachment)) => {
+                found.insert(uid, attachment);
+            }
+            Ok(None) => {}
+            Err(error) => tracing::warn!(pod = %uid, %error, "the pod's addresses are not known"),
+        }
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_fit_the_kernel_and_hardware_addresses_are_local() {
+        let name = link_name(&PodUid("0123456789abcdef0123456789abcdef".into()));
+        assert_eq!(name.len(), 15);
+        assert!(name.starts_with(LINK_PREFIX));
+        assert_ne!(name, link_name(&PodUid("1".into())));
+        assert_eq!(mac("10.86.1.2".parse().unwrap()), [0x0a, 0x58, 10, 86, 1, 2]);
+        assert_eq!(mac("fd00::1:2".parse().unwrap()), [0x0a, 0x58, 0, 1, 0, 2]);
+    }
+}

@@ -1,0 +1,119 @@
+//! Settings of the node without which pods' packets end at the bridge.
+
+use std::{fs, io, path::Path};
+
+const SYSCTLS: &str = "/proc/sys/net";
+
+/// The node speaks IPv6.
+pub(super) fn has_ipv6() -> bool {
+    read("ipv6/conf/all/disable_ipv6").is_some_and(|value| value == "0")
+}
+
+/// Lets the node pass packets on between interfaces.
+///
+/// # Errors
+/// `/proc/sys` is not writable.
+pub(super) fn forward(v4: bool, v6: bool) -> io::Result<()> {
+    if v4 {
+        set("ipv4/ip_forward", "1")?;
+    }
+    if v6 && read("ipv6/conf/all/forwarding").is_none_or(|value| value == "0") {
+        keep_router_advertisements();
+        set("ipv6/conf/all/forwarding", "1")?;
+    }
+    Ok(())
+}
+
+/// A node that forwards no longer listens to routers, unless told to do both: it would lose its own way out
+/// (Documentation/networking/ip-sysctl.rst, `accept_ra`).
+fn keep_router_advertisements() {
+    let Ok(interfaces) = fs::read_dir(Path::new(SYSCTLS).join("ipv6/conf")) else { return };
+    for name in interfaces.flatten().filter_map(|entry| entry.file_name().into_string().ok()) {
+        let setting = format!("ipv6/conf/{name}/accept_ra");
+        if name != "all" && read(&setting).is_some_and(|value| value == "1") {
+            // An interface that goes away meanwhile.
+            let _ = set(&setting, "2");
+        }
+    }
+}
+
+/// What the bridge needs: packets from the node's loopback, when they lead to a port of a pod; no router but
+/// the node itself.
+///
+/// # Errors
+/// `/proc/sys` is not writable.
+pub(super) fn bridge(name: &str, v6: bool) -> io::Result<()> {
+    set(&format!("ipv4/conf/{name}/route_localnet"), "1")?;
+    if v6 { set(&format!("ipv6/conf/{name}/accept_ra"), "0") } else { Ok(()) }
+}
+
+/// For the interfaces that a new network namespace will get, in that namespace: there is no router to be asked
+/// for, and nobody who could have the same address.
+pub(super) fn quiet() -> io::Result<()> {
+    for setting in ["accept_ra", "accept_dad", "router_solicitations"] {
+        set(&format!("ipv6/conf/default/{setting}"), "0")?;
+    }
+    Ok(())
+}
+
+/// The MTU of the interface with the default route; none if there is no such route.
+pub(super) fn mtu_of_the_way_out() -> Option<u32> {
+    let v4 = fs::read_to_string("/proc/net/route").unwrap_or_default();
+    let v6 = fs::read_to_string("/proc/net/ipv6_route").unwrap_or_default();
+    let name = default_v4(&v4).or_else(|| default_v6(&v6))?;
+    let mtu = fs::read_to_string(Path::new("/sys/class/net").join(name).join("mtu")).ok()?;
+    mtu.trim().parse().ok()
+}
+
+/// Columns: interface, destination, gateway, flags, …, mask the eighth.
+fn default_v4(routes: &str) -> Option<&str> {
+    routes.lines().skip(1).find_map(|line| {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        (words.get(1) == Some(&"00000000") && words.get(7) == Some(&"00000000")).then(|| words[0])
+    })
+}
+
+/// Columns: destination, its prefix, source, its prefix, next hop, …, interface the last. The kernel also
+/// lists a route over `lo` that refuses everything.
+fn default_v6(routes: &str) -> Option<&str> {
+    routes.lines().find_map(|line| {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let any = words.first()?.bytes().all(|byte| byte == b'0') && words.get(1) == Some(&"00");
+        words.last().copied().filter(|name| any && *name != "lo")
+    })
+}
+
+fn read(setting: &str) -> Option<String> {
+    fs::read_to_string(Path::new(SYSCTLS).join(setting)).ok().map(|text| text.trim().to_owned())
+}
+
+/// Written only if it differs: `/proc/sys` may be read-only and right.
+fn set(setting: &str, value: &str) -> io::Result<()> {
+    if read(setting).is_some_and(|there| there == value) {
+        return Ok(());
+    }
+    let path = Path::new(SYSCTLS).join(setting);
+    fs::write(&path, value).map_err(|error| {
+        io::Error::new(error.kind(), format!("cannot write {value} to {}: {error}", path.display()))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_way_out_is_found_in_the_kernels_tables() {
+        let v4 = "Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\t\tMTU\tWindow\tIRTT\n\
+            eth1\t0000000A\t00000000\t0001\t0\t0\t0\t00FFFFFF\t0\t0\t0\n\
+            eth0\t00000000\t0202000A\t0003\t0\t0\t0\t00000000\t0\t0\t0\n";
+        assert_eq!(default_v4(v4), Some("eth0"));
+        assert_eq!(default_v4(&v4.replace("00000000\t0202", "01000000\t0202")), None);
+        let zero = "0".repeat(32);
+        let refusing = format!("{zero} 00 {zero} 00 {zero} ffffffff 00000001 00000000 00200200       lo\n");
+        assert_eq!(default_v6(&refusing), None);
+        let wan = format!("{zero} 00 {zero} 00 fe80{} 00000400 1 0 00450003     wan0\n", "0".repeat(28));
+        assert_eq!(default_v6(&(refusing + &wan)), Some("wan0"));
+        assert_eq!(default_v6("\n"), None);
+    }
+}

@@ -1,0 +1,74 @@
+//! The table of addresses on disk: `/var/lib/berth/network/leases.json`, replaced durably. It is written
+//! beside the start of a pod and not before it: names give the same numbers again, and what a power cut may
+//! lose is only which of two that fall together came first.
+
+use crate::{
+    durable,
+    error::{Error, Result},
+    fsys,
+    paths::Roots,
+};
+use berth_core::network::{LEASES_MAX, Leases};
+use std::{fs, io::Read, path::Path};
+
+/// Bytes in the file: a namespace and a name have 63 and 253, and each entry some punctuation.
+const LEN_MAX_BYTES: u64 = (LEASES_MAX as u64) * 512;
+
+/// Reads the table; one that cannot be read is told of and begun anew.
+pub(super) fn load(roots: &Roots) -> Leases {
+    let path = roots.leases();
+    match read(&path) {
+        Ok(leases) => leases,
+        Err(error) => {
+            tracing::warn!(%error, "addresses of pods are given anew");
+            Leases::default()
+        }
+    }
+}
+
+fn read(path: &Path) -> Result<Leases> {
+    let mut bytes = Vec::new();
+    match fs::File::open(path).and_then(|file| file.take(LEN_MAX_BYTES + 1).read_to_end(&mut bytes)) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Leases::default()),
+        result => result.map_err(Error::io("read", path))?,
+    };
+    let malformed = |message: String| Error::Malformed { path: path.to_owned(), message };
+    if bytes.len() as u64 > LEN_MAX_BYTES {
+        return Err(malformed(format!("longer than {LEN_MAX_BYTES} bytes")));
+    }
+    serde_json::from_slice(&bytes).map_err(|error| malformed(error.to_string()))
+}
+
+/// Writes the table.
+pub(super) fn save(roots: &Roots, leases: &Leases) -> Result<()> {
+    let path = roots.leases();
+    if let Some(dir) = path.parent().filter(|dir| !dir.is_dir()) {
+        fsys::make_dirs(dir, 0o700)?;
+        durable::sync_parent(dir)?;
+    }
+    let json = serde_json::to_vec(leases)
+        .map_err(|error| Error::Malformed { path: path.clone(), message: error.to_string() })?;
+    durable::replace(&path, &json)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use berth_core::ids::PodKey;
+
+    #[test]
+    fn the_table_outlives_the_process_and_rubbish_begins_a_new_one() {
+        let dir = tempfile::tempdir().unwrap();
+        let roots = Roots { state: dir.path().to_owned(), ..Roots::default() };
+        assert_eq!(load(&roots), Leases::default());
+        let mut leases = Leases::default();
+        let key = PodKey { namespace: "default".into(), name: "web".into() };
+        leases.take(&key, &(2..100), &Default::default()).unwrap();
+        save(&roots, &leases).unwrap();
+        assert_eq!(load(&roots), leases);
+        for rubbish in [b"{".to_vec(), b"\xff".to_vec(), vec![b' '; LEN_MAX_BYTES as usize + 1]] {
+            fs::write(roots.leases(), rubbish).unwrap();
+            assert_eq!(load(&roots), Leases::default());
+        }
+    }
+}

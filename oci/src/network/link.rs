@@ -1,0 +1,181 @@
+//! The requests of which a pod's network is made: bridge, pair of virtual Ethernet devices, addresses, routes.
+//! Each is done when it returns, and harmless when it was done before.
+//!
+//! The kernel's words for them: rtnetlink(7) and Documentation/netlink/specs/rt_link.yaml, rt_addr.yaml,
+//! rt_route.yaml.
+
+use super::netlink::{Netlink, Refused, u32_at};
+use berth_core::network::Range;
+use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE};
+use netlink_packet_route::{
+    AddressFamily, RouteNetlinkMessage,
+    address::{AddressAttribute, AddressHeaderFlags, AddressMessage, AddressScope},
+    link::{
+        InfoBridge, InfoBridgePort, InfoData, InfoKind, InfoPortData, InfoPortKind, InfoVeth, LinkAttribute,
+        LinkFlags, LinkInfo, LinkMessage,
+    },
+    route::{RouteAddress, RouteAttribute, RouteHeader, RouteMessage, RouteProtocol, RouteScope, RouteType},
+};
+use std::{net::IpAddr, os::fd::RawFd};
+
+/// Hardware address of an Ethernet device.
+pub(super) type Mac = [u8; 6];
+
+/// Makes the bridge, up; one that is there is only brought up. It has a hardware address of its own: without,
+/// it would change with every pod that comes or goes, and neighbours would look for it.
+pub(super) fn ensure_bridge(netlink: &mut Netlink, name: &str, mac: Mac, mtu: u32) -> Result<(), Refused> {
+    let mut bridge = named(name);
+    up(&mut bridge);
+    bridge.attributes.extend([
+        LinkAttribute::Address(mac.to_vec()),
+        LinkAttribute::Mtu(mtu),
+        LinkAttribute::LinkInfo(vec![
+            LinkInfo::Kind(InfoKind::Bridge),
+            LinkInfo::Data(InfoData::Bridge(vec![InfoBridge::ForwardDelay(0)])),
+        ]),
+    ]);
+    match netlink.ask(RouteNetlinkMessage::NewLink(bridge), NLM_F_CREATE | NLM_F_EXCL) {
+        Err(refused) if refused.is(libc::EEXIST) => {
+            let mut bridge = named(name);
+            up(&mut bridge);
+            netlink.ask(RouteNetlinkMessage::SetLink(bridge), 0)
+        }
+        other => other,
+    }
+}
+
+/// One end of a pair in the namespace that `ns` is open on, the other on the bridge. The latter is up; the kernel does
+/// not bring up the former before it has its peer (`veth_open`).
+pub(super) struct Pair<'a> {
+    /// Name of the end on the bridge.
+    pub(super) outer: &'a str,
+    /// Name of the end in the pod.
+    pub(super) inner: &'a str,
+    /// Hardware address of the latter.
+    pub(super) mac: Mac,
+    /// Bytes in a packet.
+    pub(super) mtu: u32,
+    /// Interface number of the bridge.
+    pub(super) bridge: u32,
+    /// The pod's namespace.
+    pub(super) ns: RawFd,
+}
+
+/// Makes a pair.
+///
+/// # Errors
+/// `EEXIST` if the outer name is taken; the inner one has then not been looked at.
+pub(super) fn add_pair(netlink: &mut Netlink, pair: &Pair<'_>) -> Result<(), Refused> {
+    let mut inner = named(pair.inner);
+    inner.attributes.extend([
+        LinkAttribute::Address(pair.mac.to_vec()),
+        LinkAttribute::Mtu(pair.mtu),
+        LinkAttribute::NetNsFd(pair.ns),
+    ]);
+    let mut outer = named(pair.outer);
+    up(&mut outer);
+    outer.attributes.extend([
+        LinkAttribute::Mtu(pair.mtu),
+        LinkAttribute::Controller(pair.bridge),
+        LinkAttribute::LinkInfo(vec![
+            LinkInfo::Kind(InfoKind::Veth),
+            LinkInfo::Data(InfoData::Veth(InfoVeth::Peer(inner))),
+        ]),
+    ]);
+    netlink.ask(RouteNetlinkMessage::NewLink(outer), NLM_F_CREATE | NLM_F_EXCL)
+}
+
+/// Plugs the interface to the bridge, if it is not.
+pub(super) fn plug_to(netlink: &mut Netlink, name: &str, bridge: u32) -> Result<(), Refused> {
+    let mut message = named(name);
+    message.attributes.push(LinkAttribute::Controller(bridge));
+    netlink.ask(RouteNetlinkMessage::SetLink(message), 0)
+}
+
+/// Lets the bridge send back to this end what came from it. Where the kernel has packets on bridges pass the
+/// packet rules (`br_netfilter`), a pod that calls a port of its own on the node needs it.
+pub(super) fn reflect(netlink: &mut Netlink, name: &str) -> Result<(), Refused> {
+    let mut message = named(name);
+    message.attributes.push(LinkAttribute::LinkInfo(vec![
+        LinkInfo::PortKind(InfoPortKind::Bridge),
+        LinkInfo::PortData(InfoPortData::BridgePort(vec![InfoBridgePort::HairpinMode(true)])),
+    ]));
+    netlink.ask(RouteNetlinkMessage::NewLink(message), 0)
+}
+
+/// Brings the interface up.
+pub(super) fn bring_up(netlink: &mut Netlink, index: u32) -> Result<(), Refused> {
+    let mut message = LinkMessage::default();
+    message.header.index = index;
+    up(&mut message);
+    netlink.ask(RouteNetlinkMessage::SetLink(message), 0)
+}
+
+/// Removes the interface, and with it the other end of its pair.
+pub(super) fn remove(netlink: &mut Netlink, name: &str) -> Result<(), Refused> {
+    match netlink.ask(RouteNetlinkMessage::DelLink(named(name)), 0) {
+        Err(refused) if refused.is(libc::ENODEV) => Ok(()),
+        other => other,
+    }
+}
+
+/// The interface's number; none if there is no such interface.
+pub(super) fn index(netlink: &mut Netlink, name: &str) -> Result<Option<u32>, Refused> {
+    let answer = match netlink.query(RouteNetlinkMessage::GetLink(named(name)), 0) {
+        Err(refused) if refused.is(libc::ENODEV) => return Ok(None),
+        other => other?,
+    };
+    // `ifi_index` of `struct ifinfomsg`.
+    Ok(answer.first().and_then(|body| u32_at(body, 4)))
+}
+
+/// Gives the interface this address of the range. It is usable at once: nobody else can have it.
+pub(super) fn add_address(
+    netlink: &mut Netlink,
+    index: u32,
+    address: IpAddr,
+    range: &Range,
+) -> Result<(), Refused> {
+    let mut message = AddressMessage::default();
+    message.header.family = family(address);
+    message.header.prefix_len = range.prefix();
+    message.header.scope = AddressScope::Universe;
+    message.header.index = index;
+    message.header.flags = AddressHeaderFlags::Nodad;
+    message.attributes = vec![AddressAttribute::Local(address), AddressAttribute::Address(address)];
+    netlink.ask(RouteNetlinkMessage::NewAddress(message), NLM_F_CREATE | NLM_F_REPLACE)
+}
+
+/// All that is not on the bridge goes by this gateway.
+pub(super) fn add_default_route(netlink: &mut Netlink, index: u32, gateway: IpAddr) -> Result<(), Refused> {
+    let mut message = RouteMessage::default();
+    message.header = RouteHeader {
+        address_family: family(gateway),
+        table: RouteHeader::RT_TABLE_MAIN,
+        protocol: RouteProtocol::Static,
+        scope: RouteScope::Universe,
+        kind: RouteType::Unicast,
+        ..RouteHeader::default()
+    };
+    let gateway = match gateway {
+        IpAddr::V4(address) => RouteAddress::Inet(address),
+        IpAddr::V6(address) => RouteAddress::Inet6(address),
+    };
+    message.attributes = vec![RouteAttribute::Gateway(gateway), RouteAttribute::Oif(index)];
+    netlink.ask(RouteNetlinkMessage::NewRoute(message), NLM_F_CREATE | NLM_F_REPLACE)
+}
+
+fn family(address: IpAddr) -> AddressFamily {
+    if address.is_ipv4() { AddressFamily::Inet } else { AddressFamily::Inet6 }
+}
+
+fn named(name: &str) -> LinkMessage {
+    let mut message = LinkMessage::default();
+    message.attributes.push(LinkAttribute::IfName(name.to_owned()));
+    message
+}
+
+fn up(message: &mut LinkMessage) {
+    message.header.flags = LinkFlags::Up;
+    message.header.change_mask = LinkFlags::Up;
+}

@@ -1,0 +1,262 @@
+//! Pods' network: one bridge, and for each pod a pair of virtual Ethernet devices to it, addresses by its
+//! name, and a way out by the node.
+//!
+//! Everything is asked of the kernel over netlink by whoever calls: no program is executed, no process lives for
+//! it. What a pod has is written down before it is made and removed after everything else, so whatever a killed
+//! agent leaves is found and completed, or removed, by the next one. Interfaces, rules and addresses that are
+//! not ours are never touched.
+
+mod attachment;
+mod bridge;
+mod host;
+mod inside;
+mod leases;
+mod link;
+mod netlink;
+mod nft;
+mod plug;
+mod repair;
+#[cfg(test)]
+mod tests;
+pub mod trial;
+
+use crate::{
+    clock,
+    error::{Error, Result},
+    fsys,
+    paths::Roots,
+};
+use attachment::{Attachment, link_name};
+use berth_core::{
+    ids::PodUid,
+    manifest::DesiredPod,
+    network::{Leases, Ranges, of_pod},
+};
+use bridge::Bridge;
+use netlink::{Netlink, Refused};
+use nft::Nft;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs::File,
+    net::IpAddr,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    thread,
+};
+
+pub use bridge::NAME as BRIDGE;
+
+/// The pod's interface, as everywhere.
+const INTERFACE: &str = "eth0";
+
+/// What the configuration says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Setup {
+    /// Where pods' addresses come from.
+    pub ranges: Ranges,
+    /// Bytes in a packet; none: as the interface with the node's default route.
+    pub mtu: Option<u32>,
+}
+
+/// See the module. One for each agent.
+#[derive(Debug)]
+pub struct Network {
+    roots: Roots,
+    /// None: pods have their loopback only.
+    setup: Option<Setup>,
+    state: Mutex<State>,
+    /// Only one writes the table of leases at a time.
+    saving: Mutex<()>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    leases: Leases,
+    attached: BTreeMap<PodUid, Attachment>,
+    /// As it was when it was last seen to.
+    bridge: Option<Bridge>,
+    /// None as long as no pod is there, or the kernel has no such thing.
+    nft: Option<Nft>,
+}
+
+/// What a pod has got.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Attached {
+    /// Its addresses, IPv4 first.
+    pub addresses: Vec<String>,
+    /// What it has not got, for want of something in the kernel.
+    pub lacking: Option<String>,
+}
+
+impl State {
+    /// Makes our packet rules those for the pods that are there.
+    fn write_rules(&mut self, ranges: &Ranges) -> std::result::Result<(), Refused> {
+        let mut pods: Vec<&Attachment> = self.attached.values().collect();
+        pods.sort_by_key(|attachment| std::cmp::Reverse(attachment.since));
+        let pods = pods
+            .into_iter()
+            .map(|attachment| nft::Pod { addresses: &attachment.addresses, ports: &attachment.ports });
+        let rules = nft::ruleset(ranges, pods);
+        match &mut self.nft {
+            Some(nft) => nft.apply(rules),
+            none => none.insert(Nft::open()?).apply(rules),
+        }
+    }
+}
+
+impl Network {
+    /// Knows what earlier agents of this boot have made. Reads files only.
+    pub fn new(roots: &Roots, setup: Option<Setup>) -> Self {
+        let (leases, attached) = (leases::load(roots), attachment::read_all(roots));
+        let state = State { leases, attached, bridge: None, nft: None };
+        Self { roots: roots.clone(), setup, state: Mutex::new(state), saving: Mutex::new(()) }
+    }
+
+    /// Pods have their loopback only.
+    pub fn none(roots: &Roots) -> Self {
+        Self::new(roots, None)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Gives the pod its network, in its namespaces that are pinned already. Nothing for a pod on the node's
+    /// network, or with loopback only. Idempotent, as long as nobody is in there.
+    ///
+    /// # Errors
+    /// [`Error::Network`]: the kernel or the configuration lacks something; try again later.
+    pub fn attach(self: &Arc<Self>, pod: &DesiredPod) -> Result<Attached> {
+        let Some(setup) = self.setup.filter(|_| !pod.pod.spec.host_network) else {
+            return Ok(Attached::default());
+        };
+        let mut state = self.lock();
+        let known = state.bridge;
+        let bridge = bridge::ensure(&mut state.bridge, &setup)?;
+        if known.is_some_and(|known| known.index != bridge.index) {
+            // Somebody has removed the bridge under the pods.
+            self.mend_all(&state, &setup, &bridge);
+        }
+        let ns = self.namespace(&pod.uid)?;
+        let mut inside =
+            inside::socket(&ns, bridge.v6).map_err(refused("enter the pod's network namespace"))?;
+        let attachment = self.reserve(&mut state, &setup, &bridge, pod)?;
+        plug::plug(&setup, &bridge, &pod.uid, &attachment, &ns, &mut inside)?;
+        let lacking = match state.write_rules(&bridge.ranges) {
+            Err(error) if !attachment.ports.is_empty() => return Err(no_rules(&error, "hostPort")),
+            Err(error) => Some(no_rules(&error, "way out of the node").to_string()),
+            Ok(()) => None,
+        };
+        Ok(Attached { addresses: texts(&attachment), lacking })
+    }
+
+    /// Takes all of that away. The pod's namespaces may be gone already. Idempotent.
+    ///
+    /// # Errors
+    /// [`Error::Network`]: something stays; try again.
+    pub fn detach(&self, uid: &PodUid) -> Result<()> {
+        let mut state = self.lock();
+        if !state.attached.contains_key(uid) && !self.roots.pod_network(uid).exists() {
+            return Ok(());
+        }
+        let removed = Netlink::route().and_then(|mut netlink| link::remove(&mut netlink, &link_name(uid)));
+        removed.map_err(refused("remove the pod's interface"))?;
+        let had_ports = state.attached.remove(uid).is_some_and(|attachment| !attachment.ports.is_empty());
+        if let Some(setup) = self.setup.filter(|_| had_ports) {
+            // A kernel that does not take rules any more has none of the pod's either.
+            if let Err(error) = state.write_rules(&bridge::served(&setup)) {
+                tracing::warn!(pod = %uid, %error, "ports of the node may still lead to where the pod was");
+            }
+        }
+        fsys::remove_file(&self.roots.pod_network(uid))
+    }
+
+    fn namespace(&self, uid: &PodUid) -> Result<File> {
+        let path = self.roots.pod_ns(uid, "net");
+        File::open(&path).map_err(Error::io("open", &path))
+    }
+
+    /// An address for the pod, written down. What it has already it keeps.
+    fn reserve(
+        self: &Arc<Self>,
+        state: &mut State,
+        setup: &Setup,
+        bridge: &Bridge,
+        pod: &DesiredPod,
+    ) -> Result<Attachment> {
+        if let Some(known) = state.attached.get(&pod.uid) {
+            return Ok(known.clone());
+        }
+        let used: BTreeSet<u32> = state.attached.values().map(|attachment| attachment.offset).collect();
+        let (offset, changed) = state
+            .leases
+            .take(&pod.key, &setup.ranges.offsets(), &used)
+            .map_err(|exhausted| Error::Network(exhausted.to_string()))?;
+        let attachment = Attachment {
+            pod: pod.key.clone(),
+            offset,
+            addresses: bridge.ranges.all().map(|range| range.address(offset)).collect(),
+            ports: of_pod(&pod.pod.spec),
+            since: clock::now().mono,
+        };
+        attachment::write(&self.roots, &pod.uid, &attachment)?;
+        state.attached.insert(pod.uid.clone(), attachment.clone());
+        if changed {
+            self.save_leases();
+        }
+        Ok(attachment)
+    }
+
+    /// Writes the table of leases beside everything else.
+    fn save_leases(self: &Arc<Self>) {
+        let network = Arc::clone(self);
+        let write = move || {
+            let _one = network.saving.lock().unwrap_or_else(PoisonError::into_inner);
+            let leases = network.lock().leases.clone();
+            if let Err(error) = leases::save(&network.roots, &leases) {
+                tracing::warn!(%error, "pods may have other addresses after a reboot");
+            }
+        };
+        // Without a thread it is for the next time.
+        let _ = thread::Builder::new().name("berth-leases".into()).spawn(write);
+    }
+}
+
+/// The pod's addresses, as they were given to it: for its files, and for an agent that finds it.
+pub fn addresses(roots: &Roots, uid: &PodUid) -> Vec<String> {
+    attachment::read(roots, uid).ok().flatten().map_or_else(Vec::new, |attachment| texts(&attachment))
+}
+
+fn texts(attachment: &Attachment) -> Vec<String> {
+    attachment.addresses.iter().map(IpAddr::to_string).collect()
+}
+
+/// For `map_err`: what was being tried.
+fn refused(doing: &'static str) -> impl FnOnce(Refused) -> Error {
+    move |error| Error::Network(format!("cannot {doing}: {error}"))
+}
+
+/// Why there are no packet rules, and what goes without.
+fn no_rules(error: &Refused, what: &str) -> Error {
+    let lacks = [libc::EOPNOTSUPP, libc::EPROTONOSUPPORT, libc::ENOENT].contains(&error.errno);
+    let remedy = match lacks {
+        true => {
+            "; the kernel needs the modules nft_chain_nat, nft_masq, nft_nat, nft_ct and nft_fib_inet, or \
+             CONFIG_NF_TABLES_INET, NFT_NAT, NFT_MASQ, NFT_CT and NFT_FIB_INET"
+        }
+        false => "",
+    };
+    Error::Network(format!(
+        "no {what}: the kernel does not take our packet rules (nf_tables): {error}{remedy}"
+    ))
+}
+
+/// The kernel may not know the kind of thing at all.
+fn lacking(error: &Refused, module: &str, option: &str, doing: &'static str) -> Error {
+    if error.is(libc::EOPNOTSUPP) {
+        return Error::Network(format!(
+            "this kernel has no {module}: load the module, or build the kernel with {option}; hostNetwork pods \
+             run without, and `network: none` in the configuration gives pods their loopback only"
+        ));
+    }
+    Error::Network(format!("cannot {doing}: {error}"))
+}

@@ -1,0 +1,330 @@
+//! Rules as the kernel reads them: one batch of nfnetlink messages, taken whole or not at all. Pure.
+//!
+//! Numbers are those of `linux/netfilter/nf_tables.h` and `linux/netfilter/nfnetlink.h`; the form is in
+//! Documentation/netlink/specs/nftables.yaml. Numbers in attributes are big-endian, numbers in packets too, and
+//! what the kernel itself computes (address types, connection states) is in the machine's order.
+
+use super::{
+    FAMILY,
+    rules::{CHAINS, Chain, Expr, Rule, Ruleset, TABLE},
+};
+use berth_core::network::Protocol;
+use netlink_packet_core::{NLM_F_ACK, NLM_F_APPEND, NLM_F_CREATE, NLM_F_REQUEST};
+use std::net::IpAddr;
+
+/// `NFNL_SUBSYS_NFTABLES`.
+pub(super) const SUBSYSTEM: u16 = 10;
+/// The number of a batch's first message.
+pub(super) const FIRST: u32 = 1;
+
+const BATCH_BEGIN: u16 = 0x10;
+const BATCH_END: u16 = 0x11;
+const NEW_TABLE: u16 = SUBSYSTEM << 8;
+const DEL_TABLE: u16 = SUBSYSTEM << 8 | 2;
+const NEW_CHAIN: u16 = SUBSYSTEM << 8 | 3;
+const NEW_RULE: u16 = SUBSYSTEM << 8 | 6;
+const DEL_RULE: u16 = SUBSYSTEM << 8 | 8;
+
+const NESTED: u16 = 0x8000;
+/// Registers: the verdict, and two of 16 bytes.
+const VERDICT: u32 = 0;
+const ONE: u32 = 1;
+const TWO: u32 = 2;
+/// `NFT_CMP_EQ`, `NFT_CMP_NEQ`.
+const EQUAL: u32 = 0;
+const UNEQUAL: u32 = 1;
+/// Bytes of an interface's name (`IFNAMSIZ`).
+const NAME_LEN: usize = 16;
+
+/// Messages to be sent at once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Batch {
+    pub(super) bytes: Vec<u8>,
+    /// The number of the message that is answered in any case.
+    pub(super) last: u32,
+}
+
+/// Makes our table this; `anew`: whatever is in it now, chains too.
+pub(super) fn batch(rules: &Ruleset, anew: bool) -> Batch {
+    let mut writer = Writer { bytes: Vec::new(), sequence: FIRST - 1 };
+    let table = |writer: &mut Writer| writer.text(1, TABLE);
+    writer.bound(BATCH_BEGIN);
+    // There must be one for it to be removed.
+    writer.message(NEW_TABLE, NLM_F_CREATE, table);
+    if anew {
+        writer.message(DEL_TABLE, 0, table);
+        writer.message(NEW_TABLE, NLM_F_CREATE, table);
+    }
+    for chain in CHAINS {
+        writer.message(NEW_CHAIN, NLM_F_CREATE, |writer| writer.chain(&chain));
+    }
+    writer.message(DEL_RULE, 0, table);
+    for (i, rule) in rules.0.iter().enumerate() {
+        let ack = if i + 1 == rules.0.len() { NLM_F_ACK } else { 0 };
+        writer.message(NEW_RULE, NLM_F_CREATE | NLM_F_APPEND | ack, |writer| writer.rule(rule));
+    }
+    let last = writer.sequence;
+    writer.bound(BATCH_END);
+    Batch { bytes: writer.bytes, last }
+}
+
+/// Appends messages and attributes, their lengths filled in behind.
+struct Writer {
+    bytes: Vec<u8>,
+    sequence: u32,
+}
+
+impl Writer {
+    fn message(&mut self, kind: u16, flags: u16, body: impl FnOnce(&mut Self)) {
+        self.head(kind, flags, FAMILY, 0, body);
+    }
+
+    /// Begin or end of the batch.
+    fn bound(&mut self, kind: u16) {
+        self.head(kind, 0, 0, SUBSYSTEM, |_| {});
+    }
+
+    fn head(&mut self, kind: u16, flags: u16, family: u8, resource: u16, body: impl FnOnce(&mut Self)) {
+        self.sequence += 1;
+        let at = self.bytes.len();
+        self.bytes.extend([0; 4]);
+        self.bytes.extend(kind.to_ne_bytes());
+        self.bytes.extend((NLM_F_REQUEST | flags).to_ne_bytes());
+        self.bytes.extend(self.sequence.to_ne_bytes());
+        self.bytes.extend([0; 4]);
+        self.bytes.extend([family, 0]);
+        self.bytes.extend(resource.to_be_bytes());
+        body(self);
+        let len = (self.bytes.len() - at) as u32;
+        self.bytes[at..at + 4].copy_from_slice(&len.to_ne_bytes());
+    }
+
+    fn attribute(&mut self, kind: u16, body: impl FnOnce(&mut Self)) {
+        let at = self.bytes.len();
+        self.bytes.extend([0; 2]);
+        self.bytes.extend(kind.to_ne_bytes());
+        body(self);
+        // Bounded: the longest is a rule's, some hundred bytes.
+        let len = (self.bytes.len() - at) as u16;
+        self.bytes[at..at + 2].copy_from_slice(&len.to_ne_bytes());
+        self.bytes.resize(self.bytes.len().next_multiple_of(4), 0);
+    }
+
+    fn nest(&mut self, kind: u16, body: impl FnOnce(&mut Self)) {
+        self.attribute(NESTED | kind, body);
+    }
+
+    fn text(&mut self, kind: u16, text: &str) {
+        self.attribute(kind, |writer| {
+            writer.bytes.extend(text.as_bytes());
+            writer.bytes.push(0);
+        });
+    }
+
+    fn number(&mut self, kind: u16, number: u32) {
+        self.attribute(kind, |writer| writer.bytes.extend(number.to_be_bytes()));
+    }
+
+    fn numbers(&mut self, numbers: &[u32]) {
+        for (kind, number) in (1..).zip(numbers) {
+            self.number(kind, *number);
+        }
+    }
+
+    /// `NFTA_DATA_VALUE` in an attribute.
+    fn value(&mut self, kind: u16, value: &[u8]) {
+        self.nest(kind, |writer| writer.attribute(1, |writer| writer.bytes.extend(value)));
+    }
+
+    fn chain(&mut self, chain: &Chain) {
+        self.text(1, TABLE);
+        self.text(3, chain.name);
+        if let Some(hook) = chain.hook {
+            self.nest(4, |writer| writer.numbers(&[hook.number, hook.priority.cast_unsigned()]));
+            // `NF_ACCEPT`.
+            self.number(5, 1);
+            self.text(7, hook.kind);
+        }
+    }
+
+    fn rule(&mut self, rule: &Rule) {
+        self.text(1, TABLE);
+        self.text(2, rule.chain);
+        self.nest(4, |writer| rule.exprs.iter().for_each(|expr| writer.expr(expr)));
+    }
+
+    /// What nft(8) calls one expression is one to three of the kernel's.
+    fn expr(&mut self, expr: &Expr) {
+        match *expr {
+            Expr::Family { v6 } => {
+                self.meta(15);
+                self.compare(EQUAL, &[if v6 { 10 } else { 2 }]);
+            }
+            Expr::From(interface) => {
+                self.meta(6);
+                self.compare(EQUAL, &name(interface));
+            }
+            Expr::By { interface, not } => {
+                self.meta(7);
+                self.compare(if not { UNEQUAL } else { EQUAL }, &name(interface));
+            }
+            Expr::Source { base, prefix } => self.address(base, prefix, if base.is_ipv4() { 12 } else { 8 }),
+            Expr::Destination { base, prefix } => {
+                self.address(base, prefix, if base.is_ipv4() { 16 } else { 24 });
+            }
+            Expr::IsLocal => {
+                // `NFT_FIB_RESULT_ADDRTYPE` of the receiver is `RTN_LOCAL`.
+                self.kernel("fib", |writer| writer.numbers(&[ONE, 3, 2]));
+                self.compare(EQUAL, &2_u32.to_ne_bytes());
+            }
+            Expr::Protocol(protocol) => {
+                self.meta(16);
+                self.compare(EQUAL, &[number_of(protocol)]);
+            }
+            Expr::Port(port) => {
+                // `NFT_PAYLOAD_TRANSPORT_HEADER`: all three have it there.
+                self.kernel("payload", |writer| writer.numbers(&[ONE, 2, 2, 2]));
+                self.compare(EQUAL, &port.to_be_bytes());
+            }
+            Expr::WasTranslated => {
+                // `NFT_CT_STATUS` has `IPS_DST_NAT`.
+                self.kernel("ct", |writer| writer.numbers(&[ONE, 2]));
+                self.mask(&(1_u32 << 5).to_ne_bytes());
+                self.compare(UNEQUAL, &[0; 4]);
+            }
+            Expr::Jump(chain) => self.verdict(-3, Some(chain)),
+            Expr::Return => self.verdict(-5, None),
+            Expr::Drop => self.verdict(0, None),
+            Expr::Masquerade => self.kernel("masq", |_| {}),
+            Expr::SendTo(address, port) => self.send_to(address, port),
+        }
+    }
+
+    fn kernel(&mut self, name: &str, data: impl FnOnce(&mut Self)) {
+        self.nest(1, |writer| {
+            writer.text(1, name);
+            writer.nest(2, data);
+        });
+    }
+
+    /// Something about the packet into the first register.
+    fn meta(&mut self, key: u32) {
+        self.kernel("meta", |writer| writer.numbers(&[ONE, key]));
+    }
+
+    fn compare(&mut self, how: u32, value: &[u8]) {
+        self.kernel("cmp", |writer| {
+            writer.numbers(&[ONE, how]);
+            writer.value(3, value);
+        });
+    }
+
+    fn mask(&mut self, mask: &[u8]) {
+        self.kernel("bitwise", |writer| {
+            writer.numbers(&[ONE, ONE, mask.len() as u32]);
+            writer.value(4, mask);
+            writer.value(5, &vec![0; mask.len()]);
+        });
+    }
+
+    /// The address at this place of the IP header is in the range.
+    fn address(&mut self, base: IpAddr, prefix: u8, offset: u32) {
+        let (base, bits) = match base {
+            IpAddr::V4(address) => (address.octets().to_vec(), 32),
+            IpAddr::V6(address) => (address.octets().to_vec(), 128),
+        };
+        // `NFT_PAYLOAD_NETWORK_HEADER`.
+        self.kernel("payload", |writer| writer.numbers(&[ONE, 1, offset, base.len() as u32]));
+        if prefix < bits {
+            let mask = u128::MAX.checked_shl(128 - u32::from(prefix)).unwrap_or(0).to_be_bytes();
+            self.mask(&mask[..base.len()]);
+        }
+        self.compare(EQUAL, &base);
+    }
+
+    fn verdict(&mut self, code: i32, chain: Option<&str>) {
+        self.kernel("immediate", |writer| {
+            writer.number(1, VERDICT);
+            writer.nest(2, |writer| {
+                writer.nest(2, |writer| {
+                    writer.number(1, code.cast_unsigned());
+                    chain.into_iter().for_each(|chain| writer.text(2, chain));
+                });
+            });
+        });
+    }
+
+    fn send_to(&mut self, address: IpAddr, port: u16) {
+        let (bytes, family) = match address {
+            IpAddr::V4(address) => (address.octets().to_vec(), 2),
+            IpAddr::V6(address) => (address.octets().to_vec(), 10),
+        };
+        for (register, value) in [(ONE, bytes.as_slice()), (TWO, &port.to_be_bytes())] {
+            self.kernel("immediate", |writer| {
+                writer.number(1, register);
+                writer.value(2, value);
+            });
+        }
+        // `NFT_NAT_DNAT`; address and port are one each, not a choice.
+        self.kernel("nat", |writer| {
+            writer.numbers(&[1, family, ONE]);
+            writer.number(5, TWO);
+        });
+    }
+}
+
+/// Numbers of `/etc/protocols`.
+fn number_of(protocol: Protocol) -> u8 {
+    match protocol {
+        Protocol::Tcp => 6,
+        Protocol::Udp => 17,
+        Protocol::Sctp => 132,
+    }
+}
+
+fn name(interface: &str) -> [u8; NAME_LEN] {
+    let mut padded = [0; NAME_LEN];
+    padded.iter_mut().zip(interface.bytes()).for_each(|(to, from)| *to = from);
+    padded
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::network::{netlink::messages, nft::rules::tests::full};
+
+    /// That the kernel takes them and does the right thing is for tests with a kernel; here: that all is there,
+    /// numbered, in order, and ends as it should.
+    #[test]
+    fn a_batch_is_well_formed() {
+        for anew in [false, true] {
+            let (rules, batch) = (full(), batch(&full(), anew));
+            let found = messages(&batch.bytes);
+            let kinds: Vec<u16> = found.iter().map(|(head, _)| head.kind).collect();
+            let mut expected = vec![BATCH_BEGIN, NEW_TABLE];
+            if anew {
+                expected.extend([DEL_TABLE, NEW_TABLE]);
+            }
+            expected.extend([NEW_CHAIN; CHAINS.len()]);
+            expected.push(DEL_RULE);
+            expected.extend(vec![NEW_RULE; rules.0.len()]);
+            expected.push(BATCH_END);
+            assert_eq!(kinds, expected);
+            let numbers: Vec<u32> = found.iter().map(|(head, _)| head.sequence).collect();
+            assert_eq!(numbers, (FIRST..FIRST + numbers.len() as u32).collect::<Vec<_>>());
+            assert_eq!(batch.last + 1, *numbers.last().unwrap());
+            assert_eq!(batch.bytes.len() % 4, 0);
+        }
+    }
+
+    #[test]
+    fn a_range_is_looked_at_under_its_mask() {
+        let mut writer = Writer { bytes: Vec::new(), sequence: 0 };
+        writer.address("10.86.0.0".parse().unwrap(), 17, 12);
+        let holds = |part: &[u8]| writer.bytes.windows(part.len()).any(|window| window == part);
+        assert!(holds(&[255, 255, 128, 0]) && holds(&[10, 86, 0, 0]));
+        let mut whole = Writer { bytes: Vec::new(), sequence: 0 };
+        whole.address("10.86.0.7".parse().unwrap(), 32, 12);
+        assert!(whole.bytes.len() < writer.bytes.len());
+    }
+}

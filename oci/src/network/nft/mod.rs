@@ -1,0 +1,157 @@
+//! Our table of packet rules, `inet berth`: what must be in it (`rules`, pure), how that is written for the kernel
+//! (`encode`, pure), and its replacement at one stroke. Other tables are never looked at.
+
+mod encode;
+mod rules;
+
+use super::netlink::{Head, Netlink, Refused, attributes, messages, refused};
+use netlink_packet_core::NLMSG_ERROR;
+use std::{io, thread, time::Duration};
+
+pub(super) use rules::{Pod, ruleset};
+use rules::{Ruleset, TABLE};
+
+/// Notices of all that changes in nf_tables (`NFNLGRP_NFTABLES`).
+const GROUP: u32 = 7;
+/// Our kind of table (`NFPROTO_INET`).
+const FAMILY: u8 = 1;
+/// Bytes of `struct nfgenmsg`.
+const NFGEN_LEN: usize = 4;
+/// The table's name in a table, chain, rule or set.
+const ATTR_TABLE: u16 = 1;
+/// Who changes rules mostly goes on changing them for a moment.
+const SETTLE: Duration = Duration::from_millis(200);
+
+/// The way to the kernel's tables.
+#[derive(Debug)]
+pub(super) struct Nft {
+    netlink: Netlink,
+    /// What is there, as far as we know.
+    applied: Option<Ruleset>,
+}
+
+impl Nft {
+    pub(super) fn open() -> Result<Self, Refused> {
+        Ok(Self { netlink: Netlink::netfilter()?, applied: None })
+    }
+
+    /// By which notices tell that we were it.
+    pub(super) fn port(&self) -> u32 {
+        self.netlink.port
+    }
+
+    /// Somebody has changed what we had made.
+    pub(super) fn doubt(&mut self) {
+        self.applied = None;
+    }
+
+    /// Makes the table this, all of it or nothing; asks nothing of the kernel if it is so already.
+    pub(super) fn apply(&mut self, rules: Ruleset) -> Result<(), Refused> {
+        if self.applied.as_ref() == Some(&rules) {
+            return Ok(());
+        }
+        self.applied = None;
+        // The chains stay, so that no packet goes without; if somebody has made others of them, all goes.
+        match self.commit(&encode::batch(&rules, false)) {
+            Err(error) if error.is(libc::EEXIST) || error.is(libc::EINVAL) => {
+                self.commit(&encode::batch(&rules, true))?;
+            }
+            other => other?,
+        }
+        self.applied = Some(rules);
+        Ok(())
+    }
+
+    /// Sends a batch. The kernel answers for what it refuses, and for the last message in any case; for the
+    /// whole, under the first one's number.
+    fn commit(&mut self, batch: &encode::Batch) -> Result<(), Refused> {
+        self.netlink.send(&batch.bytes)?;
+        let mut first = None;
+        loop {
+            for (head, body) in messages(&self.netlink.hear()?) {
+                if head.kind != NLMSG_ERROR {
+                    continue;
+                }
+                let refused = refused(body);
+                let is_last =
+                    head.sequence == batch.last || head.sequence == encode::FIRST && refused.is_some();
+                first = first.or(refused);
+                if is_last {
+                    return first.map_or(Ok(()), Err);
+                }
+            }
+        }
+    }
+}
+
+/// Waits until somebody else than `ours` has changed our table, and has come to rest.
+///
+/// # Errors
+/// Nothing can be heard any more.
+pub(super) fn disturbed(ear: &mut Ear, ours: impl Fn(u32) -> bool) -> io::Result<()> {
+    loop {
+        let told = match ear.0.hear() {
+            Ok(bytes) => messages(&bytes).iter().any(|(head, body)| is_foreign(*head, body, &ours)),
+            // More than there was room for: it may have been about us.
+            Err(error) if error.raw_os_error() == Some(libc::ENOBUFS) => true,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => false,
+            Err(error) => return Err(error),
+        };
+        if told {
+            thread::sleep(SETTLE);
+            return ear.0.drain();
+        }
+    }
+}
+
+/// Hears of changes.
+#[derive(Debug)]
+pub(super) struct Ear(Netlink);
+
+impl Ear {
+    pub(super) fn open() -> Result<Self, Refused> {
+        let mut netlink = Netlink::netfilter()?;
+        netlink.listen(GROUP)?;
+        Ok(Self(netlink))
+    }
+}
+
+fn is_foreign(head: Head, body: &[u8], ours: impl Fn(u32) -> bool) -> bool {
+    let is_table = |(kind, value): &(u16, &[u8])| {
+        *kind == ATTR_TABLE && value.strip_suffix(b"\0") == Some(TABLE.as_bytes())
+    };
+    head.kind >> 8 == encode::SUBSYSTEM
+        && !ours(head.port)
+        && body.first() == Some(&FAMILY)
+        && attributes(body.get(NFGEN_LEN..).unwrap_or_default()).iter().any(is_table)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_others_do_to_our_table_is_heard() {
+        let about = |family: u8, table: &str| {
+            let mut body = vec![family, 0, 0, 1];
+            body.extend((table.len() as u16 + 5).to_ne_bytes());
+            body.extend(ATTR_TABLE.to_ne_bytes());
+            body.extend(table.as_bytes());
+            body.extend([0; 4]);
+            body
+        };
+        let head = |kind, port| Head { kind, sequence: 0, port };
+        let nftables = encode::SUBSYSTEM << 8 | 2;
+        for (head, body, foreign) in [
+            (head(nftables, 7), about(FAMILY, TABLE), true),
+            (head(nftables, 1), about(FAMILY, TABLE), false),
+            (head(nftables, 7), about(2, TABLE), false),
+            (head(nftables, 7), about(FAMILY, "filter"), false),
+            (head(nftables, 7), about(FAMILY, "berth2"), false),
+            (head(1 << 8, 7), about(FAMILY, TABLE), false),
+            (head(nftables, 7), Vec::new(), false),
+        ] {
+            assert_eq!(is_foreign(head, &body, |port| port == 1), foreign, "{head:?} {body:?}");
+        }
+    }
+}

@@ -1,0 +1,240 @@
+//! What must be in our table, as values that can be read: each rule prints as nft(8) would. Pure.
+//!
+//! - Pods reach the outside under the node's address.
+//! - A port of the node leads to its pod: for the outside, for other pods and for the node itself, whose
+//!   packets from 127.0.0.1 may leave by the bridge for that (`route_localnet`). What comes the other way, from
+//!   a pod to 127.0.0.0/8, is dropped: the node's loopback is its own.
+//! - A pod that gets at a pod by a port of the node seems to be the node: the answer must come back this way.
+
+use crate::network::bridge::NAME as BRIDGE;
+use berth_core::network::{HostPort, Protocol, Ranges};
+use std::{
+    fmt,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+};
+
+/// Our table's name; its family is `inet`.
+pub(super) const TABLE: &str = "berth";
+/// The chain of ports of the node.
+const HOST_PORTS: &str = "hostports";
+
+/// A chain, with its place in the kernel's way of packets if it has one of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Chain {
+    pub(super) name: &'static str,
+    pub(super) hook: Option<Hook>,
+}
+
+/// Where the kernel looks into a chain: type, hook (`enum nf_inet_hooks`) and priority.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Hook {
+    pub(super) kind: &'static str,
+    pub(super) name: &'static str,
+    pub(super) number: u32,
+    pub(super) priority: i32,
+}
+
+const fn hook(kind: &'static str, name: &'static str, number: u32, priority: i32) -> Option<Hook> {
+    Some(Hook { kind, name, number, priority })
+}
+
+/// All chains; who is jumped to stands first.
+pub(super) const CHAINS: [Chain; 5] = [
+    Chain { name: HOST_PORTS, hook: None },
+    Chain { name: "guard", hook: hook("filter", "prerouting", 0, -300) },
+    Chain { name: "incoming", hook: hook("nat", "prerouting", 0, -100) },
+    Chain { name: "local", hook: hook("nat", "output", 3, -100) },
+    Chain { name: "leaving", hook: hook("nat", "postrouting", 4, 100) },
+];
+
+/// One condition or what is done then.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Expr {
+    /// IPv4 or IPv6.
+    Family { v6: bool },
+    /// Came by this interface.
+    From(&'static str),
+    /// Leaves by this interface, or by any other one.
+    By { interface: &'static str, not: bool },
+    /// The sender's address is in here. The family must have been looked at.
+    Source { base: IpAddr, prefix: u8 },
+    /// As [`Expr::Source`], the receiver's.
+    Destination { base: IpAddr, prefix: u8 },
+    /// The receiver is the node.
+    IsLocal,
+    /// The kind of port.
+    Protocol(Protocol),
+    /// The receiver's port.
+    Port(u16),
+    /// Was sent to a port of the node.
+    WasTranslated,
+    /// Goes on in this chain.
+    Jump(&'static str),
+    /// Is left as it is.
+    Return,
+    /// Is not wanted.
+    Drop,
+    /// Gets the address of the interface by which it leaves.
+    Masquerade,
+    /// Goes there instead.
+    SendTo(IpAddr, u16),
+}
+
+/// Conditions and what is done when all hold.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Rule {
+    pub(super) chain: &'static str,
+    pub(super) exprs: Vec<Expr>,
+}
+
+/// The content of our table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::network) struct Ruleset(pub(super) Vec<Rule>);
+
+/// A pod and its ports.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::network) struct Pod<'a> {
+    pub(in crate::network) addresses: &'a [IpAddr],
+    pub(in crate::network) ports: &'a [HostPort],
+}
+
+/// The rules for these pods; of two with the same port the one that stands first has it.
+pub(in crate::network) fn ruleset<'a>(ranges: &Ranges, pods: impl Iterator<Item = Pod<'a>>) -> Ruleset {
+    let rule = |chain, exprs| Rule { chain, exprs };
+    let mut rules = Vec::new();
+    let v4 = Expr::Family { v6: false };
+    let (loopback, loopback_prefix) = (IpAddr::V4(Ipv4Addr::new(127, 0, 0, 0)), 8);
+    let to_loopback = Expr::Destination { base: loopback, prefix: loopback_prefix };
+    rules.push(rule("guard", vec![v4, Expr::From(BRIDGE), to_loopback, Expr::Drop]));
+    // The kernel has no `route_localnet` for IPv6: better refused at once than never answered.
+    let to_loopback = Expr::Destination { base: Ipv6Addr::LOCALHOST.into(), prefix: 128 };
+    rules.push(rule("local", vec![Expr::Family { v6: true }, to_loopback, Expr::Return]));
+    for chain in ["incoming", "local"] {
+        rules.push(rule(chain, vec![Expr::IsLocal, Expr::Jump(HOST_PORTS)]));
+    }
+    let by = |not| Expr::By { interface: BRIDGE, not };
+    for range in ranges.all() {
+        let family = Expr::Family { v6: range.base().is_ipv6() };
+        let from_pods = Expr::Source { base: range.base(), prefix: range.prefix() };
+        rules.push(rule("leaving", vec![family, from_pods, by(true), Expr::Masquerade]));
+        rules
+            .push(rule("leaving", vec![family, from_pods, by(false), Expr::WasTranslated, Expr::Masquerade]));
+    }
+    let from_loopback = Expr::Source { base: loopback, prefix: loopback_prefix };
+    rules.push(rule("leaving", vec![v4, from_loopback, by(false), Expr::Masquerade]));
+    for pod in pods {
+        for (port, address) in pod.ports.iter().flat_map(|port| pod.addresses.iter().map(move |a| (port, *a)))
+        {
+            rules.extend(to_pod(port, address));
+        }
+    }
+    Ruleset(rules)
+}
+
+/// None for an address of the family that the port is not on.
+fn to_pod(port: &HostPort, address: IpAddr) -> Option<Rule> {
+    let mut exprs = vec![Expr::Family { v6: address.is_ipv6() }];
+    if let Some(ip) = port.host_ip {
+        if ip.is_ipv6() != address.is_ipv6() {
+            return None;
+        }
+        if !ip.is_unspecified() {
+            exprs.push(Expr::Destination { base: ip, prefix: if ip.is_ipv6() { 128 } else { 32 } });
+        }
+    }
+    exprs.extend([
+        Expr::Protocol(port.protocol),
+        Expr::Port(port.host_port),
+        Expr::SendTo(address, port.container_port),
+    ]);
+    Some(Rule { chain: HOST_PORTS, exprs })
+}
+
+/// As nft(8) prints it.
+impl fmt::Display for Expr {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ip = |address: &IpAddr| if address.is_ipv6() { "ip6" } else { "ip" };
+        match self {
+            Self::Family { v6 } => write!(f, "meta nfproto {}", if *v6 { "ipv6" } else { "ipv4" }),
+            Self::From(interface) => write!(f, "iifname \"{interface}\""),
+            Self::By { interface, not } => {
+                write!(f, "oifname {}\"{interface}\"", if *not { "!= " } else { "" })
+            }
+            Self::Source { base, prefix } => write!(f, "{} saddr {base}/{prefix}", ip(base)),
+            Self::Destination { base, prefix } => write!(f, "{} daddr {base}/{prefix}", ip(base)),
+            Self::IsLocal => f.write_str("fib daddr type local"),
+            Self::Protocol(protocol) => write!(f, "meta l4proto {}", protocol.as_str().to_lowercase()),
+            Self::Port(port) => write!(f, "th dport {port}"),
+            Self::WasTranslated => f.write_str("ct status dnat"),
+            Self::Jump(chain) => write!(f, "jump {chain}"),
+            Self::Return => f.write_str("return"),
+            Self::Drop => f.write_str("drop"),
+            Self::Masquerade => f.write_str("masquerade"),
+            Self::SendTo(IpAddr::V4(address), port) => write!(f, "dnat ip to {address}:{port}"),
+            Self::SendTo(IpAddr::V6(address), port) => write!(f, "dnat ip6 to [{address}]:{port}"),
+        }
+    }
+}
+
+impl fmt::Display for Ruleset {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "table inet {TABLE} {{")?;
+        for chain in CHAINS {
+            writeln!(f, "\tchain {} {{", chain.name)?;
+            if let Some(Hook { kind, name, priority, .. }) = chain.hook {
+                writeln!(f, "\t\ttype {kind} hook {name} priority {priority}; policy accept;")?;
+            }
+            for rule in self.0.iter().filter(|rule| rule.chain == chain.name) {
+                let words: Vec<String> = rule.exprs.iter().map(Expr::to_string).collect();
+                writeln!(f, "\t\t{}", words.join(" "))?;
+            }
+            writeln!(f, "\t}}")?;
+        }
+        writeln!(f, "}}")
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+
+    /// Every kind of rule.
+    pub(in crate::network::nft) fn full() -> Ruleset {
+        let port = |protocol, ip: &str, host_port, container_port| HostPort {
+            protocol,
+            host_ip: ip.parse().ok(),
+            host_port,
+            container_port,
+        };
+        let ports = [
+            port(Protocol::Tcp, "", 8080, 80),
+            port(Protocol::Udp, "0.0.0.0", 53, 5353),
+            port(Protocol::Sctp, "::", 9, 9),
+            port(Protocol::Tcp, "127.0.0.1", 81, 80),
+            port(Protocol::Tcp, "2001:db8::7", 82, 80),
+        ];
+        let addresses = ["10.86.0.2".parse().unwrap(), "fd00::2".parse().unwrap()];
+        let pods = [Pod { addresses: &addresses, ports: &ports }, Pod { addresses: &addresses, ports: &[] }];
+        ruleset(&"10.86.0.0/16,fd00::/64".parse().unwrap(), pods.into_iter())
+    }
+
+    #[test]
+    fn the_table_is_this() {
+        let text = full().to_string();
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/src/network/nft/golden/full.nft");
+        if std::env::var_os("BERTH_BLESS").is_some() {
+            std::fs::write(path, &text).unwrap();
+        }
+        assert_eq!(text, std::fs::read_to_string(path).unwrap_or_default());
+    }
+
+    #[test]
+    fn one_family_has_nothing_of_the_other() {
+        let addresses: [IpAddr; 1] = ["fd00::2".parse().unwrap()];
+        let ports = [HostPort { protocol: Protocol::Tcp, host_ip: None, host_port: 1, container_port: 2 }];
+        let pods = [Pod { addresses: &addresses, ports: &ports }];
+        let text = ruleset(&"fd00::/64".parse().unwrap(), pods.into_iter()).to_string();
+        assert!(!text.contains("10.86"), "{text}");
+        assert!(text.contains("th dport 1 dnat ip6 to [fd00::2]:2"), "{text}");
+    }
+}

@@ -1,0 +1,114 @@
+//! Putting things right: what a killed agent left half made or half removed, what others took away.
+
+use super::{
+    Network, Setup, State, attachment,
+    attachment::{Attachment, link_name},
+    bridge,
+    bridge::Bridge,
+    inside, link,
+    netlink::Netlink,
+    nft, plug, refused,
+};
+use crate::{error::Result, fsys};
+use berth_core::ids::PodUid;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    thread,
+};
+
+/// Bytes of stack for the thread that sleeps over the rules.
+const GUARD_STACK_BYTES: usize = 256 * 1024;
+
+impl Network {
+    /// Makes what is there what should be there: at the agent's start, when something may have been killed in
+    /// the middle. Tells of what fails, and leaves it for the next time.
+    pub fn reconcile(&self) {
+        let mut state = self.lock();
+        self.remove_strays(&state.attached);
+        let Some(setup) = self.setup.filter(|_| !state.attached.is_empty()) else { return };
+        let bridge = match bridge::ensure(&mut state.bridge, &setup) {
+            Ok(bridge) => bridge,
+            Err(error) => return tracing::warn!(%error, "pods are cut off"),
+        };
+        self.mend_all(&state, &setup, &bridge);
+        if let Err(error) = state.write_rules(&bridge.ranges) {
+            tracing::warn!(%error, "pods have no way out, and ports of the node do not lead to them");
+        }
+    }
+
+    /// Puts our packet rules back whenever somebody else has removed or changed them, as long as the agent
+    /// lives: on a thread that sleeps until the kernel tells of it.
+    pub fn guard(self: &Arc<Self>) {
+        if self.setup.is_none() {
+            return;
+        }
+        let network = Arc::clone(self);
+        let watch = move || {
+            if let Err(error) = network.watch_rules() {
+                tracing::debug!(error, "rules that others remove stay away until the next pod's start");
+            }
+        };
+        // Without a thread they are for the next pod's start.
+        let _ = thread::Builder::new().name("berth-rules".into()).stack_size(GUARD_STACK_BYTES).spawn(watch);
+    }
+
+    fn watch_rules(&self) -> std::result::Result<(), String> {
+        let mut ear = nft::Ear::open().map_err(|error| error.to_string())?;
+        loop {
+            let ours = |port| self.lock().nft.as_ref().is_some_and(|nft| nft.port() == port);
+            nft::disturbed(&mut ear, ours).map_err(|error| error.to_string())?;
+            self.restore_rules();
+        }
+    }
+
+    fn restore_rules(&self) {
+        let mut state = self.lock();
+        let Some(nft) = &mut state.nft else { return };
+        nft.doubt();
+        tracing::info!("somebody has changed the packet rules of pods; they are put back");
+        let Some(ranges) = state.bridge.map(|bridge| bridge.ranges) else { return };
+        if let Err(error) = state.write_rules(&ranges) {
+            tracing::warn!(%error, "pods have no way out, and ports of the node do not lead to them");
+        }
+    }
+    /// Ends on the bridge that no pod has.
+    fn remove_strays(&self, attached: &BTreeMap<PodUid, Attachment>) {
+        let ours: BTreeSet<String> = attached.keys().map(link_name).collect();
+        for name in bridge::links(attachment::LINK_PREFIX).into_iter().filter(|name| !ours.contains(name)) {
+            tracing::info!(interface = name, "removing what an interrupted removal left");
+            let removed = Netlink::route().and_then(|mut netlink| link::remove(&mut netlink, &name));
+            if let Err(error) = removed {
+                tracing::warn!(interface = name, %error, "a leftover stays");
+            }
+        }
+    }
+
+    /// As [`Self::mend`], for all of them; tells of what fails.
+    pub(super) fn mend_all(&self, state: &State, setup: &Setup, bridge: &Bridge) {
+        for (uid, attachment) in &state.attached {
+            if let Err(error) = self.mend(setup, bridge, uid, attachment) {
+                tracing::warn!(pod = %attachment.pod, %error, "the pod may be cut off");
+            }
+        }
+    }
+
+    /// Plugs the pod's pair to the bridge, and makes it again if it is gone. A pod whose namespace is gone is on
+    /// its way out.
+    fn mend(&self, setup: &Setup, bridge: &Bridge, uid: &PodUid, attachment: &Attachment) -> Result<()> {
+        if !fsys::is_namespace(&self.roots.pod_ns(uid, "net")) {
+            return Ok(());
+        }
+        let mut netlink = Netlink::route().map_err(refused("open a netlink socket"))?;
+        let name = link_name(uid);
+        let there = link::index(&mut netlink, &name).map_err(refused("look for the pod's interface"))?;
+        if there.is_some() {
+            return link::plug_to(&mut netlink, &name, bridge.index)
+                .map_err(refused("plug the pod's interface to the bridge"));
+        }
+        let ns = self.namespace(uid)?;
+        let mut inside =
+            inside::socket(&ns, bridge.v6).map_err(refused("enter the pod's network namespace"))?;
+        plug::plug(setup, bridge, uid, attachment, &ns, &mut inside)
+    }
+}

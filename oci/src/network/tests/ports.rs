@@ -1,0 +1,179 @@
+//! The way out, and the ways in by ports of the node: from outside, from the node, from other pods.
+
+use super::*;
+use berth_core::manifest::types::{Container, ContainerPort};
+use std::{
+    io,
+    net::{TcpStream, UdpSocket},
+    os::fd::AsRawFd,
+    time::Duration,
+};
+
+/// What the node is called outside, and who asks there.
+const NODE: [&str; 2] = ["192.0.2.1", "2001:db8::1"];
+const OUTSIDE: [&str; 2] = ["192.0.2.2", "2001:db8::2"];
+/// Seconds in which the rules must be back.
+const RESTORED_WITHIN_S: u64 = 20;
+
+/// A network namespace that is not the node's, and reaches it.
+fn outside() -> File {
+    let made = thread::scope(|scope| {
+        let unshared = || {
+            unshare(CloneFlags::CLONE_NEWNET).unwrap();
+            File::open("/proc/thread-self/ns/net").unwrap()
+        };
+        scope.spawn(unshared).join().unwrap()
+    });
+    let mut netlink = Netlink::route().unwrap();
+    link::ensure_bridge(&mut netlink, "wan", [2, 0, 0, 0, 0, 1], 1500).unwrap();
+    let bridge = link::index(&mut netlink, "wan").unwrap().unwrap();
+    let mac = [2, 0, 0, 0, 0, 2];
+    let pair = link::Pair { outer: "wan0", inner: "eth0", mac, mtu: 1500, bridge, ns: made.as_raw_fd() };
+    let mut there = inside::socket(&made, true).unwrap();
+    let loopback = link::index(&mut there, "lo").unwrap().unwrap();
+    link::bring_up(&mut there, loopback).unwrap();
+    link::add_pair(&mut netlink, &pair).unwrap();
+    let index = link::index(&mut there, "eth0").unwrap().unwrap();
+    for (i, range) in ["192.0.2.0/24", "2001:db8::/64"].iter().enumerate() {
+        let range = range.parse().unwrap();
+        link::add_address(&mut netlink, bridge, NODE[i].parse().unwrap(), &range).unwrap();
+        link::add_address(&mut there, index, OUTSIDE[i].parse().unwrap(), &range).unwrap();
+    }
+    link::bring_up(&mut there, index).unwrap();
+    made
+}
+
+fn in_ns<T: Send>(ns: &File, work: impl FnOnce() -> T + Send) -> T {
+    let enter = move || {
+        setns(ns, CloneFlags::CLONE_NEWNET).unwrap();
+        work()
+    };
+    thread::scope(|scope| scope.spawn(enter).join().unwrap())
+}
+
+/// A pod with such ports: address, number on the node, number in the pod.
+fn with_ports(name: &str, uid: &str, ports: &[(&str, u16, u16, &str)]) -> DesiredPod {
+    let port = |(ip, host, container, protocol): &(&str, u16, u16, &str)| ContainerPort {
+        container_port: *container,
+        host_port: Some(*host),
+        host_ip: (!ip.is_empty()).then(|| (*ip).to_owned()),
+        protocol: (*protocol).to_owned(),
+        ..ContainerPort::default()
+    };
+    let container = Container { ports: ports.iter().map(port).collect(), ..Container::default() };
+    let spec = PodSpec { containers: vec![container], ..PodSpec::default() };
+    let plain = named(name, uid);
+    DesiredPod { key: plain.key, uid: plain.uid, ..pod(spec) }
+}
+
+/// Tells every caller his address, as long as the test lasts.
+fn serve_all(listener: TcpListener) {
+    thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let from = stream.peer_addr().unwrap().ip().to_canonical();
+            let _ = stream.write_all(from.to_string().as_bytes());
+        }
+    });
+}
+
+#[test]
+fn pods_go_out_under_the_nodes_address() {
+    on_a_node(|roots| {
+        let network = network(roots, SETUP);
+        let world = outside();
+        let one = named("one", "u1");
+        create(roots, &network, &one).unwrap();
+        serve_all(in_ns(&world, || TcpListener::bind("[::]:80").unwrap()));
+        for family in 0..2 {
+            assert_eq!(within(roots, &one, || call(OUTSIDE[family], 80)), NODE[family]);
+        }
+        sandbox::remove_with(roots, &network, &one).unwrap();
+    });
+}
+
+#[test]
+fn a_port_of_the_node_leads_to_its_pod_for_everybody() {
+    on_a_node(|roots| {
+        let network = network(roots, SETUP);
+        let world = outside();
+        let ports = [("", 8080, 80, "TCP"), ("127.0.0.1", 8081, 80, "TCP"), ("", 53, 5353, "UDP")];
+        let (one, two) = (with_ports("one", "u1", &ports), named("two", "u2"));
+        let at_one = create(roots, &network, &one).unwrap();
+        create(roots, &network, &two).unwrap();
+        serve_all(within(roots, &one, || TcpListener::bind("[::]:80").unwrap()));
+        let gateway = ["10.86.0.1", "fd62:6572:7468::1"];
+        for family in 0..2 {
+            let node = NODE[family];
+            assert_eq!(in_ns(&world, || call(node, 8080)), OUTSIDE[family], "from outside");
+            assert_eq!(within(roots, &two, || call(node, 8080)), gateway[family], "from another pod");
+            assert_eq!(within(roots, &one, || call(node, 8080)), gateway[family], "from the pod itself");
+            assert_eq!(call(node, 8080), node, "from the node");
+            assert_eq!(call(&at_one[family], 80), gateway[family], "past the port");
+        }
+        assert_eq!(call("127.0.0.1", 8080), gateway[0], "by the node's loopback");
+        let refused = |address: &str, port| TcpStream::connect((address, port)).unwrap_err().kind();
+        assert_eq!(
+            refused("::1", 8080),
+            io::ErrorKind::ConnectionRefused,
+            "not by that of IPv6, which cannot be"
+        );
+        // A port of one address is there for that one only.
+        assert_eq!(call("127.0.0.1", 8081), gateway[0]);
+        assert_eq!(in_ns(&world, || refused(NODE[0], 8081)), io::ErrorKind::ConnectionRefused);
+        // Only what goes to the node is sent on.
+        serve_all(in_ns(&world, || TcpListener::bind("[::]:8080").unwrap()));
+        assert_eq!(within(roots, &two, || call(OUTSIDE[0], 8080)), NODE[0]);
+        let server = within(roots, &one, || UdpSocket::bind("0.0.0.0:5353").unwrap());
+        let client = in_ns(&world, || UdpSocket::bind("0.0.0.0:0").unwrap());
+        client.send_to(b"who?", (NODE[0], 53)).unwrap();
+        let (_, from) = server.recv_from(&mut [0; 16]).unwrap();
+        server.send_to(b"me", from).unwrap();
+        let (len, from) = client.recv_from(&mut [0; 16]).unwrap();
+        assert_eq!((len, from.ip().to_string().as_str(), from.port()), (2, NODE[0], 53));
+        sandbox::remove_with(roots, &network, &one).unwrap();
+        assert!(in_ns(&world, || TcpStream::connect((NODE[0], 8080)).is_err()), "the pod is gone");
+        sandbox::remove_with(roots, &network, &two).unwrap();
+    });
+}
+
+#[test]
+fn rules_that_somebody_removes_come_back() {
+    on_a_node(|roots| {
+        let network = network(roots, SETUP);
+        let one = with_ports("one", "u1", &[("", 8080, 80, "TCP")]);
+        create(roots, &network, &one).unwrap();
+        serve_all(within(roots, &one, || TcpListener::bind("[::]:80").unwrap()));
+        network.guard();
+        assert_eq!(call("127.0.0.1", 8080), "10.86.0.1");
+        // Until the guard hears it may be too early: somebody is at it until it is undone.
+        let reachable = || TcpStream::connect(("127.0.0.1", 8080)).is_ok();
+        let begun = std::time::Instant::now();
+        for _ in 0..2 {
+            let mut other = Nft::open().unwrap();
+            other.apply(nft::ruleset(&SETUP.parse().unwrap(), [].into_iter())).unwrap();
+            while !reachable() {
+                assert!(begun.elapsed() < Duration::from_secs(RESTORED_WITHIN_S), "they are still away");
+                thread::sleep(Duration::from_millis(20));
+            }
+        }
+        sandbox::remove_with(roots, &network, &one).unwrap();
+    });
+}
+
+#[test]
+fn of_two_pods_with_one_port_the_later_one_has_it() {
+    on_a_node(|roots| {
+        let network = network(roots, SETUP);
+        let ports = [("", 8080, 80, "TCP")];
+        let pods = [with_ports("one", "u1", &ports), with_ports("two", "u2", &ports)];
+        for pod in &pods {
+            create(roots, &network, pod).unwrap();
+        }
+        serve_all(within(roots, &pods[1], || TcpListener::bind("[::]:80").unwrap()));
+        assert_eq!(call("127.0.0.1", 8080), "10.86.0.1");
+        for pod in &pods {
+            sandbox::remove_with(roots, &network, pod).unwrap();
+        }
+    });
+}
