@@ -249,6 +249,9 @@ pub struct Checkpoint {
     /// Since when it has finished and its sidecars are being stopped.
     #[serde(default)]
     pub ending: Option<Now>,
+    /// It has been active for longer than it may, and has failed for good.
+    #[serde(default)]
+    pub expired: bool,
     /// Per container name.
     pub containers: BTreeMap<String, ContainerMemory>,
 }

@@ -17,6 +17,7 @@ fn checkpoint(uid: &PodUid, attempt: u32) -> Checkpoint {
         started: Now::default(),
         terminating: None,
         ending: None,
+        expired: false,
         containers: [("app".to_owned(), memory)].into(),
     }
 }

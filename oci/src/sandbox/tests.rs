@@ -224,6 +224,7 @@ fn removal_takes_links_and_logs_of_this_pod_only_and_leaves_the_checkpoint() {
             started: Now::default(),
             terminating: None,
             ending: None,
+            expired: false,
             containers: Default::default(),
         };
         checkpoint::save(roots, &memory).unwrap();

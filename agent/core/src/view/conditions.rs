@@ -31,7 +31,7 @@ pub(super) fn show(pod: &Pod) -> Vec<Value> {
 
 /// Why a pod is not ready, as kubelet says it.
 fn not_ready(pod: &Pod) -> Option<(&'static str, String)> {
-    if pod.is_finished() && !pod.has_failed_init() {
+    if pod.is_finished() && !pod.has_failed_init() && !pod.expired {
         return Some(("PodCompleted", String::new()));
     }
     let lasting = pod.containers.iter().filter(|container| container.terms.role != Role::Init);

@@ -6,7 +6,7 @@ use crate::{
     time::Now,
     world::{
         World,
-        parts::{Container, Pod, Role, Run},
+        parts::{Container, EXPIRED, Pod, Role, Run},
     },
 };
 use serde_json::{Value, json};
@@ -38,6 +38,9 @@ pub(super) fn show(world: &World, pod: &Pod, now: Now, node: &NodeView) -> Value
         status["podIP"] = json!(first);
         status["podIPs"] = json!(ips(own));
     }
+    if pod.expired {
+        (status["reason"], status["message"]) = (json!(EXPIRED.0), json!(EXPIRED.1));
+    }
     if let Some(refusal) = &pod.refusal {
         status["reason"] = json!(refusal.reason);
         status["message"] = json!(refusal.message);
@@ -68,7 +71,10 @@ pub(super) fn phase(pod: &Pod) -> &'static str {
     let mains = || pod.containers.iter().filter(|container| container.terms.role == Role::Main);
     let any = |wanted| mains().any(|container| standing(container) == wanted);
     let sidecars_run = pod.containers.iter().any(|container| standing(container) == Standing::Running);
-    if pod.has_failed_init() {
+    let runs = pod.containers.iter().any(|container| standing(container) == Standing::Running);
+    if pod.expired {
+        if runs { "Running" } else { "Failed" }
+    } else if pod.has_failed_init() {
         // As with other ends: the last word is spoken when nothing runs any more.
         if sidecars_run { "Pending" } else { "Failed" }
     } else if !pod.initialised && !pod.is_finished() || any(Standing::Waiting) {

@@ -76,6 +76,10 @@ pub(crate) fn recall(pod: &mut Pod, checkpoint: &Checkpoint, boot_id: &str) {
     pod.seen = checkpoint.started;
     pod.conditions.created = checkpoint.started.wall;
     pod.memory.on_disk = true;
+    pod.expired = checkpoint.expired;
+    if same_boot {
+        pod.active_since = checkpoint.started.mono;
+    }
     for container in &mut pod.containers {
         let Some(memory) = checkpoint.containers.get(&container.name) else { continue };
         container.memory = memory.clone();

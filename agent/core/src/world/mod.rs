@@ -67,6 +67,7 @@ pub(crate) mod parts {
         backoff::{crash_delay_s, restart_at},
         conditions::Condition,
         order::{incomplete, is_forgotten},
+        pod::EXPIRED,
         shortfall::NOT_ENFORCED,
         state::{Container, Image, Pod, Run, Stage},
         terms::Role,

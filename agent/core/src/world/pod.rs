@@ -19,6 +19,7 @@ use crate::action::ActionKind;
 /// Does what can be done now. `clear`: no container of this pod's uid is left of which only its id is known.
 pub(crate) fn advance(pod: &mut Pod, clear: bool, boot_id: &str, planner: &mut Planner) {
     order::note_initialised(pod);
+    expire(pod, planner);
     let finished = pod.is_finished();
     if finished {
         end(pod, planner);
@@ -33,6 +34,20 @@ pub(crate) fn advance(pod: &mut Pod, clear: bool, boot_id: &str, planner: &mut P
     }
     remember::save(pod, boot_id, planner);
 }
+
+/// A pod whose time is over has failed; what runs of it is stopped.
+fn expire(pod: &mut Pod, planner: &mut Planner) {
+    let Some(seconds) = pod.desired.pod.spec.active_deadline_seconds else { return };
+    if !pod.is_finished() && planner.due(pod.active_since.plus_s(seconds)) {
+        pod.expired = true;
+        pod.memory.touch();
+        planner.tell(&pod.desired, EXPIRED.0, EXPIRED.1.to_owned());
+    }
+}
+
+/// Reason and message of a pod whose `activeDeadlineSeconds` are over; kubelet's.
+pub(crate) const EXPIRED: (&str, &str) =
+    ("DeadlineExceeded", "Pod was active on the node longer than the specified deadline");
 
 fn begin(pod: &mut Pod, clear: bool, boot_id: &str, planner: &mut Planner) {
     let due = pod.containers.iter().filter(|container| container::is_due(container));

@@ -90,6 +90,7 @@ fn checkpoint(pod: &Pod, boot_id: &str) -> Checkpoint {
         started: pod.seen,
         terminating,
         ending: pod.ending,
+        expired: pod.expired,
         containers,
     }
 }

@@ -41,6 +41,10 @@ pub(crate) struct Pod {
     pub(crate) initialised: bool,
     /// Since when it has finished and what still runs of it is being stopped.
     pub(crate) ending: Option<Now>,
+    /// From when its `activeDeadlineSeconds` count: its start, or the boot's if that was before it.
+    pub(crate) active_since: Mono,
+    /// They are over: it has failed for good.
+    pub(crate) expired: bool,
     /// That it is being stopped, and since when, is for its checkpoint.
     pub(crate) stop_kept: bool,
     pub(crate) memory: Memory,
@@ -257,6 +261,8 @@ impl Pod {
             containers,
             initialised,
             ending: None,
+            active_since: now.mono,
+            expired: false,
             stop_kept: false,
             memory: Memory::default(),
             refusal: None,
@@ -282,11 +288,11 @@ impl Pod {
         !self.desired.pod.spec.init_containers.is_empty()
     }
 
-    /// Nothing of it will be started any more: an init container has failed for good, or all regular
+    /// Nothing of it will be started any more: its time is over, an init container has failed for good, or all regular
     /// containers have ended for good. Sidecars may still run.
     pub(crate) fn is_finished(&self) -> bool {
         let mut mains = self.containers.iter().filter(|container| container.terms.role == Role::Main);
-        self.has_failed_init() || mains.all(Container::is_completed)
+        self.expired || self.has_failed_init() || mains.all(Container::is_completed)
     }
 
     /// An init container has failed for good.

@@ -34,7 +34,7 @@ const SPEC: &[Field] = &[
     yes("volumes", Kind::List(&Kind::Object(VOLUME))),
     yes("restartPolicy", Kind::Choice(&["Always", "Never", "OnFailure"])).default(Literal::Text("Always")),
     yes("terminationGracePeriodSeconds", COUNT).default(Literal::Int(30)),
-    later("activeDeadlineSeconds", COUNT),
+    yes("activeDeadlineSeconds", Kind::Int(1, i32::MAX as i64)),
     yes("hostNetwork", Kind::Bool).or_false(),
     yes("hostPID", Kind::Bool).or_false(),
     yes("hostIPC", Kind::Bool).or_false(),

@@ -52,6 +52,9 @@ pub struct PodSpec {
     /// Seconds; defaulted to 30.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub termination_grace_period_seconds: Option<u64>,
+    /// Seconds that the pod may be active.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub active_deadline_seconds: Option<u64>,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub host_network: bool,
     #[serde(rename = "hostPID", skip_serializing_if = "std::ops::Not::not")]

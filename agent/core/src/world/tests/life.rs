@@ -223,3 +223,25 @@ fn what_a_pod_goes_without_is_told_once_and_keeps_nothing_from_running() {
     assert_eq!(told, ["no memory", "no pids"]);
     assert!(scene.world.runs(&pod.uid)[0].pid.is_some());
 }
+
+#[test]
+fn a_pod_that_is_active_for_too_long_fails_for_good_over_agents_and_boots() {
+    let mut pod = web();
+    Arc::make_mut(&mut pod.pod).spec.active_deadline_seconds = Some(60);
+    let mut scene = running(&pod);
+    assert_eq!(scene.wake, Some(scene.now.mono.plus_s(60)));
+    scene.pass(60);
+    assert!(scene.reasons().contains(&"DeadlineExceeded"));
+    assert_eq!(scene.doing(), ["signal 15"]);
+    scene.ok("signal");
+    scene.exit(&pod, "app", 0);
+    let kept = scene.saving().next().unwrap().clone();
+    assert!(kept.expired);
+    scene.settle();
+    scene.pass(3600);
+    assert_eq!((scene.open.len(), scene.wake), (0, None));
+
+    let mut scene = Scene::found(Inventory { checkpoints: vec![kept], ..Inventory::default() });
+    scene.desire(&[&pod]);
+    assert!(scene.doing().iter().all(|doing| doing == "save"), "{:?}", scene.doing());
+}
