@@ -25,8 +25,10 @@ pub(crate) fn run(args: &Args) -> Result {
 }
 
 /// Static, and at a fixed address: a position-independent program dirties 0.7 MiB of relocated tables in each
-/// of its processes.
-const STATIC: &str = "-C target-feature=+crt-static -C relocation-model=static";
+/// of its processes. Without what only unwinding needs: a panic ends the process, and there are no symbols to make a
+/// trace of.
+const STATIC: &str = "-C target-feature=+crt-static -C relocation-model=static -C force-unwind-tables=no \
+                      -C link-arg=-Wl,--no-eh-frame-hdr";
 
 /// Builds `berth` for `arch` and returns its path.
 pub(crate) fn binary(arch: Arch, profile: &str) -> Result<PathBuf> {
