@@ -8,6 +8,7 @@ use berth_core::manifest::{
     DesiredPod, quantity, subscript,
     types::{Container, PodSpec, ResourceFieldRef},
 };
+use std::collections::BTreeMap;
 
 /// Where pod and node are to be reached; the first address of each is the one that a single field has.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -48,6 +49,42 @@ pub(crate) fn field(pod: &DesiredPod, path: &str, addresses: impl FnOnce() -> Ad
             _ => return Err(Error::Config(format!("fieldPath {path:?} is not supported"))),
         },
     })
+}
+
+/// The content of a file with the field `path`: as a variable has it, or all labels or annotations, one a line.
+///
+/// # Errors
+/// As [`field`].
+pub(crate) fn file(pod: &DesiredPod, path: &str) -> Result<String> {
+    let all = |entries: &BTreeMap<String, String>| {
+        let lines: Vec<String> =
+            entries.iter().map(|(key, value)| format!("{key}={}", quoted(value))).collect();
+        lines.join("\n")
+    };
+    match path {
+        "metadata.labels" => Ok(all(&pod.pod.metadata.labels)),
+        "metadata.annotations" => Ok(all(&pod.pod.metadata.annotations)),
+        path => field(pod, path, Addresses::default),
+    }
+}
+
+/// As Go's `%q` writes it.
+fn quoted(text: &str) -> String {
+    let mut out = String::from("\"");
+    for c in text.chars() {
+        match c {
+            '"' => out.push_str("\\\""),
+            '\\' => out.push_str("\\\\"),
+            '\n' => out.push_str("\\n"),
+            '\r' => out.push_str("\\r"),
+            '\t' => out.push_str("\\t"),
+            c if c.is_ascii_control() => out.push_str(&format!("\\x{:02x}", u32::from(c))),
+            c if c.is_control() => out.push_str(&format!("\\u{:04x}", u32::from(c))),
+            c => out.push(c),
+        }
+    }
+    out.push('"');
+    out
 }
 
 /// An amount, in units of its divisor, rounded up. What is not limited is limited by the pod, or the node.
@@ -117,6 +154,18 @@ mod tests {
             let of = || Addresses::of(&own.pod.spec, host.clone(), addresses);
             assert_eq!(field(&own, "status.podIPs", of).unwrap(), addresses.join(","));
         }
+    }
+
+    #[test]
+    fn a_file_has_all_labels_a_line_each() {
+        let mut pod = testing::pod(PodSpec::default());
+        let metadata = &mut std::sync::Arc::make_mut(&mut pod.pod).metadata;
+        metadata.annotations = [("b", "two\nlines"), ("a", "a \"word\"\u{7}")]
+            .map(|(key, value)| (key.to_owned(), value.to_owned()))
+            .into();
+        let expected = "a=\"a \\\"word\\\"\\x07\"\nb=\"two\\nlines\"";
+        assert_eq!(file(&pod, "metadata.annotations").unwrap(), expected);
+        assert_eq!(file(&pod, "metadata.labels").unwrap(), "");
     }
 
     #[test]

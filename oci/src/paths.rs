@@ -155,6 +155,16 @@ impl Roots {
         self.pod_state(uid).join("volumes").join(volume)
     }
 
+    /// What PersistentVolumeClaims stand for; never removed.
+    pub fn claims(&self) -> PathBuf {
+        self.state.join("claims")
+    }
+
+    /// A claim's directory.
+    pub fn claim(&self, namespace: &str, name: &str) -> PathBuf {
+        self.claims().join(namespace).join(name)
+    }
+
     /// A pod's checkpoint.
     pub fn checkpoint(&self, uid: &PodUid) -> PathBuf {
         self.pod_state(uid).join("checkpoint")

@@ -52,6 +52,17 @@ pub enum ActionKind {
         desired: Box<DesiredPod>,
         /// When: what a container did before this it did in an earlier sandbox.
         begun: Mono,
+        /// The objects that its volumes name, as far as they are there. Never serialised: values are secret.
+        #[serde(skip)]
+        objects: Objects,
+    },
+    /// Bring the files of its volumes up to these objects, each volume at once. Answer: `Ok` or `Failed`.
+    RefreshFiles {
+        /// The whole pod.
+        desired: Box<DesiredPod>,
+        /// As in `CreateSandbox`.
+        #[serde(skip)]
+        objects: Objects,
     },
     /// Record, bundle, create and start. Answer: `Started` or `Failed`.
     StartContainer {

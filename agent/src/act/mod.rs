@@ -10,7 +10,7 @@ use berth_core::{
     action::{Action, ActionKind},
     event::{FailReason, Outcome},
     ids::{ActionId, ContainerId},
-    manifest::DesiredPod,
+    manifest::{DesiredPod, objects::Objects},
     time::{Mono, NS_PER_MS},
 };
 use berth_keeper::protocol::{Id, Path as KeeperPath, Request};
@@ -34,7 +34,17 @@ impl Agent {
         let Action { id, pod, deadline, kind } = action;
         match kind {
             ActionKind::EnsureImage { image, policy } => self.ensure_image(id, image, policy),
-            ActionKind::CreateSandbox { desired, begun } => self.create_sandbox(id, *desired, begun),
+            ActionKind::CreateSandbox { desired, begun, objects } => {
+                self.create_sandbox(id, *desired, begun, objects);
+            }
+            ActionKind::RefreshFiles { desired, objects } => self.on_thread(id, move |env| {
+                if clock::now().mono >= deadline {
+                    // Another one is under way: this one would undo it.
+                    return Outcome::Ok;
+                }
+                let refreshed = sandbox::refresh_files(&env.roots, &env.node, &desired, &objects);
+                outcome(refreshed, FailReason::Internal)
+            }),
             ActionKind::StartContainer { desired, container, attempt, id: run, image, volumes, objects } => {
                 let (desired, container, run, image) = (&*desired, &*container, &run, &*image);
                 let run = Run { desired, container, attempt, id: run, image, objects: &objects };
@@ -69,11 +79,11 @@ impl Agent {
     }
 
     /// Makes the sandbox, and brings the weights of the QoS classes up to the pods that are wanted now.
-    fn create_sandbox(&self, action: ActionId, pod: DesiredPod, begun: Mono) {
+    fn create_sandbox(&self, action: ActionId, pod: DesiredPod, begun: Mono, objects: Objects) {
         let wanted = Arc::clone(&self.desired);
         let told = self.told.clone();
         self.on_thread(action, move |env| {
-            let made = sandbox::create_with(&env.roots, &env.node, &pod, begun, &env.spares, &env.network);
+            let made = sandbox::create_with(&env.roots, &env.node, &pod, begun, &objects, &env.spares, &env.network);
             if made.is_ok() {
                 for warning in sandbox::warnings(&env.roots, &pod.uid) {
                     let _ = told.blocking_send(Told::warned(&pod.key, &pod.uid, warning));

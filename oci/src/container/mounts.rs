@@ -2,6 +2,7 @@
 
 use crate::{
     error::{Error, Result},
+    expand::{expand, lookup},
     fsys::{
         self,
         mounts::{Peers, unmount_below},
@@ -17,6 +18,7 @@ use berth_core::{
     },
 };
 use std::{
+    cell::RefCell,
     fs::OpenOptions,
     os::unix::fs::{OpenOptionsExt, PermissionsExt},
     path::{Path, PathBuf},
@@ -60,11 +62,13 @@ pub(crate) fn resolve(
     pod: &DesiredPod,
     container: &Container,
     id: &ContainerId,
+    variables: &[(String, String)],
 ) -> Result<Vec<Bind>> {
     drop_subpaths(roots, pod, id)?;
     let mut binds = Vec::with_capacity(container.volume_mounts.len() + ETC_FILES.len() + 1);
     for (index, mount) in container.volume_mounts.iter().enumerate() {
-        binds.push(volume(roots, pod, id, index, mount)?);
+        let sub = sub_path(mount, variables)?;
+        binds.push(volume(roots, pod, id, index, mount, sub.as_deref())?);
     }
     let read_only_root =
         container.security_context.as_ref().and_then(|sc| sc.read_only_root_filesystem).unwrap_or(false);
@@ -97,15 +101,37 @@ pub(super) fn drop_subpaths_at(dir: &Path) -> Result<()> {
     fsys::remove::remove_tree(dir)
 }
 
+/// Which part of the volume, if not all of it.
+fn sub_path(mount: &VolumeMount, variables: &[(String, String)]) -> Result<Option<String>> {
+    let given = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
+    let Some(expression) = given(&mount.sub_path_expr) else { return Ok(given(&mount.sub_path)) };
+    let unknown = RefCell::new(None);
+    let expanded = expand(&expression, |name| {
+        let value = lookup(variables, name);
+        if value.is_none() {
+            unknown.replace(Some(name.to_owned()));
+        }
+        value
+    });
+    match unknown.into_inner() {
+        None => Ok(Some(expanded).filter(|sub| !sub.is_empty())),
+        Some(name) => Err(Error::Config(format!(
+            "volumeMount {:?}: subPathExpr {expression:?} names {name}, and the container has no such variable",
+            mount.name
+        ))),
+    }
+}
+
 fn volume(
     roots: &Roots,
     pod: &DesiredPod,
     id: &ContainerId,
     index: usize,
     mount: &VolumeMount,
+    sub: Option<&str>,
 ) -> Result<Bind> {
     let whole = volumes::source(roots, pod, &mount.name)?;
-    let source = match mount.sub_path.as_deref().filter(|sub| !sub.is_empty()) {
+    let source = match sub {
         None => whole,
         Some(sub) => {
             let dir = roots.pod_subpaths(&pod.uid, id);
@@ -122,7 +148,7 @@ fn volume(
     Ok(Bind {
         source,
         destination: mount.mount_path.clone(),
-        read_only: mount.read_only,
+        read_only: mount.read_only || volumes::is_read_only(pod, &mount.name),
         recursive_read_only: mount.read_only && recursive,
         propagation,
     })

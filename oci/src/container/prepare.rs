@@ -84,7 +84,7 @@ pub fn prepare(roots: &Roots, node: &NodeFacts, run: &Run<'_>) -> Result<Prepare
     files::refresh_hosts(roots, node, pod)?;
     init::ensure(roots, pod)?;
     let variables = variables::resolve(node, pod, container, objects, &network::addresses(roots, &pod.uid))?;
-    let binds = mounts::resolve(roots, pod, container, id)?;
+    let binds = mounts::resolve(roots, pod, container, id, &variables)?;
     let (user, variables, binds) = (&user, &variables[..], &binds[..]);
     let input = BundleInput { desired: pod, container, image, id, attempt, variables, user, binds };
     let (spec, plan) = bundle::assemble(roots, node, &input)?;

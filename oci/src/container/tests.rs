@@ -102,7 +102,7 @@ fn mounts_are_resolved_in_order_and_etc_files_unless_mounted_over() {
         let pod = pod(spec);
         sandbox::create(roots, &node(), &pod).unwrap();
         fs::create_dir_all(roots.container_state(&id())).unwrap();
-        let binds = mounts::resolve(roots, &pod, &pod.pod.spec.containers[0], &id()).unwrap();
+        let binds = mounts::resolve(roots, &pod, &pod.pod.spec.containers[0], &id(), &[]).unwrap();
         let (held, etc) = (roots.pod_subpaths(&pod.uid, &id()), roots.pod_etc(&pod.uid));
         let expected = [
             (held.join("1"), "/srv", false),

@@ -87,6 +87,19 @@ pub(crate) fn mount_tmpfs(target: &Path, options: &str, exec: bool) -> Result<()
         .map_err(Error::sys("mount a tmpfs on", target))
 }
 
+/// As [`mount_tmpfs`] for what may be secret: kept out of the swap where the kernel can (`noswap`).
+pub(crate) fn mount_unswapped(target: &Path, options: &str, noswap: bool) -> Result<()> {
+    let refused = |error: &Error| matches!(error, Error::Io { source, .. } if source.raw_os_error() == Some(libc::EINVAL));
+    if noswap {
+        match mount_tmpfs(target, &format!("{options},noswap"), true) {
+            // A kernel of that age that was built without it.
+            Err(error) if refused(&error) => {}
+            result => return result,
+        }
+    }
+    mount_tmpfs(target, options, true)
+}
+
 /// Whether something is put together from layers at the path.
 pub(crate) fn is_overlay_mount(path: &Path) -> bool {
     is_on(path, OVERLAYFS_SUPER_MAGIC)

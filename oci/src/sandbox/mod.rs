@@ -21,7 +21,10 @@ use crate::{
     paths::{Roots, UID_LEN_MAX, is_file_name},
     records, volumes,
 };
-use berth_core::{manifest::DesiredPod, time::Mono};
+use berth_core::{
+    manifest::{DesiredPod, objects::Objects},
+    time::Mono,
+};
 use std::{fs, sync::Arc};
 use turn::Turn;
 
@@ -41,11 +44,11 @@ const PRIVATE: u32 = 0o700;
 /// Tell the core as `CreatePodSandboxError`. What was made stays, for the next try or [`remove`].
 pub fn create(roots: &Roots, node: &NodeFacts, pod: &DesiredPod) -> Result<()> {
     let network = Arc::new(Network::none(roots));
-    create_with(roots, node, pod, Mono(0), &Spares::default(), &network).map(drop)
+    create_with(roots, node, pod, Mono(0), &Objects::default(), &Spares::default(), &network).map(drop)
 }
 
-/// As [`create`], with a network, and the namespaces that `spares` may have ready. `begun`: when it was asked
-/// for. Returns the pod's addresses.
+/// As [`create`], with a network, the objects that its volumes name, and the namespaces that `spares` may have
+/// ready. `begun`: when it was asked for. Returns the pod's addresses.
 ///
 /// # Errors
 /// As [`create`].
@@ -54,6 +57,7 @@ pub fn create_with(
     node: &NodeFacts,
     pod: &DesiredPod,
     begun: Mono,
+    objects: &Objects,
     spares: &Spares,
     network: &Arc<Network>,
 ) -> Result<Vec<String>> {
@@ -78,11 +82,24 @@ pub fn create_with(
     for dir in [&roots.pods_state(), &roots.pod_state(&pod.uid)] {
         fsys::make_dirs(dir, PRIVATE)?;
     }
-    volumes::create(roots, node, pod, !ready)?;
+    volumes::create(roots, node, pod, objects, !ready)?;
     log_directory(roots, pod)?;
     let mark = roots.pod_ready(&pod.uid);
     fs::write(&mark, "").map_err(Error::io("write", &mark))?;
     Ok(attached.addresses)
+}
+
+/// Brings the files of the pod's volumes up to these objects, if its sandbox is there. Blocking, idempotent.
+///
+/// # Errors
+/// [`Error::Volume`]; the volumes before it are up to date then, it and those behind it are as they were.
+pub fn refresh_files(roots: &Roots, node: &NodeFacts, pod: &DesiredPod, objects: &Objects) -> Result<()> {
+    check_uid(pod)?;
+    let _turn = Turn::take(roots, &pod.uid)?;
+    if !roots.pod_ready(&pod.uid).exists() {
+        return Ok(());
+    }
+    volumes::refresh(roots, node, pod, objects)
 }
 
 /// The tmpfs behind `/dev/shm`, unless the pod shares the node's.

@@ -285,7 +285,7 @@ fn a_spare_set_of_namespaces_serves_one_pod() {
         let pods = ["ready", "not-ready"].map(|uid| named(uid, spec()));
         spares.refill();
         for pod in &pods {
-            create_with(roots, &node(), pod, Mono(0), &spares, &network).unwrap();
+            create_with(roots, &node(), pod, Mono(0), &Objects::default(), &spares, &network).unwrap();
             assert_complete(roots, pod);
         }
         for kind in namespaces::KINDS {
@@ -294,7 +294,7 @@ fn a_spare_set_of_namespaces_serves_one_pod() {
         // Whoever has the host's network takes no spare: it stays for the next.
         spares.refill();
         let host = named("host", PodSpec { host_network: true, ..spec() });
-        create_with(roots, &node(), &host, Mono(0), &spares, &network).unwrap();
+        create_with(roots, &node(), &host, Mono(0), &Objects::default(), &spares, &network).unwrap();
         assert_eq!(namespaces::kinds(&host.pod.spec), ["ipc"]);
         assert!(spares.is_ready());
         for pod in pods.iter().chain([&host]) {

@@ -1,11 +1,6 @@
 //! emptyDir: a directory on disk that outlives a reboot, or a file system in memory that does not.
 
-use crate::{
-    error::{Error, Result},
-    fsys,
-    node::NodeFacts,
-    paths::Roots,
-};
+use crate::{error::Result, fsys, node::NodeFacts, paths::Roots};
 use berth_core::manifest::{
     DesiredPod, huge_pages, quantity,
     types::{Pod, Volume},
@@ -65,15 +60,7 @@ pub(super) fn create(roots: &Roots, node: &NodeFacts, pod: &DesiredPod, volume: 
 /// Kept out of the swap where the kernel can, as it may hold secrets.
 fn mount(node: &NodeFacts, pod: &Pod, volume: &Volume, dir: &Path) -> Result<()> {
     let options = format!("mode=0777,size={}", size_bytes(node, pod, volume));
-    let refused = |error: &Error| matches!(error, Error::Io { source, .. } if source.raw_os_error() == Some(libc::EINVAL));
-    if node.tmpfs_noswap {
-        match fsys::mount_tmpfs(dir, &format!("{options},noswap"), true) {
-            // A kernel of that age that was built without it.
-            Err(error) if refused(&error) => {}
-            result => return result,
-        }
-    }
-    fsys::mount_tmpfs(dir, &options, true)
+    fsys::mount_unswapped(dir, &options, node.tmpfs_noswap)
 }
 
 /// The smallest of the volume's limit, the pod's memory limit (if all its containers have one) and the

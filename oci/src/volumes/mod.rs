@@ -1,41 +1,70 @@
 //! The pod's volumes: made with the sandbox, found again by the containers' mounts.
 
+mod atomic;
+mod claim;
 mod empty_dir;
 mod fs_group;
 mod host_path;
 mod image;
 pub(crate) mod subpath;
+mod written;
 
 use crate::{
     error::{Error, Result},
     node::NodeFacts,
     paths::Roots,
 };
-use berth_core::manifest::{DesiredPod, types::Volume};
+use berth_core::manifest::{DesiredPod, objects::Objects, types::Volume};
 use std::path::PathBuf;
 
 pub use image::mount_images;
 
 /// Makes all volumes of the pod. `first` says that no container of the pod can have run in them since the
 /// boot: then fsGroup is applied.
-pub(crate) fn create(roots: &Roots, node: &NodeFacts, pod: &DesiredPod, first: bool) -> Result<()> {
+pub(crate) fn create(
+    roots: &Roots,
+    node: &NodeFacts,
+    pod: &DesiredPod,
+    objects: &Objects,
+    first: bool,
+) -> Result<()> {
     for volume in &pod.pod.spec.volumes {
         if volume.image.is_some() {
             // Mounted when a container wants it.
             continue;
         }
-        match &volume.host_path {
+        if let Some(host_path) = &volume.host_path {
             // Neither owner nor mode of what is the node's own is ever changed.
-            Some(host_path) => host_path::check(host_path).map_err(|message| named(volume, message))?,
-            None => {
-                let dir = empty_dir::create(roots, node, pod, volume)?;
-                if let Some(gid) = pod.pod.spec.security_context.fs_group.filter(|_| first) {
-                    fs_group::apply(&dir, gid).map_err(|error| named(volume, error.to_string()))?;
-                }
-            }
+            host_path::check(host_path).map_err(|message| named(volume, message))?;
+            continue;
+        }
+        if volume.is_written() {
+            written::create(roots, node, pod, volume, objects)?;
+            continue;
+        }
+        let dir = match &volume.persistent_volume_claim {
+            Some(claim) => claim::create(roots, &pod.key.namespace, &claim.claim_name)?,
+            None => empty_dir::create(roots, node, pod, volume)?,
+        };
+        if let Some(gid) = pod.pod.spec.security_context.fs_group.filter(|_| first) {
+            fs_group::apply(&dir, gid).map_err(|error| named(volume, error.to_string()))?;
         }
     }
     Ok(())
+}
+
+/// Brings the files that Berth writes up to these objects.
+pub(crate) fn refresh(roots: &Roots, node: &NodeFacts, pod: &DesiredPod, objects: &Objects) -> Result<()> {
+    let mut volumes = pod.pod.spec.volumes.iter().filter(|volume| volume.is_written());
+    volumes.try_for_each(|volume| written::create(roots, node, pod, volume, objects))
+}
+
+/// Whether no container may write to it, whatever its mount says.
+pub(crate) fn is_read_only(pod: &DesiredPod, name: &str) -> bool {
+    let volume = pod.pod.spec.volumes.iter().find(|volume| volume.name == name);
+    volume.is_some_and(|volume| {
+        volume.is_written() || volume.persistent_volume_claim.as_ref().is_some_and(|claim| claim.read_only)
+    })
 }
 
 /// Where a volume lies on the node.
@@ -47,7 +76,11 @@ pub fn source(roots: &Roots, pod: &DesiredPod, name: &str) -> Result<PathBuf> {
     let volume = volume.ok_or_else(|| Error::Config(format!("pod {} has no volume {name:?}", pod.key)))?;
     Ok(match &volume.host_path {
         Some(host_path) => PathBuf::from(&host_path.path),
-        None if volume.image.is_some() => roots.pod_memory_volume(&pod.uid, name),
+        None if volume.image.is_some() || volume.is_written() => roots.pod_memory_volume(&pod.uid, name),
+        None if volume.persistent_volume_claim.is_some() => {
+            let claim = volume.persistent_volume_claim.as_ref().map(|claim| claim.claim_name.as_str());
+            roots.claim(&pod.key.namespace, claim.unwrap_or_default())
+        }
         None if empty_dir::in_memory(&pod.pod, volume) => roots.pod_memory_volume(&pod.uid, name),
         None => roots.pod_disk_volume(&pod.uid, name),
     })

@@ -63,7 +63,7 @@ ready web
 is "a key's value" red "$(value web COLOUR)"
 is "all keys, with a prefix" red "$(value web C_colour)"
 is "a secret, and variables in variables" "red and open-sesame-1" "$(value web BOTH)"
-is "the pod's name" "web-$(hostname)" "$(value web POD)"
+is "the pod's name" web-edge "$(value web POD)"
 is "a label" shop "$(value web APP)"
 is "its memory" 32 "$(value web MEMORY)"
 check "variables in arguments" sh -c 'berth logs web | grep -q "colour red"'
@@ -89,6 +89,72 @@ config_map blue 1 | drop zconf.yaml
 eventually 20 "the second file is reported" sh -c "berth get problems | grep -q 'zconf.yaml.*comes from'"
 is "the first holds" red "$(value web COLOUR)"
 rm $M/zconf.yaml
+
+step "volumes of objects (configmap_volume.go, secrets_volume.go, projected_combined.go, downwardapi_volume.go)"
+drop files.yaml <<'Y'
+apiVersion: v1
+kind: Pod
+metadata: {name: files, labels: {app: shop, tier: one}}
+spec:
+  terminationGracePeriodSeconds: 1
+  securityContext: {fsGroup: 2000}
+  containers:
+  - name: main
+    image: berth.test/busybox:1
+    command: [sh, -c, 'echo $(POD) >>/data/log; exec sleep 100000']
+    securityContext: {runAsUser: 1000}
+    env: [{name: POD, valueFrom: {fieldRef: {fieldPath: metadata.name}}}]
+    volumeMounts:
+    - {name: conf, mountPath: /conf}
+    - {name: conf, mountPath: /one, subPath: colour}
+    - {name: word, mountPath: /word}
+    - {name: all, mountPath: /all}
+    - {name: data, mountPath: /data, subPathExpr: "of/$(POD)"}
+  volumes:
+  - {name: conf, configMap: {name: live}}
+  - {name: word, secret: {secretName: word, defaultMode: 0400}}
+  - name: all
+    projected:
+      sources:
+      - {configMap: {name: live, items: [{key: colour, path: deep/colour, mode: 0640}]}}
+      - {secret: {name: none, optional: true}}
+      - {downwardAPI: {items: [{path: labels, fieldRef: {fieldPath: metadata.labels}}]}}
+  - {name: data, persistentVolumeClaim: {claimName: data}}
+Y
+live() { config_map "$1" 1 | sed s/conf/live/ | drop live.yaml; }
+eventually 20 "it waits with Kubernetes' reason" status_is files- ContainerCreating
+check "and says for what" said files 'MountVolume.SetUp failed for volume "conf": configmap "live" not found'
+live red
+eventually 20 "then for its claim" said files 'persistentvolumeclaim "data" not found'
+drop data.yaml <<'Y'
+apiVersion: v1
+kind: PersistentVolumeClaim
+metadata: {name: data}
+spec: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Gi}}}
+Y
+ready files
+in_files() { berth exec files -- "$@"; }
+is "a file" red "$(in_files cat /conf/colour)"
+is "read-only" 1 "$(in_files touch /conf/x 2>/dev/null; echo $?)"
+is "by a link through ..data" ..data/colour "$(in_files readlink /conf/colour)"
+is "a secret, with its mode and what fsGroup needs" "open-sesame-2 440" "$(in_files cat /word/pass) $(in_files stat -Lc %a /word/pass)"
+check "in memory" sh -c 'grep -q "^tmpfs /run/berth/pods/.*/volumes/word tmpfs" /proc/mounts'
+is "projected, with its own mode" "red 640" "$(in_files cat /all/deep/colour) $(in_files stat -Lc %a /all/deep/colour)"
+is "labels" 'app="shop" tier="one" ' "$(in_files cat /all/labels | tr '\n' ' ' | sed 's/ *$/ /')"
+U=$(uid_of files)
+live blue
+eventually 20 "another value reaches the file" sh -c '[ "$(berth exec files -- cat /conf/colour)" = blue ]'
+is "and the projected one" blue "$(in_files cat /all/deep/colour)"
+is "and not a subPath, as in Kubernetes" red "$(in_files cat /one)"
+is "and no pod was replaced" "$U 0" "$(uid_of files) $(column files- 4)"
+rm $M/live.yaml; read_all
+is "an object that goes leaves the files" blue "$(in_files cat /conf/colour)"
+kill -9 "$(agent_pid)"; serves
+live green
+eventually 20 "an agent that is new brings them up to date" sh -c '[ "$(berth exec files -- cat /conf/colour)" = green ]'
+rm $M/files.yaml; gone files
+rm $M/data.yaml; read_all
+is "a claim outlives its pod and itself" files-edge "$(cat /var/lib/berth/claims/default/data/of/files-edge/log)"
 
 step "secrets are where they belong and nowhere else"
 eventually 20 "copies of the manifests are kept" sh -c 'cd /var/lib/berth/lastgood && grep -q "kind: Pod" web.yaml && ls word.yaml'

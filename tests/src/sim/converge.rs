@@ -6,7 +6,8 @@ use berth_core::{
     event::DesiredSet,
     manifest::{
         DesiredPod,
-        types::{Container, PodSpec, RestartPolicy},
+        objects::Objects,
+        types::{Container, PodSpec, RestartPolicy, Volume},
     },
     network::{clash, of_pod},
     time::NS_PER_S,
@@ -79,7 +80,8 @@ impl Sim {
             let may_lack_port = clash(&of_pod(&pod.pod.spec), &ports).is_some();
             let shown = items.iter().find(|item| item["metadata"]["uid"] == *pod.uid.0);
             let shown = shown.ok_or_else(|| format!("{} is not shown", pod.key))?;
-            self.pod_differs(pod, shown, may_lack_port)
+            let files = set.objects.of_volumes(&pod.key.namespace, &pod.pod.spec);
+            self.pod_differs(pod, &files, shown, may_lack_port)
                 .map_err(|why| format!("{}: {why}: {}", pod.key, shown["status"]))?;
         }
         let strays = self.machine.sandboxes.keys().chain(self.machine.disk.keys());
@@ -89,7 +91,13 @@ impl Sim {
         }
     }
 
-    fn pod_differs(&self, pod: &DesiredPod, shown: &Value, may_lack_port: bool) -> Result<(), &'static str> {
+    fn pod_differs(
+        &self,
+        pod: &DesiredPod,
+        files: &Objects,
+        shown: &Value,
+        may_lack_port: bool,
+    ) -> Result<(), &'static str> {
         if shown["metadata"]["deletionTimestamp"].is_string() {
             return Err("terminating");
         }
@@ -101,6 +109,11 @@ impl Sim {
         let list = |field: &str| shown["status"][field].as_array().cloned().unwrap_or_default();
         let (statuses, spec) = (list("initContainerStatuses"), &pod.pod.spec);
         let over = matches!(shown["status"]["phase"].as_str(), Some("Succeeded" | "Failed"));
+        let sandbox = self.machine.sandboxes.contains_key(&pod.uid);
+        let written = pod.pod.spec.volumes.iter().any(Volume::is_written);
+        if sandbox && written && !over && self.machine.files.get(&pod.uid) != Some(files) {
+            return Err("its files are not what they should be");
+        }
         let mut blocked = false;
         for (container, status) in
             spec.all_containers().zip(statuses.iter().chain(&list("containerStatuses")))

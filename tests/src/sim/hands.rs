@@ -64,7 +64,7 @@ impl Sim {
         let pause = self.rng.scale(10 * NS_PER_MS) + 1;
         match &action.kind {
             ActionKind::EnsureImage { image, .. } => Next::Answer(self.image(image)),
-            ActionKind::CreateSandbox { desired, begun } => {
+            ActionKind::CreateSandbox { desired, begun, objects } => {
                 if phase == 1 {
                     // Three pods in four have an address, as if the others were on the node's network.
                     let ips =
@@ -91,7 +91,20 @@ impl Sim {
                     return Next::Answer(Outcome::Ok);
                 };
                 record.ready = true;
+                self.machine.files.insert(desired.uid.clone(), objects.clone());
                 Next::Answer(Outcome::Sandbox { ips: record.ips.clone() })
+            }
+            ActionKind::RefreshFiles { desired, objects } => {
+                if phase == 1 {
+                    return Next::After(pause);
+                }
+                if self.rng.chance(self.machine.dials.sandbox_fails) {
+                    return Next::Answer(failed(FailReason::Internal));
+                }
+                if self.machine.sandboxes.get(&desired.uid).is_some_and(|record| record.ready) {
+                    self.machine.files.insert(desired.uid.clone(), objects.clone());
+                }
+                Next::Answer(Outcome::Ok)
             }
             ActionKind::StartContainer { .. } => self.start(op, phase, action, pause),
             ActionKind::Signal { id, signal } => {
@@ -121,6 +134,7 @@ impl Sim {
                     return Next::After(pause);
                 }
                 self.machine.sandboxes.remove(&desired.uid);
+                self.machine.files.remove(&desired.uid);
                 Next::Answer(Outcome::Ok)
             }
             ActionKind::SaveCheckpoint { .. } | ActionKind::DropCheckpoint => self.disk(phase, action, pause),

@@ -11,6 +11,7 @@ use super::{
 use berth_core::{
     event::{Checkpoint, ContainerRecord, SandboxRecord},
     ids::{ContainerId, PodKey, PodUid},
+    manifest::objects::Objects,
     time::{Mono, NS_PER_S, Now, Wall},
 };
 use berth_keeper::protocol::{CONTAINERS_MAX, Request};
@@ -94,6 +95,8 @@ pub(crate) struct Machine {
     pub(crate) keeper_tick: Option<u64>,
     pub(crate) keeper_capacity: usize,
     pub(crate) sandboxes: BTreeMap<PodUid, SandboxRecord>,
+    /// What the files of pods' volumes are made from.
+    pub(crate) files: BTreeMap<PodUid, Objects>,
     pub(crate) containers: BTreeMap<ContainerId, ContainerRecord>,
     pub(crate) processes: BTreeMap<i32, Process>,
     pub(crate) works: BTreeMap<u64, ContainerId>,
@@ -144,6 +147,7 @@ impl Machine {
             keeper_tick: None,
             keeper_capacity,
             sandboxes: BTreeMap::new(),
+            files: BTreeMap::new(),
             containers: BTreeMap::new(),
             processes: BTreeMap::new(),
             works: BTreeMap::new(),
@@ -204,6 +208,7 @@ impl Sim {
         machine.boot += 1;
         machine.booted_at = self.now;
         machine.sandboxes.clear();
+        machine.files.clear();
         machine.containers.clear();
         machine.processes.clear();
         machine.works.clear();

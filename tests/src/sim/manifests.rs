@@ -2,7 +2,7 @@
 //!
 //! Each pod name has a few variants drawn from the seed, so that the same revision comes back now and
 //! then. One of the pods gives its own uid, so that its content changes under one uid. Some have a variable
-//! from the one ConfigMap, which comes, changes and goes too.
+//! or files from the one ConfigMap, which comes, changes and goes too.
 
 mod health;
 
@@ -14,8 +14,8 @@ use berth_core::{
         DesiredPod, Problem,
         objects::{Object, ObjectKey, ObjectKind, Objects, Salt, Value, revise},
         types::{
-            Container, ContainerPort, EnvFromSource, ExitCodes, InOrNot, Pod, PullPolicy, RestartPolicy,
-            RestartRule, WholeRef,
+            ConfigMapVolume, Container, ContainerPort, EnvFromSource, ExitCodes, InOrNot, Pod, PullPolicy,
+            RestartPolicy, RestartRule, Volume, WholeRef,
         },
     },
 };
@@ -227,6 +227,11 @@ fn variant(rng: &mut Rng, i: usize, v: usize) -> Pod {
             ..ContainerPort::default()
         };
         pod.spec.containers[0].ports.push(port);
+    }
+    if rng.chance(300) {
+        let source = ConfigMapVolume { name: "conf".to_owned(), ..ConfigMapVolume::default() };
+        let volume = Volume { name: "conf".to_owned(), config_map: Some(source), ..Volume::default() };
+        pod.spec.volumes.push(volume);
     }
     pod
 }

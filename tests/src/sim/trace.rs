@@ -37,6 +37,7 @@ pub(crate) fn action(action: &Action) -> String {
     let what = match &action.kind {
         ActionKind::EnsureImage { image, .. } => format!("ensure image {image}"),
         ActionKind::CreateSandbox { .. } => "create sandbox".to_owned(),
+        ActionKind::RefreshFiles { .. } => "refresh files".to_owned(),
         ActionKind::StartContainer { container, attempt, id, .. } => {
             format!("start {container} #{attempt} as {id}")
         }

@@ -75,6 +75,7 @@ impl Checker<'_> {
             (Kind::Bool, _) => scalar::boolean(node, is_plain),
             (Kind::Int(min, max), _) => scalar::integer(node, *min, *max),
             (Kind::Quantity, _) => scalar::amount(node),
+            (Kind::Mode, _) => scalar::mode(node, is_plain),
             (Kind::IntOrText, Node::Int(_)) => scalar::integer(node, i64::MIN, i64::MAX),
             (Kind::IntOrText, _) => scalar::text(node, is_plain),
         };

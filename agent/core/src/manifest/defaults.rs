@@ -11,6 +11,8 @@ use std::collections::BTreeMap;
 pub const GRACE_DEFAULT_S: u64 = 30;
 /// What a pod as a whole can ask for, beside pages.
 const POD_RESOURCES: [&str; 2] = ["cpu", "memory"];
+/// Permissions of the files that Berth writes for a pod, when the manifest does not say.
+pub const FILE_MODE_DEFAULT: u32 = 0o644;
 const TERMINATION_MESSAGE_PATH: &str = "/dev/termination-log";
 
 /// Fills in all defaults.
@@ -65,7 +67,25 @@ fn volume(volume: &mut Volume) {
     if let Some(image) = &mut volume.image {
         image.pull_policy.get_or_insert(pull_policy(&image.reference));
     }
-    if volume.empty_dir.is_none() && volume.host_path.is_none() && volume.image.is_none() {
+    let modes = [
+        volume.config_map.as_mut().map(|source| &mut source.default_mode),
+        volume.secret.as_mut().map(|source| &mut source.default_mode),
+        volume.downward_api.as_mut().map(|source| &mut source.default_mode),
+        volume.projected.as_mut().map(|source| &mut source.default_mode),
+    ];
+    for mode in modes.into_iter().flatten() {
+        mode.get_or_insert(FILE_MODE_DEFAULT);
+    }
+    let own = volume.downward_api.iter_mut().flat_map(|source| &mut source.items);
+    let projected = volume.projected.iter_mut().flat_map(|projected| &mut projected.sources);
+    let projected = projected.filter_map(|each| each.downward_api.as_mut());
+    let files = own.chain(projected.flat_map(|source| &mut source.items));
+    files.filter_map(|file| file.field_ref.as_mut()).for_each(field_ref);
+    let elsewhere = volume.host_path.is_some()
+        || volume.image.is_some()
+        || volume.persistent_volume_claim.is_some()
+        || volume.is_written();
+    if volume.empty_dir.is_none() && !elsewhere {
         volume.empty_dir = Some(EmptyDir::default());
     }
     if let Some(limit) = volume.empty_dir.as_mut().and_then(|source| source.size_limit.as_mut()) {

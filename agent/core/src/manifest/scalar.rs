@@ -107,6 +107,23 @@ pub(super) fn integer(node: &Node, min: i64, max: i64) -> Result<Value, String> 
     }
 }
 
+/// Permissions: a plain `0644` is octal, as Kubernetes' reader takes it.
+pub(super) fn mode(node: &Node, is_plain: impl FnOnce() -> bool) -> Result<Value, String> {
+    let octal = match node {
+        Node::Text(text) if yaml11(text) == Some(Yaml11::Number) => {
+            if !is_plain() {
+                return Err("a string where a number is required: remove the quotes".to_owned());
+            }
+            i128::from_str_radix(text, 8).ok().map(Node::Int)
+        }
+        _ => None,
+    };
+    integer(octal.as_ref().unwrap_or(node), 0, MODE_MAX).map_err(|why| format!("{why}; write 0644, say"))
+}
+
+/// All permissions and none of the bits above them.
+const MODE_MAX: i64 = 0o777;
+
 /// A quantity, as it was written.
 pub(super) fn amount(node: &Node) -> Result<Value, String> {
     let written = match node {
@@ -138,6 +155,23 @@ mod tests {
         }
         for word in ["yEs", "0", "755", "_1", "0x10", "0.5", "a1_0", "", "-", "true"] {
             assert_eq!(yaml11(word), None, "{word}");
+        }
+    }
+
+    #[test]
+    fn permissions_are_octal_with_a_zero_before_them() {
+        let word = |text: &str| Node::Text(text.to_owned());
+        for (node, plain, value) in [
+            (word("0400"), true, Some(256)),
+            (word("0777"), true, Some(511)),
+            (Node::Int(256), true, Some(256)),
+            (word("0400"), false, None),
+            (word("0800"), true, None),
+            (word("01777"), true, None),
+            (word("-010"), true, None),
+            (Node::Int(1000), true, None),
+        ] {
+            assert_eq!(mode(&node, || plain).ok(), value.map(Value::from), "{node:?}");
         }
     }
 

@@ -113,7 +113,7 @@ mod tests {
             ("spec.containers[].env[].value", "yes"),
             ("spec.containers[].env[].valueFrom.fieldRef.fieldPath", "yes"),
             ("spec.containers[].livenessProbe.httpGet.path", "yes"),
-            ("spec.volumes[].configMap.name", "not applicable"),
+            ("spec.volumes[].configMap.name", "yes"),
             ("spec.affinity.nodeAffinity", "yes"),
             ("spec.affinity.podAffinity", "accepted"),
             ("spec.tolerations[].key", "accepted"),

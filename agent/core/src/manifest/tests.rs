@@ -59,6 +59,7 @@ fn sample(field: &str, kind: &Kind, default: Literal) -> Value {
         Kind::Bool => json!(default != Literal::Bool(true)),
         Kind::Int(min, max) => json!((*min).max(7).min(*max)),
         Kind::Quantity => json!("7"),
+        Kind::Mode => json!(7),
         Kind::IntOrText | Kind::Text => json!(if field == "uid" { "u7" } else { "seven" }),
         Kind::Choice(choices) => {
             let other = choices.iter().find(|choice| Literal::Text(choice) != default && !choice.is_empty());

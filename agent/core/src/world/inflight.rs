@@ -40,6 +40,7 @@ pub(crate) enum Object {
 pub(crate) enum Verb {
     Ensure,
     Create,
+    Refresh,
     Start,
     Signal,
     Check,

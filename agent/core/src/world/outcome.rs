@@ -8,6 +8,7 @@ use super::{
     backoff::{PULL, RETRY},
     exits, health,
     inflight::{Flight, Object, Verb},
+    lacking,
     planner::Planner,
     remains, remember,
     state::{Birth, Live, Pod, Remains, Run},
@@ -113,6 +114,7 @@ fn image(pod: &mut Pod, i: usize, outcome: Outcome, planner: &mut Planner) {
 fn sandbox(pod: &mut Pod, verb: Verb, outcome: Outcome, planner: &mut Planner) {
     let sandbox = &mut pod.sandbox;
     sandbox.busy = None;
+    let asked = sandbox.files.asked.take();
     let result = match outcome {
         Outcome::Sandbox { ips } if verb == Verb::Create => {
             sandbox.ips = ips;
@@ -120,8 +122,12 @@ fn sandbox(pod: &mut Pod, verb: Verb, outcome: Outcome, planner: &mut Planner) {
         }
         other => plain(other),
     };
+    if verb == Verb::Refresh {
+        return lacking::refreshed(pod, asked, result, planner);
+    }
     match result {
         Ok(()) => {
+            sandbox.files.written = asked;
             sandbox.retry.clear();
             sandbox.failure = None;
             sandbox.made |= verb == Verb::Create;

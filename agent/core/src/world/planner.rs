@@ -39,6 +39,11 @@ impl Planner {
         self.objects.of(&pod.key.namespace, &pod.pod.spec)
     }
 
+    /// Those of them that its volumes name.
+    pub(crate) fn objects_of_volumes(&self, pod: &DesiredPod) -> Objects {
+        self.objects.of_volumes(&pod.key.namespace, &pod.pod.spec)
+    }
+
     /// Plans an action, to be answered within the time that its kind has.
     pub(crate) fn act(&mut self, pod: &PodUid, object: Object, verb: Verb, kind: ActionKind) -> ActionId {
         let deadline = self.now.mono.plus_s(self.deadline_s(&kind));
@@ -67,7 +72,9 @@ impl Planner {
         let deadlines = &self.config.deadlines;
         match kind {
             ActionKind::EnsureImage { .. } => deadlines.image_s,
-            ActionKind::CreateSandbox { .. } | ActionKind::RemoveSandbox { .. } => deadlines.sandbox_s,
+            ActionKind::CreateSandbox { .. }
+            | ActionKind::RefreshFiles { .. }
+            | ActionKind::RemoveSandbox { .. } => deadlines.sandbox_s,
             ActionKind::StartContainer { .. } => deadlines.start_s,
             ActionKind::Signal { .. } | ActionKind::Kill { .. } | ActionKind::Note { .. } => {
                 deadlines.signal_s

@@ -8,7 +8,7 @@
 use super::{
     container::{self, Readiness},
     inflight::{Object, Verb},
-    order,
+    lacking, order,
     planner::Planner,
     remember,
     state::{Pod, Run},
@@ -50,6 +50,7 @@ pub(crate) const EXPIRED: (&str, &str) =
     ("DeadlineExceeded", "Pod was active on the node longer than the specified deadline");
 
 fn begin(pod: &mut Pod, clear: bool, boot_id: &str, planner: &mut Planner) {
+    lacking::refresh(pod, planner);
     let due = pod.containers.iter().filter(|container| container::is_due(container));
     let wanting: Vec<usize> = due.flat_map(|container| container.images()).collect();
     if !wanting.is_empty() {
@@ -83,7 +84,9 @@ fn make_sandbox(pod: &mut Pod, planner: &mut Planner) {
     let sandbox = &mut pod.sandbox;
     if !sandbox.made && sandbox.busy.is_none() && planner.due(sandbox.retry.at) {
         let begun = planner.now.mono;
-        let kind = ActionKind::CreateSandbox { desired: Box::new(pod.desired.clone()), begun };
+        let objects = planner.objects_of_volumes(&pod.desired);
+        sandbox.files.asked = Some(objects.clone());
+        let kind = ActionKind::CreateSandbox { desired: Box::new(pod.desired.clone()), begun, objects };
         sandbox.busy = Some(planner.act(&pod.desired.uid, Object::Sandbox, Verb::Create, kind));
         pod.sandbox_begins(begun);
     }

@@ -188,6 +188,7 @@ fn words(action: &Action) -> String {
     match &action.kind {
         ActionKind::EnsureImage { image, .. } => format!("image {image}"),
         ActionKind::CreateSandbox { .. } => "create sandbox".to_owned(),
+        ActionKind::RefreshFiles { .. } => "refresh files".to_owned(),
         ActionKind::StartContainer { container, attempt, .. } => format!("start {container} {attempt}"),
         ActionKind::Signal { signal, .. } => format!("signal {signal}"),
         ActionKind::Check { check, .. } => format!("check {:?}", check.purpose),

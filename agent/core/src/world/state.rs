@@ -18,6 +18,7 @@ use crate::{
     ids::{ActionId, ContainerId},
     manifest::{
         DesiredPod,
+        objects::Objects,
         types::{self, PullPolicy},
     },
     time::{Mono, Now},
@@ -98,6 +99,17 @@ pub(crate) struct Sandbox {
     pub(crate) busy: Option<ActionId>,
     pub(crate) retry: Retry,
     pub(crate) failure: Option<Failure>,
+    pub(crate) files: Files,
+}
+
+/// How far the files of a pod's volumes are.
+#[derive(Debug, Default)]
+pub(crate) struct Files {
+    /// What they were made from; none if that is not known.
+    pub(crate) written: Option<Objects>,
+    /// What the action in flight makes them from.
+    pub(crate) asked: Option<Objects>,
+    pub(crate) retry: Retry,
 }
 
 /// An image that containers of a pod need.

@@ -31,6 +31,13 @@ fn title(source: &str) -> &str {
         "emptyDir" => "EmptyDir (lives as long as the pod)",
         "hostPath" => "HostPath (of this machine's file system)",
         "image" => "Image (the content of an image, read-only)",
+        "configMap" => "ConfigMap (files from a ConfigMap)",
+        "secret" => "Secret (files from a Secret)",
+        "downwardAPI" => "DownwardAPI (files with what the pod knows of itself)",
+        "projected" => "Projected (files from several sources)",
+        "persistentVolumeClaim" => {
+            "PersistentVolumeClaim (a directory of this machine that outlives the pod)"
+        }
         other => other,
     }
 }

@@ -289,7 +289,10 @@ impl Oracle {
         let Some(set) = &self.desired else { return false };
         let same = |new: &&DesiredPod| new.uid == *uid && new.pod == pod.pod;
         let lacks = |new: &&DesiredPod| {
-            (&new.key, &new.base) == (&pod.key, &pod.base) && self.lacks(new) && self.begun.contains_key(uid)
+            (&new.key, &new.base) == (&pod.key, &pod.base)
+                && new.base.is_some()
+                && self.lacks(new)
+                && self.begun.contains_key(uid)
         };
         if set.pods.iter().any(|new| same(&new) || lacks(&new)) {
             return true;
@@ -298,10 +301,11 @@ impl Oracle {
             && set.pods.iter().all(|new| new.key != pod.key)
     }
 
-    /// Its variables come from the ConfigMap, and there is none.
+    /// Its variables or files come from the ConfigMap, and there is none.
     fn lacks(&self, pod: &DesiredPod) -> bool {
         let there = self.desired.as_ref().is_some_and(|set| set.objects.iter().next().is_some());
-        pod.base.is_some() && !there
+        let files = pod.pod.spec.volumes.iter().any(|volume| volume.config_map.is_some());
+        (pod.base.is_some() || files) && !there
     }
 
     /// The core has spoken.

@@ -6,7 +6,7 @@ use berth_core::{
     action::{Action, ActionKind, Plan},
     event::{Checkpoint, DesiredSet},
     ids::{ContainerId, PodUid},
-    manifest::DesiredPod,
+    manifest::{DesiredPod, objects::Objects},
     time::Mono,
     world::World,
 };
@@ -28,7 +28,8 @@ impl Oracle {
         let uid = &action.pod;
         match &action.kind {
             ActionKind::EnsureImage { image, .. } => self.check_pull(uid, image, now),
-            ActionKind::CreateSandbox { desired, begun } => {
+            ActionKind::CreateSandbox { desired, begun, objects } => {
+                self.check_files(desired, objects);
                 self.check_wanted(uid, desired, "a sandbox");
                 if self.lacks(desired) && !self.begun.contains_key(uid) {
                     self.broken(Rule::Objects, format!("{uid} begins, and lacks its ConfigMap"));
@@ -36,6 +37,19 @@ impl Oracle {
                 self.begun.insert(uid.clone(), (**desired).clone());
                 self.made.insert(uid.clone());
                 self.sandbox_made(uid, *begun);
+            }
+            ActionKind::RefreshFiles { desired, objects } => {
+                self.check_wanted(uid, desired, "a refresh");
+                self.check_files(desired, objects);
+                if machine.sandboxes.get(uid).is_none_or(|sandbox| !sandbox.ready) {
+                    self.broken(
+                        Rule::Order,
+                        format!("files of {uid} are refreshed before its sandbox is ready"),
+                    );
+                }
+                if self.lacks(desired) {
+                    self.broken(Rule::Objects, format!("files of {uid} go with the ConfigMap"));
+                }
             }
             ActionKind::StartContainer { desired, container, attempt, id, objects, .. } => {
                 self.check_wanted(uid, desired, container);
@@ -140,6 +154,14 @@ impl Oracle {
             self.broken(Rule::Desired, format!("{what} of {uid} begins, and the pod is on its way out"));
         } else if !self.wanted(uid, desired) {
             self.broken(Rule::Desired, format!("{what} of {uid} begins, and nobody wants it"));
+        }
+    }
+
+    /// The files of a pod's volumes are made from what there is now.
+    fn check_files(&mut self, desired: &DesiredPod, objects: &Objects) {
+        let named = |set: &DesiredSet| set.objects.of_volumes(&desired.key.namespace, &desired.pod.spec);
+        if self.desired.as_deref().is_none_or(|set| named(set) != *objects) {
+            self.broken(Rule::Objects, format!("files of {} are made from other objects", desired.uid));
         }
     }
 
@@ -282,9 +304,9 @@ impl Oracle {
     fn book(&mut self, action: &Action, now: Mono) {
         let (object, what) = match &action.kind {
             ActionKind::EnsureImage { image, .. } => (format!("image {image}"), Doing::Pull(image.clone())),
-            ActionKind::CreateSandbox { .. } | ActionKind::RemoveSandbox { .. } => {
-                ("sandbox".to_owned(), Doing::Other)
-            }
+            ActionKind::CreateSandbox { .. }
+            | ActionKind::RefreshFiles { .. }
+            | ActionKind::RemoveSandbox { .. } => ("sandbox".to_owned(), Doing::Other),
             ActionKind::StartContainer { container, id, .. } => {
                 let doing = Doing::Start { name: container.clone(), id: id.clone(), asked: now };
                 (self.object(id, container), doing)

@@ -4,6 +4,7 @@
 
 mod base64;
 pub mod env;
+pub mod files;
 mod read;
 mod revise;
 
@@ -157,6 +158,12 @@ impl Objects {
         self.0.values()
     }
 
+    /// Those that volumes of a pod of this namespace name.
+    pub fn of_volumes(&self, namespace: &str, spec: &PodSpec) -> Self {
+        let named = spec.volumes.iter().flat_map(files::references);
+        named.filter_map(|(kind, name)| self.get(kind, namespace, name)).cloned().collect()
+    }
+
     /// Those that a pod of this namespace names.
     pub fn of(&self, namespace: &str, spec: &PodSpec) -> Self {
         let there = references(spec).into_iter().filter_map(|(kind, name)| self.get(kind, namespace, name));
@@ -172,7 +179,8 @@ impl FromIterator<Arc<Object>> for Objects {
 
 /// Kind and name of every object that the pod names.
 fn references(spec: &PodSpec) -> BTreeSet<(ObjectKind, &str)> {
-    spec.all_containers().flat_map(env::references).collect()
+    let files = spec.volumes.iter().flat_map(files::references);
+    spec.all_containers().flat_map(env::references).chain(files).collect()
 }
 
 /// Something that a pod needs is not there: the sentence that Kubernetes has for it.

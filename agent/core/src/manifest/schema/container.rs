@@ -95,7 +95,7 @@ const VOLUME_MOUNT: &[Field] = &[
     yes("recursiveReadOnly", Kind::Choice(&["Disabled", "Enabled", "IfPossible"]))
         .default(Literal::Text("Disabled")),
     yes("subPath", Kind::Text),
-    later("subPathExpr", Kind::Text),
+    yes("subPathExpr", Kind::Text),
     yes("mountPropagation", Kind::Choice(&["Bidirectional", "HostToContainer", "None"]))
         .default(Literal::Text("None")),
 ];

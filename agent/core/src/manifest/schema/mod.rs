@@ -39,6 +39,8 @@ pub(super) enum Kind {
     /// A whole number within these bounds, both included.
     Int(i64, i64),
     Quantity,
+    /// Permissions of a file, 0 to 0777; octal as YAML 1.1 has it, too.
+    Mode,
     /// A number or a name: ports of probes.
     IntOrText,
     /// Free keys to strings.

@@ -1,26 +1,24 @@
 //! `v1.Volume` and its sources.
 
 use super::{
-    Field, INT32, Kind, Literal, NEEDS_CLOUD,
+    Field, Kind, Literal, NEEDS_CLOUD,
     handlers::{FIELD_REF, RESOURCE_FIELD_REF},
     later, never, yes,
 };
 
-const NO_CONFIG_MAPS: &str = "ConfigMaps need an API server, and there is none; use hostPath";
-const NO_SECRETS: &str = "Secrets need an API server, and there is none; use hostPath";
-const NO_CLAIMS: &str = "claims need an API server, and there is none; use hostPath";
+const NO_CLAIMS: &str = "there is nobody to make a claim for each pod; use emptyDir, or write a claim";
 
 /// `v1.Volume`.
 pub(super) const VOLUME: &[Field] = &[
     yes("name", Kind::Text).required("name the volume"),
     yes("emptyDir", Kind::Object(EMPTY_DIR)),
     yes("hostPath", Kind::Object(HOST_PATH)),
-    later("downwardAPI", Kind::Object(DOWNWARD_API)),
-    later("projected", Kind::Object(PROJECTED)),
+    yes("downwardAPI", Kind::Object(DOWNWARD_API)),
+    yes("projected", Kind::Object(PROJECTED)),
     yes("image", Kind::Object(IMAGE)),
-    never("configMap", Kind::Object(CONFIG_MAP), NO_CONFIG_MAPS),
-    never("secret", Kind::Object(SECRET), NO_SECRETS),
-    never("persistentVolumeClaim", Kind::Object(CLAIM), NO_CLAIMS),
+    yes("configMap", Kind::Object(CONFIG_MAP)),
+    yes("secret", Kind::Object(SECRET)),
+    yes("persistentVolumeClaim", Kind::Object(CLAIM)),
     never("ephemeral", Kind::Any, NO_CLAIMS),
     never("csi", Kind::Any, NEEDS_CLOUD),
     later("nfs", Kind::Object(NFS)),
@@ -70,45 +68,59 @@ const HOST_PATH: &[Field] = &[
     .default(Literal::Text("")),
 ];
 
-const DEFAULT_MODE: Field = yes("defaultMode", INT32);
+const DEFAULT_MODE: Field = yes("defaultMode", Kind::Mode).default(Literal::Int(0o644));
 
-const KEY_TO_PATH: Kind =
-    Kind::Object(&[yes("key", Kind::Text), yes("path", Kind::Text), yes("mode", INT32)]);
+const OPTIONAL: Field = yes("optional", Kind::Bool).or_false();
+
+const KEY_TO_PATH: Kind = Kind::Object(&[
+    yes("key", Kind::Text).required("the key in the object"),
+    yes("path", Kind::Text).required("the file's path in the volume"),
+    yes("mode", Kind::Mode),
+]);
 
 const DOWNWARD_FILE: Kind = Kind::Object(&[
-    yes("path", Kind::Text),
+    yes("path", Kind::Text).required("the file's path in the volume"),
     yes("fieldRef", Kind::Object(FIELD_REF)),
     yes("resourceFieldRef", Kind::Object(RESOURCE_FIELD_REF)),
-    yes("mode", INT32),
+    yes("mode", Kind::Mode),
 ]);
 
 const DOWNWARD_API: &[Field] = &[yes("items", Kind::List(&DOWNWARD_FILE)), DEFAULT_MODE];
 
 const CONFIG_MAP: &[Field] = &[
-    yes("name", Kind::Text),
+    yes("name", Kind::Text).required("the ConfigMap's name"),
     yes("items", Kind::List(&KEY_TO_PATH)),
     DEFAULT_MODE,
-    yes("optional", Kind::Bool),
+    OPTIONAL,
 ];
 
 const SECRET: &[Field] = &[
-    yes("secretName", Kind::Text),
+    yes("secretName", Kind::Text).required("the Secret's name"),
     yes("items", Kind::List(&KEY_TO_PATH)),
     DEFAULT_MODE,
-    yes("optional", Kind::Bool),
+    OPTIONAL,
 ];
 
 const PROJECTED: &[Field] = &[yes("sources", Kind::List(&Kind::Object(PROJECTION))), DEFAULT_MODE];
 
 const PROJECTION: &[Field] = &[
     yes("downwardAPI", Kind::Object(&[yes("items", Kind::List(&DOWNWARD_FILE))])),
-    never("configMap", Kind::Any, NO_CONFIG_MAPS),
-    never("secret", Kind::Any, NO_SECRETS),
+    yes("configMap", Kind::Object(PROJECTED_OBJECT)),
+    yes("secret", Kind::Object(PROJECTED_OBJECT)),
     never("serviceAccountToken", Kind::Any, super::NEEDS_API),
     never("clusterTrustBundle", Kind::Any, super::NEEDS_API),
     never("podCertificate", Kind::Any, super::NEEDS_API),
 ];
 
-const CLAIM: &[Field] = &[yes("claimName", Kind::Text), yes("readOnly", Kind::Bool)];
+const PROJECTED_OBJECT: &[Field] = &[
+    yes("name", Kind::Text).required("the object's name"),
+    yes("items", Kind::List(&KEY_TO_PATH)),
+    OPTIONAL,
+];
+
+const CLAIM: &[Field] = &[
+    yes("claimName", Kind::Text).required("the PersistentVolumeClaim's name"),
+    yes("readOnly", Kind::Bool).or_false(),
+];
 
 const NFS: &[Field] = &[yes("server", Kind::Text), yes("path", Kind::Text), yes("readOnly", Kind::Bool)];

@@ -1,11 +1,13 @@
 //! The Kubernetes v1 Pod as far as Berth reads it, spelled as its JSON. Plain data: no defaulting, no
 //! checks (those are `defaults` and `validate`), so that a pod prints back exactly as it was understood.
 
+mod files;
 mod health;
 mod scheduling;
 mod security;
 mod sources;
 
+pub use files::*;
 pub use health::*;
 pub use scheduling::*;
 pub use security::*;
@@ -196,6 +198,9 @@ pub struct VolumeMount {
     pub recursive_read_only: Option<RecursiveReadOnly>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sub_path: Option<String>,
+    /// As `sub_path`, with `$(VAR)` expanded.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sub_path_expr: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mount_propagation: Option<MountPropagation>,
 }
@@ -230,6 +235,16 @@ pub struct Volume {
     pub host_path: Option<HostPath>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub image: Option<ImageVolume>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub config_map: Option<ConfigMapVolume>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub secret: Option<SecretVolume>,
+    #[serde(rename = "downwardAPI", skip_serializing_if = "Option::is_none")]
+    pub downward_api: Option<DownwardVolume>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub projected: Option<ProjectedVolume>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub persistent_volume_claim: Option<ClaimVolume>,
 }
 
 /// `v1.ImageVolumeSource`.

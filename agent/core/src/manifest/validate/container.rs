@@ -64,6 +64,13 @@ fn mount_rules(mount: &VolumeMount, volumes: &Volumes<'_>, path: &Path, findings
     if let Some(sub_path) = &mount.sub_path {
         syntax(names::descending(sub_path), sub_path, &path.field("subPath"), findings);
     }
+    if let Some(expression) = mount.sub_path_expr.as_ref().filter(|expression| !expression.is_empty()) {
+        let here = path.field("subPathExpr");
+        syntax(names::descending(expression), expression, &here, findings);
+        if mount.sub_path.as_ref().is_some_and(|sub_path| !sub_path.is_empty()) {
+            findings.forbidden(&here, "a mount has subPath or subPathExpr, and this one has both");
+        }
+    }
 }
 
 fn propagation(mount: &VolumeMount, privileged: bool, path: &Path, findings: &mut Findings) {

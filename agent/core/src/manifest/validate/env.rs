@@ -93,7 +93,8 @@ fn single(source: &EnvVarSource, spec: &PodSpec, path: &Path, findings: &mut Fin
     }
 }
 
-fn one_of(given: &[(&str, bool)], path: &Path, findings: &mut Findings) {
+/// Exactly one of the fields is given.
+pub(super) fn one_of(given: &[(&str, bool)], path: &Path, findings: &mut Findings) {
     let mut there = given.iter().filter_map(|(field, given)| given.then_some(*field));
     match (there.next(), there.next()) {
         (None, _) => {

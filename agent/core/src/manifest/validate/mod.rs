@@ -6,6 +6,7 @@ mod affinity;
 mod container;
 mod dns;
 pub(super) mod env;
+mod files;
 mod health;
 mod meta;
 pub(super) mod names;

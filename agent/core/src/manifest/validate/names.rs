@@ -106,6 +106,16 @@ pub(in super::super) fn file_key(text: &str) -> Syntax {
     )
 }
 
+/// A file's path in a volume that Berth writes: its own entries there begin with two dots.
+pub(super) fn file_path(text: &str) -> Syntax {
+    descending(text)?;
+    when(!text.starts_with(".."), "must not begin with `..`")?;
+    when(
+        text.split('/').all(|step| !step.is_empty() && step != "."),
+        "write each step of the path once, without `.`",
+    )
+}
+
 /// A port's name, as IANA has service names.
 pub(super) fn port_name(text: &str) -> Syntax {
     let shape = text.len() <= PORT_NAME_LEN_MAX && is_word(text, is_lower_alnum, "-") && !text.contains("--");

@@ -26,6 +26,11 @@ pub(super) fn validate<'a>(spec: &'a PodSpec, path: &Path, findings: &mut Findin
             ("emptyDir", volume.empty_dir.is_some()),
             ("hostPath", volume.host_path.is_some()),
             ("image", volume.image.is_some()),
+            ("configMap", volume.config_map.is_some()),
+            ("secret", volume.secret.is_some()),
+            ("downwardAPI", volume.downward_api.is_some()),
+            ("projected", volume.projected.is_some()),
+            ("persistentVolumeClaim", volume.persistent_volume_claim.is_some()),
         ];
         let mut given = sources.into_iter().filter_map(|(name, given)| given.then_some(name));
         if let (Some(first), Some(second)) = (given.next(), given.next()) {
@@ -35,6 +40,7 @@ pub(super) fn validate<'a>(spec: &'a PodSpec, path: &Path, findings: &mut Findin
         if let Some(source) = &volume.image {
             super::container::image(&source.reference, &here.field("image").field("reference"), findings);
         }
+        super::files::validate(volume, spec, &here, findings);
         if let Some(source) = &volume.empty_dir {
             empty_dir(source, spec, &here.field("emptyDir"), findings);
         }

@@ -16,12 +16,25 @@ spec:
   - {name: app, image: i:1, env: [{name: A, valueFrom: {configMapKeyRef: {name: conf, key: a}}}]}
 ";
 
+const FILES: &str = r"
+apiVersion: v1
+kind: Pod
+metadata: {name: web}
+spec:
+  containers: [{name: app, image: i:1}]
+  volumes: [{name: conf, configMap: {name: conf, items: [{key: a, path: a}]}}]
+";
+
 /// The pod, beside a ConfigMap with this value of its key `a`, if there is one.
 fn set(value: Option<&str>) -> Arc<DesiredSet> {
+    set_of(POD, value)
+}
+
+fn set_of(pod: &str, value: Option<&str>) -> Arc<DesiredSet> {
     let object = value.map(|value| {
         format!("apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: conf}}\ndata: {{a: '{value}'}}\n---")
     });
-    let text = object.unwrap_or_default() + POD;
+    let text = object.unwrap_or_default() + pod;
     let input =
         LoadInput { file: "a", bytes: text.as_bytes(), format: Format::Yaml, node: "node", source: "file" };
     let set = merge(&[("a", load(&input))], &Salt::default());
@@ -141,4 +154,40 @@ impl Scene {
             self.tell(&[Event::Done { action, outcome: Outcome::Ok }]);
         }
     }
+}
+
+#[test]
+fn a_pod_waits_for_what_its_volumes_need() {
+    let mut scene = Scene::new();
+    scene.set(&set_of(FILES, None));
+    assert_eq!((scene.open.len(), scene.wake), (0, None));
+    let waiting =
+        "ContainerCreating: MountVolume.SetUp failed for volume \"conf\": configmap \"conf\" not found";
+    assert_eq!((scene.waiting().as_str(), scene.reasons()), (waiting, vec!["FailedMount"]));
+    scene.set(&set_of(FILES, Some("1")));
+    scene.settle();
+    assert!(scene.world.runs(&set_of(FILES, None).pods[0].uid)[0].pid.is_some());
+}
+
+#[test]
+fn files_follow_their_objects_and_the_pod_runs_on() {
+    let [one, two, none] = [Some("1"), Some("2"), None].map(|value| set_of(FILES, value));
+    let mut scene = Scene::new();
+    scene.set(&one);
+    scene.settle();
+    scene.set(&two);
+    assert_eq!(scene.doing(), ["refresh files"]);
+    scene.set(&one);
+    assert_eq!(scene.doing(), ["refresh files"], "one after another");
+    scene.ok("refresh");
+    assert_eq!(scene.doing(), ["refresh files"]);
+    scene.fail("refresh", FailReason::Internal);
+    assert_eq!((scene.open.len(), scene.events.last().unwrap().reason.as_str()), (0, "FailedMount"));
+    scene.pass(60);
+    scene.ok("refresh");
+    assert_eq!((scene.open.len(), scene.wake), (0, None));
+    scene.set(&none);
+    assert_eq!((scene.open.len(), scene.wake), (0, None), "they stay as they were");
+    scene.set(&one);
+    assert_eq!((scene.open.len(), scene.wake), (0, None));
 }
