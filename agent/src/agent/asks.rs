@@ -31,6 +31,10 @@ impl Agent {
             Ask::Problems(answer) => {
                 let _ = answer.send(Ok(json!({"items": self.desired.problems})));
             }
+            Ask::Objects(answer) => {
+                let items: Vec<_> = self.desired.objects.iter().map(|object| object.summary()).collect();
+                let _ = answer.send(Ok(json!({"items": items})));
+            }
             Ask::RemoveImages(removal, answer) => {
                 let _ = answer.send(self.remove_images(removal));
             }

@@ -50,6 +50,8 @@ pub(crate) enum Ask {
     Events(u64, oneshot::Sender<(u64, Vec<Value>)>),
     /// Problems of manifests.
     Problems(oneshot::Sender<Answer>),
+    /// Objects beside the pods, without their values.
+    Objects(oneshot::Sender<Answer>),
     /// Remove images: the loop knows which are used.
     RemoveImages(Removal, oneshot::Sender<Answer>),
     /// Images came into the store: who waits for one goes on.

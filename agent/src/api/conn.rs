@@ -148,6 +148,7 @@ impl Connection {
                 ask(&asks, |answer| Ask::Events(0, answer)).await.map(|(_, items)| event_list(items))
             }
             Request::Problems => ask(&asks, Ask::Problems).await?,
+            Request::Objects => ask(&asks, Ask::Objects).await?,
             Request::Status => ask(&asks, Ask::Status).await?,
             Request::Drain => ask(&asks, Ask::Drain).await?,
             Request::Boot => ask(&asks, Ask::Boot).await?,

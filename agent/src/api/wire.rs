@@ -36,6 +36,9 @@ pub(crate) enum Request {
     },
     /// The problems of manifests: `{"items":[core::manifest::Problem…]}`.
     Problems,
+    /// ConfigMaps, Secrets and PersistentVolumeClaims, without their values:
+    /// `{"items":[{"kind":…,"namespace":…,"name":…,"type":…,"keys":[…],"immutable":…,"storage":…,"file":…}]}`.
+    Objects,
     /// The effective configuration as JSON.
     Config,
     /// Where a container's log lies: `{"directory":…,"restartCount":n,"running":bool,"pod":…}`.

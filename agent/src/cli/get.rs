@@ -1,8 +1,9 @@
-//! `berth get`: lists of pods, events, images and problems.
+//! `berth get`: lists of pods, events, images, problems and the objects beside the pods.
 
 mod events;
 mod images;
 mod kind;
+mod objects;
 mod pods;
 mod problems;
 mod watch;
@@ -20,11 +21,11 @@ use super::{
 use kind::{Kind, KindParser, Target};
 use serde_json::Value;
 
-/// Show pods, images, events or problems
+/// Show pods, images, events, problems, or the objects beside pods
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// What to show: pods, images, events or problems (of manifests); also pod/NAME
+    /// What to show: pods, images, events, problems (of manifests), configmaps, secrets, pvc; also pod/NAME
     #[arg(value_name = "KIND", value_parser = KindParser)]
     target: Target,
     /// Only these; pod names with or without the node's suffix
@@ -65,6 +66,7 @@ Examples:
   berth get pods -o json | jq -r '.items[].status.phase'
   berth get events --for pod/web       what happened to a pod
   berth get images                     the images in the store
+  berth get secrets                    names and keys, never a value; also configmaps, pvc
   berth get problems                   what is wrong with manifests, with file, line and column";
 
 /// Runs the verb.
@@ -76,6 +78,9 @@ pub(crate) fn run(args: &Args, session: &mut Session<'_>) -> Result<(), Failure>
         Kind::Events => events::run(args, &names, session),
         Kind::Images => images::run(args, &names, session),
         Kind::Problems => problems::run(args, &names, session),
+        Kind::ConfigMaps => objects::run(args, &objects::CONFIG_MAPS, &names, session),
+        Kind::Secrets => objects::run(args, &objects::SECRETS, &names, session),
+        Kind::Claims => objects::run(args, &objects::CLAIMS, &names, session),
     }
 }
 

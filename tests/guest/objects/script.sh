@@ -123,9 +123,9 @@ spec:
 Y
 live() { config_map "$1" 1 | sed s/conf/live/ | drop live.yaml; }
 eventually 20 "it waits with Kubernetes' reason" status_is files- ContainerCreating
-check "and says for what" said files 'MountVolume.SetUp failed for volume "conf": configmap "live" not found'
+check "and says for what" said files 'MountVolume.SetUp failed for volume .*conf.*: configmap .*live.* not found'
 live red
-eventually 20 "then for its claim" said files 'persistentvolumeclaim "data" not found'
+eventually 20 "then for its claim" said files 'persistentvolumeclaim .*data.* not found'
 drop data.yaml <<'Y'
 apiVersion: v1
 kind: PersistentVolumeClaim

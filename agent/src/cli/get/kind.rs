@@ -14,6 +14,9 @@ pub(super) enum Kind {
     Images,
     Events,
     Problems,
+    ConfigMaps,
+    Secrets,
+    Claims,
 }
 
 /// `KIND` or `KIND/NAME`.
@@ -28,6 +31,9 @@ const NAMES: &[(&str, &[&str], Kind)] = &[
     ("images", &["image"], Kind::Images),
     ("events", &["event", "ev"], Kind::Events),
     ("problems", &["problem"], Kind::Problems),
+    ("configmaps", &["configmap", "cm"], Kind::ConfigMaps),
+    ("secrets", &["secret"], Kind::Secrets),
+    ("persistentvolumeclaims", &["persistentvolumeclaim", "pvc"], Kind::Claims),
 ];
 
 /// Reads a [`Target`]; completions offer the plural names.
@@ -74,6 +80,8 @@ mod tests {
             ("ev", target(Kind::Events, None)),
             ("image", target(Kind::Images, None)),
             ("problems", target(Kind::Problems, None)),
+            ("cm/conf", target(Kind::ConfigMaps, Some("conf"))),
+            ("pvc", target(Kind::Claims, None)),
             ("pod/", None),
             ("deployments", None),
             ("", None),

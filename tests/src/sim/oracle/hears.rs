@@ -142,19 +142,14 @@ impl Oracle {
         self.desired = Some(set.clone());
         for new in &set.pods {
             self.seen.insert(new.uid.clone());
-            // A revision that lacks an object is kept waiting by the one before it, which stands for it.
-            if self.lacks(new) {
-                let same = |pod: &&mut DesiredPod| (&pod.key, &pod.base) == (&new.key, &new.base);
-                let kept =
-                    self.begun.values_mut().filter(same).filter(|pod| !self.terminating.contains(&pod.uid));
-                kept.for_each(|pod| pod.origin = new.origin.clone());
-            }
-            // The same revision in another file now.
-            if let Some(pod) = self.begun.get_mut(&new.uid)
-                && pod.pod == new.pod
-                && !self.terminating.contains(&new.uid)
-            {
-                pod.origin = new.origin.clone();
+            // The same revision in another file now; or the same but for what it lacks.
+            let lacks = new.base.is_some() && self.lacks(new);
+            for (uid, pod) in &mut self.begun {
+                let same = *uid == new.uid && pod.pod == new.pod;
+                let complete = lacks && (&pod.key, &pod.base) == (&new.key, &new.base);
+                if (same || complete) && !self.terminating.contains(uid) {
+                    pod.origin = new.origin.clone();
+                }
             }
         }
     }

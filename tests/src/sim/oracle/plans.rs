@@ -132,7 +132,9 @@ impl Oracle {
                 && machine.containers.values().all(|record| record.pod != *uid || machine.alive(&record.id))
                 && world.runs(uid).iter().any(|run| run.container == name && run.pid.is_none());
             let spec = &pod.pod.spec;
-            let due = !self.completed(uid, spec, name)
+            // A start that failed for want of the ConfigMap waits for that, or for longer.
+            let due = !self.lacks(pod)
+                && !self.completed(uid, spec, name)
                 && !self.finished(uid, spec)
                 && self.not_its_turn(uid, spec, name).is_none();
             let waits = quiet && due;

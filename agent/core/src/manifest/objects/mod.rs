@@ -117,6 +117,20 @@ impl Object {
             == (&other.values, &other.kind_of_secret, other.immutable)
     }
 
+    /// What may be shown of it: everything but its values.
+    pub fn summary(&self) -> serde_json::Value {
+        serde_json::json!({
+            "kind": self.key.kind.as_str(),
+            "namespace": self.key.namespace,
+            "name": self.key.name,
+            "type": self.kind_of_secret,
+            "keys": self.values.keys().collect::<Vec<_>>(),
+            "immutable": self.immutable,
+            "storage": self.storage,
+            "file": self.origin,
+        })
+    }
+
     /// Why this new content may not come in the place of the old one, if so.
     pub fn forbidden_after(&self, before: &Self) -> Option<String> {
         (before.immutable && !self.is_as(before)).then(|| {
