@@ -83,7 +83,8 @@ impl Agent {
         let wanted = Arc::clone(&self.desired);
         let told = self.told.clone();
         self.on_thread(action, move |env| {
-            let made = sandbox::create_with(&env.roots, &env.node, &pod, begun, &objects, &env.spares, &env.network);
+            let made =
+                sandbox::create_with(&env.roots, &env.node, &pod, begun, &objects, &env.spares, &env.network);
             if made.is_ok() {
                 for warning in sandbox::warnings(&env.roots, &pod.uid) {
                     let _ = told.blocking_send(Told::warned(&pod.key, &pod.uid, warning));

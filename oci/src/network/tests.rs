@@ -5,6 +5,7 @@ use crate::{
     sandbox::{self, Spares},
     testing::{node, pod, with_roots},
 };
+use berth_core::manifest::objects::Objects;
 use berth_core::{ids::PodKey, manifest::types::PodSpec, time::Mono};
 use nix::sched::{CloneFlags, setns, unshare};
 use std::{
@@ -39,7 +40,7 @@ fn named(name: &str, uid: &str) -> DesiredPod {
 }
 
 fn create(roots: &Roots, network: &Arc<Network>, pod: &DesiredPod) -> Result<Vec<String>> {
-    sandbox::create_with(roots, &node(), pod, Mono(0), &Spares::default(), network)
+    sandbox::create_with(roots, &node(), pod, Mono(0), &Objects::default(), &Spares::default(), network)
 }
 
 /// Does it in the pod's network namespace.

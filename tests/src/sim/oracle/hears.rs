@@ -5,7 +5,6 @@ use crate::sim::machine::Machine;
 use berth_core::{
     event::{Checkpoint, DesiredSet, Event, Exit, FailReason, Failure, Inventory, Outcome, RecordState},
     ids::{ActionId, ContainerId},
-    manifest::DesiredPod,
     time::{Mono, Now},
 };
 use std::{collections::BTreeSet, sync::Arc};
