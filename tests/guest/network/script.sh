@@ -16,6 +16,7 @@ spec:
     image: berth.test/busybox:1
     command: [sh, -c, 'mkdir -p /tmp/www; hostname >/tmp/www/name; exec httpd -f -p 80 -h /tmp/www']
     ports: [$2]
+    readinessProbe: {tcpSocket: {port: 80}, periodSeconds: 1}
 Y
 }
 ips_of() { berth get pod "$1" -o yaml | sed -n 's/^ *- *"*ip"*: *"*\([0-9a-f.:]*\)"*$/\1/p' | grep -E '^(10\.86|fd62)'; }
