@@ -97,6 +97,8 @@ pub struct Store {
     pinned: RwLock<HashSet<Digest>>,
     /// Layers that were found damaged and are to be unpacked again.
     suspects: Mutex<HashSet<Digest>>,
+    /// One at a time downloads: two would write to the same files.
+    pulling: Mutex<()>,
     /// Held for reading by imports, whose layers no record names yet; for writing by who removes such layers.
     importing: RwLock<()>,
     /// It is made for other machines.
@@ -127,6 +129,7 @@ impl Store {
             sizes: RwLock::default(),
             pinned: RwLock::default(),
             suspects: Mutex::default(),
+            pulling: Mutex::default(),
             importing: RwLock::default(),
             baking: false,
         };

@@ -41,6 +41,7 @@ impl Store {
             self.admit(&wanted, &known)?;
             return Ok(known.image(&wanted));
         }
+        let _pulling = self.pulling.lock().unwrap_or_else(PoisonError::into_inner);
         let dir = self.downloads().join(Digest::of(wanted.to_string().as_bytes()).hex());
         fs::create_dir_all(dir.join("blobs/sha256")).doing(|| format!("make {}", dir.display()))?;
         let roots = vec![(remote.root(&dir)?, wanted.tagged().unwrap_or_else(|| wanted.to_string()))];

@@ -189,3 +189,14 @@ fn without_a_signature_that_the_policy_wants_no_layer_is_fetched() {
     // The manifest, its config, and whether there are signatures.
     assert_eq!(hub.asked(), ["manifests", "blobs", "manifests"]);
 }
+
+#[test]
+fn two_pulls_of_one_image_do_not_get_into_each_others_files() {
+    let hub = Hub::new();
+    hub.registry.set(|manners| manners.cut = Some(50));
+    let (store, _) = hub.place.open();
+    std::thread::scope(|scope| {
+        let other = scope.spawn(|| hub.pull(&store).unwrap().id);
+        assert_eq!(hub.pull(&store).unwrap().id, other.join().unwrap());
+    });
+}
