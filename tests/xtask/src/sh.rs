@@ -50,6 +50,14 @@ pub(crate) fn cargo() -> Command {
     command
 }
 
+/// The same, killed with all that it has started after so many seconds.
+pub(crate) fn cargo_for(seconds: u64) -> Command {
+    let mut command = cmd("timeout", ["--kill-after=10", &seconds.to_string()]);
+    command.arg(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    clean_env(&mut command).current_dir(root());
+    command
+}
+
 /// Removes what an outer cargo tells an inner one and the inner one would take for its own.
 pub(crate) fn clean_env(command: &mut Command) -> &mut Command {
     for (name, _) in std::env::vars_os() {

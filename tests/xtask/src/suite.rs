@@ -12,6 +12,9 @@ use std::{fs, path::PathBuf, time::Instant};
 
 /// Seeds that each full run of the tests gives to the simulator.
 const SEEDS: u64 = 1_000;
+/// The tests that need no guest may last so long with their build, seconds: one that hangs must not take the
+/// others' results with it.
+const TESTS_MAX_S: u64 = 25 * 60;
 /// One boot of a scenario may last so long, seconds: several times what the longest takes on a slow machine.
 pub(crate) const BOOT_MAX_S: u64 = 15 * 60;
 
@@ -76,7 +79,7 @@ pub(crate) fn run(args: &Args) -> Result {
         });
         tally.step("layer", || layer::check(&layer::Check::without_compiling()));
         tally.step("tests", || {
-            let mut test = sh::cargo();
+            let mut test = sh::cargo_for(TESTS_MAX_S);
             test.args(["test", "--workspace", "--locked", "--exclude", "berth-test-programs"]);
             sh::run(test.env("BERTH_TEST_IMAGES", images::folder(Arch::host())))
         });

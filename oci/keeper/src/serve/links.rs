@@ -85,7 +85,7 @@ impl Keeper<'_> {
             }
             error => {
                 say!("{who:?}: {error}");
-                self.sup.closed(who);
+                self.sup.closed(now_ns(), who);
             }
         }
     }
@@ -101,7 +101,7 @@ impl Keeper<'_> {
                     say!("zygote or worker: {error}");
                     self.sup.bad_report();
                 }
-                Err(LinkError::Closed | LinkError::Os(_)) => self.sup.closed(Who::Zygote),
+                Err(LinkError::Closed | LinkError::Os(_)) => self.sup.closed(now_ns(), Who::Zygote),
             }
             self.act();
         }
@@ -125,7 +125,7 @@ impl Keeper<'_> {
                     say!("agent: {error}");
                     self.sup.bad_request();
                 }
-                Err(LinkError::Closed | LinkError::Os(_)) => self.sup.closed(Who::Agent),
+                Err(LinkError::Closed | LinkError::Os(_)) => self.sup.closed(now_ns(), Who::Agent),
             }
             self.act();
         }

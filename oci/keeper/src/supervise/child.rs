@@ -49,12 +49,14 @@ pub struct Child {
     pub(super) ready: bool,
     /// When all restarts at once are allowed again.
     pub(super) rested_ns: u64,
+    /// It has closed its socket, so it is of no use any more: if it has not ended by then it is killed.
+    pub(super) kill_at_ns: Option<u64>,
 }
 
 impl Child {
     /// Not there and not wanted.
     pub const ABSENT: Self =
-        Self { phase: Phase::Absent, delay_ns: 0, restarts: 0, ready: false, rested_ns: 0 };
+        Self { phase: Phase::Absent, delay_ns: 0, restarts: 0, ready: false, rested_ns: 0, kill_at_ns: None };
 
     /// Its pid, if it is there.
     pub fn pid(&self) -> Option<i32> {

@@ -1,7 +1,8 @@
 //! Deaths: of containers, of sessions, of agent and zygote, and of those whom nobody knows.
 
 use super::{
-    Effect, FrontNews, Greeting, ORPHAN_KILL_NS, Phase, SIGHUP, SIGKILL, Supervisor, Who, phases::Mode,
+    Effect, FrontNews, Greeting, LEAVE_NS, ORPHAN_KILL_NS, Phase, SIGHUP, SIGKILL, Supervisor, Who,
+    phases::Mode,
 };
 use crate::{
     protocol::{EXIT_UNFIT, ExitStatus, FailClass, NOBODY},
@@ -45,15 +46,16 @@ impl Supervisor {
     }
 
     /// The other end of a child's socket is closed, or the socket fails: the child is of no use any
-    /// more, and its death will be told by [`Supervisor::reaped`].
-    pub fn closed(&mut self, who: Who) {
+    /// more, and its death will be told by [`Supervisor::reaped`]. It is given a moment to end by itself.
+    pub fn closed(&mut self, now_ns: u64, who: Who) {
         if who == Who::Agent {
             self.greeting = Greeting::None;
             self.replies.clear();
         }
         self.push(Effect::Disconnect(who));
-        if let Some(pid) = self.child(who).pid() {
-            self.push(Effect::Signal { pid, signal: SIGKILL });
+        let child = self.child_mut(who);
+        if child.pid().is_some() && child.kill_at_ns.is_none() {
+            child.kill_at_ns = Some(now_ns.saturating_add(LEAVE_NS));
         }
     }
 
@@ -61,6 +63,7 @@ impl Supervisor {
         self.push(Effect::Disconnect(who));
         let serving = self.mode == Mode::Serving;
         let child = self.child_mut(who);
+        child.kill_at_ns = None;
         if serving {
             child.died(now_ns, exit.signal == SIGKILL);
         } else {

@@ -50,6 +50,9 @@ pub const DEADLINE_MS_MAX: u32 = 600_000;
 pub const ZYGOTE_GRACE_NS: u64 = 10_000_000_000;
 /// How long the process of a session whose agent has died may take after SIGHUP, nanoseconds. 2 s.
 pub const ORPHAN_KILL_NS: u64 = 2_000_000_000;
+/// How long a child that has closed its socket may take to end, nanoseconds: its exit status is worth waiting
+/// for, and a process closes what it has before it ends. 2 s.
+pub const LEAVE_NS: u64 = 2_000_000_000;
 /// How long agent and zygote may take to stop after SIGTERM, nanoseconds. 5 s.
 pub const STOP_NS: u64 = 5_000_000_000;
 /// How long a new program may take to say whether it reads our state, nanoseconds. 10 s.
@@ -180,6 +183,7 @@ impl Supervisor {
         let child = self.child_mut(who);
         child.phase = Phase::Alive { pid, since_ns: now_ns };
         child.ready = false;
+        child.kill_at_ns = None;
         if who == Who::Agent {
             self.greeting = Greeting::None;
             self.pulse.begin();
@@ -242,8 +246,14 @@ impl Supervisor {
         let containers = self.containers.used().filter(|(_, e)| e.is_creating()).map(|(_, e)| e.give_up_ns);
         let sessions = self.sessions.used().filter(|(_, e)| e.is_creating()).map(|(_, e)| e.give_up_ns);
         let orphans = self.sessions.used().filter_map(|(_, e)| e.work.kill_at_ns);
-        let children =
-            [self.agent.due_ns(), self.zygote.due_ns(), self.mode.kill_at_ns(), self.pulse_due_ns()];
+        let children = [
+            self.agent.due_ns(),
+            self.zygote.due_ns(),
+            self.agent.kill_at_ns,
+            self.zygote.kill_at_ns,
+            self.mode.kill_at_ns(),
+            self.pulse_due_ns(),
+        ];
         let check = self.check.kill_at_ns();
         containers.chain(sessions).chain(orphans).chain(children.into_iter().flatten()).chain(check).min()
     }

@@ -223,6 +223,7 @@ impl Supervisor {
         let unsettled =
             |answer: bool, life: &Life| answer || matches!(life, Life::Creating | Life::Failed { .. });
         matches!(self.greeting, Greeting::None | Greeting::Greeted)
+            && self.agent.kill_at_ns.is_none()
             && self.replies.is_empty()
             && !self.containers.used().any(|(_, e)| unsettled(e.owed.answer, e.life()))
             && !self.sessions.used().any(|(_, e)| unsettled(e.owed.answer, e.life()))
@@ -232,6 +233,12 @@ impl Supervisor {
         if self.check.kill_at_ns.is_some_and(|at| at <= now_ns) {
             self.check.kill_at_ns = None;
             if let Some(pid) = self.check.pid {
+                self.push(Effect::Signal { pid, signal: SIGKILL });
+            }
+        }
+        for who in [Who::Agent, Who::Zygote] {
+            let child = self.child_mut(who);
+            if let (Some(pid), Some(_)) = (child.pid(), child.kill_at_ns.take_if(|at| *at <= now_ns)) {
                 self.push(Effect::Signal { pid, signal: SIGKILL });
             }
         }

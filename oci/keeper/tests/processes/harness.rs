@@ -27,6 +27,7 @@ use std::{
     },
     path::PathBuf,
     process::{Child, Command, Stdio},
+    time::Duration,
 };
 
 /// Nothing here takes that long; a test that waits longer has failed.
@@ -195,14 +196,14 @@ impl Rig {
 
     /// The exit status of a front that ends by itself.
     pub(crate) fn front_ends(&mut self) -> Option<i32> {
-        self.front.take().unwrap().wait().unwrap().code()
+        ended(self.front.take().unwrap())
     }
 
     /// SIGTERM to the front, and its exit status.
     pub(crate) fn stop(&mut self) -> Option<i32> {
-        let mut front = self.front.take().unwrap();
+        let front = self.front.take().unwrap();
         kill(Pid::from_raw(front.id().cast_signed()), Signal::SIGTERM).unwrap();
-        front.wait().unwrap().code()
+        ended(front)
     }
 
     pub(crate) fn kill_front(&mut self) {
@@ -249,6 +250,13 @@ impl Rig {
         mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).unwrap();
         path
     }
+}
+
+/// The exit status of a process that ends by itself.
+fn ended(mut child: Child) -> Option<i32> {
+    let (tell, told) = std::sync::mpsc::channel();
+    std::thread::spawn(move || tell.send(child.wait().ok().and_then(|status| status.code())));
+    told.recv_timeout(Duration::from_secs(PATIENCE_S.unsigned_abs().into())).expect("it has not ended")
 }
 
 pub(crate) fn open_gate(gate: &PathBuf) {

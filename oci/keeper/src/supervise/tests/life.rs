@@ -15,6 +15,15 @@ fn an_agent_that_can_never_run_is_not_started_again() {
 }
 
 #[test]
+fn what_an_agent_says_by_its_end_is_heard_also_if_it_closes_its_socket_first() {
+    let mut b = Bench::started();
+    b.sup.closed(b.now, Who::Agent);
+    assert_eq!(b.effects(), [Effect::Disconnect(Who::Agent)]);
+    b.dies(AGENT, EXIT_UNFIT, 0);
+    assert!(b.effects().contains(&Effect::Front(FrontNews::Unfit)));
+}
+
+#[test]
 fn the_containers_of_an_agent_that_can_run_no_more_are_held_until_the_next_start() {
     let mut b = Bench::greeted();
     b.running(1, "a", 500);
@@ -63,12 +72,15 @@ fn deaths_of_agent_and_zygote_never_touch_a_running_container() {
 }
 
 #[test]
-fn a_child_that_closes_its_socket_is_killed_and_comes_back() {
+fn a_child_that_closes_its_socket_and_stays_is_killed_and_comes_back() {
     let mut b = Bench::greeted();
     for (who, pid) in [(Who::Agent, AGENT), (Who::Zygote, ZYGOTE)] {
-        b.sup.closed(who);
-        assert_eq!(b.effects(), [Effect::Disconnect(who), Effect::Signal { pid, signal: SIGKILL }]);
-        b.now += 2 * SECOND;
+        b.sup.closed(b.now, who);
+        assert_eq!(b.effects(), [Effect::Disconnect(who)]);
+        assert_eq!(b.sup.deadline_ns(), Some(b.now + LEAVE_NS));
+        b.now += LEAVE_NS;
+        b.sup.tick(b.now);
+        assert_eq!(b.effects(), [Effect::Signal { pid, signal: SIGKILL }]);
         b.dies(pid, 0, 9);
         b.sup.tick(b.now);
         assert!(b.effects().contains(&Effect::Spawn(who)));
