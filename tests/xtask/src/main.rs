@@ -11,6 +11,7 @@ mod layer;
 mod package;
 mod perf;
 mod power;
+mod scenario;
 mod sh;
 mod suite;
 mod tidy;
@@ -59,7 +60,7 @@ fn main() -> ExitCode {
         Task::Test(args) => suite::run(&args),
         Task::Vm(args) => return vm::main(&args),
         Task::Sim(args) => suite::sim(&args),
-        Task::PowerCuts(args) => power::run(&args),
+        Task::PowerCuts(args) => power::run(&args, &guest::qemu::stream),
         Task::Bench(args) => perf::run(&args),
         Task::Build(args) => compile::run(&args),
         Task::Package(args) => package::run(&args),

@@ -5,10 +5,9 @@
 
 use crate::{
     arch::Arch,
-    guest::{self, qemu},
-    images,
+    guest, images,
+    scenario::BOOT_MAX_S,
     sh::{self, Result},
-    suite::BOOT_MAX_S,
     vm,
 };
 use berth_images::build::{Compression, Entry, ImageBuilder, write_oci_archive};
@@ -40,18 +39,19 @@ pub(crate) struct Args {
     pub(crate) seed: Option<u64>,
 }
 
-pub(crate) fn run(args: &Args) -> Result {
+/// Passes what happens and what the guest says to `tell`.
+pub(crate) fn run(args: &Args, tell: &(dyn Fn(&str) + Sync)) -> Result {
     let clock = || SystemTime::now().duration_since(UNIX_EPOCH).map_or(1, |since| since.as_secs());
     let seed = args.seed.unwrap_or_else(clock).max(1);
-    println!("{} power cuts on {}, --seed {seed}", args.cuts, args.arch);
+    tell(&format!("{} power cuts on {}, --seed {seed}", args.cuts, args.arch));
     let folder = guest::dir(args.arch).join(format!("power-cut-{}", std::process::id()));
     fs::create_dir_all(&folder)?;
-    let done = cut_and_boot(args, seed, &folder);
+    let done = cut_and_boot(args, seed, &folder, tell);
     fs::remove_dir_all(&folder)?;
     done
 }
 
-fn cut_and_boot(args: &Args, seed: u64, folder: &Path) -> Result {
+fn cut_and_boot(args: &Args, seed: u64, folder: &Path, tell: &(dyn Fn(&str) + Sync)) -> Result {
     let vm = machine(args.arch, folder)?;
     let mut random = seed;
     for boot in 0..=args.cuts {
@@ -59,15 +59,11 @@ fn cut_and_boot(args: &Args, seed: u64, folder: &Path) -> Result {
         fs::write(folder.join("boot"), if last { "last" } else { "work" })?;
         random = next(random);
         let delay = Duration::from_millis(random % WORK_MAX_MS);
-        println!(
-            "-- boot {} of {}, then {}",
-            boot + 1,
-            args.cuts + 1,
-            if last { "the end".into() } else { format!("a cut after {delay:?} of work") }
-        );
+        let then = if last { "the end".into() } else { format!("a cut after {delay:?} of work") };
+        tell(&format!("-- boot {} of {}, then {then}", boot + 1, args.cuts + 1));
         let mut cut = false;
         let ended = vm::run_watched(&vm, |pid, line| {
-            qemu::stream(&format!("  {line}"));
+            tell(line);
             if line.contains(WORKING) && !last {
                 cut = true;
                 // The console is read on meanwhile.

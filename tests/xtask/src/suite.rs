@@ -3,20 +3,25 @@
 use crate::{
     apt,
     arch::Arch,
-    guest::{self, debian, qemu},
-    images, layer, package, perf, power,
+    guest::qemu,
+    images, layer, package, perf,
+    scenario::{self, Scenario},
     sh::{self, Result, cmd},
-    tidy, vm,
+    tidy,
 };
-use std::{fs, path::PathBuf, time::Instant};
+use std::{
+    sync::{Mutex, PoisonError},
+    thread,
+    time::Instant,
+};
 
 /// Seeds that each full run of the tests gives to the simulator.
 const SEEDS: u64 = 1_000;
 /// The tests that need no guest may last so long with their build, seconds: one that hangs must not take the
 /// others' results with it.
 const TESTS_MAX_S: u64 = 25 * 60;
-/// One boot of a scenario may last so long, seconds: several times what the longest takes on a slow machine.
-pub(crate) const BOOT_MAX_S: u64 = 15 * 60;
+/// Guests at a time, at most, unless it is said: more would only share the memory of a build machine.
+const JOBS_MAX: usize = 4;
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
@@ -32,6 +37,9 @@ pub(crate) struct Args {
     /// Cargo profile of the binary in the guests; `dev` builds in seconds
     #[arg(long, default_value = "release")]
     profile: String,
+    /// Guests at a time [default: one for each processor, at most 4]
+    #[arg(long)]
+    jobs: Option<usize>,
 }
 
 #[derive(clap::Args)]
@@ -86,16 +94,46 @@ pub(crate) fn run(args: &Args) -> Result {
         tally.step("simulator", || sim(&SimArgs { seeds: SEEDS, from: 1, seed: None }));
     }
     if !args.fast {
-        for arch in Arch::ALL.into_iter().filter(|a| args.arch.is_none_or(|only| only == *a)) {
-            for scenario in scenarios(args.only.as_deref())? {
-                tally.step(&format!("guest {arch} {}", scenario.name), || scenario.run(arch, &args.profile));
-            }
-        }
+        guests(args, &mut tally)?;
         if args.only.is_none() {
             tally.step("bench runs", || perf::run(&perf::Args::smoke()));
         }
     }
     tally.close()
+}
+
+/// Each scenario in a guest of each architecture, some at a time.
+fn guests(args: &Args, tally: &mut Tally) -> Result {
+    let scenarios = scenario::find(args.only.as_deref())?;
+    let mut due: Vec<(Arch, &Scenario)> = Vec::new();
+    for arch in Arch::ALL.into_iter().filter(|a| args.arch.is_none_or(|only| only == *a)) {
+        // Ahead, so that no guest waits for the other architecture's build.
+        tally.step(&format!("build {arch}"), || package::tree(arch, &args.profile).map(drop));
+        due.extend(scenarios.iter().map(|scenario| (arch, scenario)));
+    }
+    let processors = thread::available_parallelism().map_or(1, Into::into);
+    let jobs = args.jobs.unwrap_or(processors.min(JOBS_MAX)).clamp(1, due.len().max(1));
+    // The longest first, or the last one runs alone.
+    due.sort_by_key(|(_, scenario)| std::cmp::Reverse(scenario.weight()));
+    let (due, tally) = (Mutex::new(due.into_iter()), Mutex::new(tally));
+    thread::scope(|scope| {
+        for job in 0..jobs {
+            let work = || {
+                while let Some((arch, scenario)) = next(&due) {
+                    let name = format!("guest {arch} {}", scenario.name);
+                    let tell = |line: &str| qemu::stream(&format!("  {arch} {}: {line}", scenario.name));
+                    let step = Step::run(name, || scenario.run(arch, &args.profile, &tell));
+                    tally.lock().unwrap_or_else(PoisonError::into_inner).add(step);
+                }
+            };
+            thread::Builder::new().name(format!("guest-{job}")).spawn_scoped(scope, work)?;
+        }
+        Ok(())
+    })
+}
+
+fn next<T>(due: &Mutex<impl Iterator<Item = T>>) -> Option<T> {
+    due.lock().unwrap_or_else(PoisonError::into_inner).next()
 }
 
 pub(crate) fn sim(args: &SimArgs) -> Result {
@@ -108,77 +146,19 @@ pub(crate) fn sim(args: &SimArgs) -> Result {
     sh::run(&mut sim)
 }
 
-/// A folder below tests/guest: `script.sh`, and what it wants beside it.
-struct Scenario {
+/// One thing that was tried.
+struct Step {
     name: String,
-    folder: PathBuf,
+    seconds: u64,
+    result: Result,
 }
 
-fn scenarios(only: Option<&str>) -> Result<Vec<Scenario>> {
-    let mut found = Vec::new();
-    for entry in fs::read_dir(sh::root().join("tests/guest"))? {
-        let folder = entry?.path();
-        let name = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        if folder.join("script.sh").exists() && only.is_none_or(|part| name.contains(part)) {
-            found.push(Scenario { name, folder });
-        }
-    }
-    found.sort_by(|a, b| a.name.cmp(&b.name));
-    Ok(found)
-}
-
-impl Scenario {
-    /// Boots the scenario's guest. A scenario with a file `cuts` loses its power that often in the middle of its
-    /// work; a scenario with a file `boots` is booted that often on one disk; a file `append` has more words for
-    /// the kernel's command line, with a file `no-start` the script starts Berth itself, and with a file `bare` it
-    /// installs it, from packages in /put/package by Debian's own dpkg. A folder `root` lies over the guest's root; with
-    /// something for systemd in it, that is the first process.
-    fn run(&self, arch: Arch, profile: &str) -> Result {
-        if let Ok(cuts) = fs::read_to_string(self.folder.join("cuts")) {
-            return power::run(&power::Args { cuts: cuts.trim().parse()?, arch, seed: None });
-        }
-        let boots =
-            fs::read_to_string(self.folder.join("boots")).map_or(Ok(1), |text| text.trim().parse::<u32>())?;
-        let disk = (boots > 1).then(|| guest::dir(arch).join(format!("{}.disk", self.name)));
-        if let Some(old) = disk.as_ref().filter(|disk| disk.exists()) {
-            fs::remove_file(old)?;
-        }
-        let boot_file = guest::dir(arch).join("boot");
-        let bare = self.folder.join("bare").exists();
-        let mut put = vec![
-            format!("{}:/put/scenario", self.folder.display()),
-            format!("{}:/put/lib.sh", sh::root().join("tests/guest/lib.sh").display()),
-            format!("{}:/put/boot", boot_file.display()),
-        ];
-        if bare {
-            put.extend(package::for_guest(arch)?);
-        }
-        let root = self.folder.join("root");
-        if root.join("etc/systemd").exists() {
-            put.extend(debian::puts(arch, debian::SYSTEMD)?);
-        }
-        if root.exists() {
-            put.push(format!("{}:/", root.display()));
-        }
-        let args = vm::Args {
-            put,
-            keep_disk: disk.clone(),
-            no_start: self.folder.join("no-start").exists(),
-            bare,
-            append: fs::read_to_string(self.folder.join("append")).unwrap_or_default().trim().to_owned(),
-            timeout: Some(BOOT_MAX_S),
-            profile: profile.to_owned(),
-            ..vm::Args::script(arch, self.folder.join("script.sh"))
-        };
-        fs::create_dir_all(guest::dir(arch))?;
-        for boot in 1..=boots {
-            fs::write(&boot_file, boot.to_string())?;
-            let status = vm::run(&args, |line| qemu::stream(&format!("  {line}")))?;
-            if status != 0 {
-                return Err(format!("boot {boot} of {boots}: the script ended with {status}").into());
-            }
-        }
-        disk.map_or(Ok(()), |file| fs::remove_file(file).or(Ok(())))
+impl Step {
+    fn run(name: String, work: impl FnOnce() -> Result) -> Self {
+        println!("== {name}");
+        let begun = Instant::now();
+        let result = work();
+        Self { name, seconds: begun.elapsed().as_secs(), result }
     }
 }
 
@@ -191,10 +171,10 @@ struct Tally {
 
 impl Tally {
     fn step(&mut self, name: &str, work: impl FnOnce() -> Result) {
-        println!("== {name}");
-        let begun = Instant::now();
-        let result = work();
-        let seconds = begun.elapsed().as_secs();
+        self.add(Step::run(name.to_owned(), work));
+    }
+
+    fn add(&mut self, Step { name, seconds, result }: Step) {
         match result {
             Ok(()) => {
                 self.passed += 1;
@@ -202,7 +182,7 @@ impl Tally {
             }
             Err(error) => {
                 println!("== {name}: FAILED, {seconds} s: {error}");
-                self.failed.push(name.to_owned());
+                self.failed.push(name);
             }
         }
     }

@@ -6,7 +6,13 @@ use crate::{
     images, package,
     sh::Result,
 };
-use std::{fs, path::PathBuf, process::ExitCode, time::Duration};
+use std::{
+    fs,
+    path::PathBuf,
+    process::ExitCode,
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
 /// Memory of a guest, MiB.
 const MEMORY_MIB: u32 = 768;
@@ -94,8 +100,17 @@ pub(crate) fn run(args: &Args, mut line: impl FnMut(&str)) -> Result<u8> {
     run_watched(args, |_, text| line(text))
 }
 
+/// Held by whoever makes what guests share: programs, packages, images, their cache.
+static PREPARING: Mutex<()> = Mutex::new(());
+
+/// Waits until nobody else makes what guests share.
+pub(crate) fn preparing() -> MutexGuard<'static, ()> {
+    PREPARING.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// As [`run`], with the pid of the machine before each line.
 pub(crate) fn run_watched(args: &Args, mut line: impl FnMut(u32, &str)) -> Result<u8> {
+    let prepared = preparing();
     let kernel = Kernel::fetch(args.arch)?;
     let marker = format!("berth-vm-status-{:x}:", std::process::id());
     let root = Root {
@@ -113,6 +128,7 @@ pub(crate) fn run_watched(args: &Args, mut line: impl FnMut(u32, &str)) -> Resul
         None => qemu::scratch(args.arch, "disk")?,
     };
     qemu::ensure_disk(&disk)?;
+    drop(prepared);
     let forwards = args.forward.iter().map(|f| parse_forward(f)).collect::<Result<Vec<_>>>()?;
     let machine = qemu::Machine {
         arch: args.arch,

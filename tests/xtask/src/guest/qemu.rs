@@ -172,9 +172,10 @@ fn without_colours(text: &str) -> String {
     plain
 }
 
-/// A fresh path below `target/guest` for this process.
+/// A fresh path below `target/guest` for this thread.
 pub(crate) fn scratch(arch: Arch, name: &str) -> Result<PathBuf> {
-    let dir = super::dir(arch).join(format!("run-{}", std::process::id()));
+    let me = thread::current();
+    let dir = super::dir(arch).join(format!("run-{}-{}", std::process::id(), me.name().unwrap_or_default()));
     fs::create_dir_all(&dir)?;
     Ok(dir.join(name))
 }

@@ -1,0 +1,97 @@
+//! A scenario in a guest: what its folder below `tests/guest` asks for, and one run of it.
+
+use crate::{
+    arch::Arch,
+    guest::{self, debian},
+    package, power,
+    sh::{self, Result},
+    vm,
+};
+use std::{fs, path::PathBuf};
+
+/// One boot of a scenario may last so long, seconds: several times what the longest takes on a slow machine.
+pub(crate) const BOOT_MAX_S: u64 = 15 * 60;
+
+/// A folder below tests/guest: `script.sh`, and what it wants beside it.
+pub(crate) struct Scenario {
+    pub(crate) name: String,
+    folder: PathBuf,
+}
+
+/// Those whose name contains `only`.
+pub(crate) fn find(only: Option<&str>) -> Result<Vec<Scenario>> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(sh::root().join("tests/guest"))? {
+        let folder = entry?.path();
+        let name = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        if folder.join("script.sh").exists() && only.is_none_or(|part| name.contains(part)) {
+            found.push(Scenario { name, folder });
+        }
+    }
+    found.sort_by(|a, b| a.name.cmp(&b.name));
+    Ok(found)
+}
+
+impl Scenario {
+    /// Roughly how long it takes, to begin with the longest: how often it boots, and how much its script does.
+    pub(crate) fn weight(&self) -> u64 {
+        let size = fs::metadata(self.folder.join("script.sh")).map_or(0, |meta| meta.len());
+        let systemd = self.folder.join("root/etc/systemd").exists();
+        size * if systemd { 4 } else { 1 }
+    }
+
+    /// Boots the scenario's guest. A scenario with a file `cuts` loses its power that often in the middle of its
+    /// work; a scenario with a file `boots` is booted that often on one disk; a file `append` has more words for
+    /// the kernel's command line, with a file `no-start` the script starts Berth itself, and with a file `bare` it
+    /// installs it, from packages in /put/package by Debian's own dpkg. A folder `root` lies over the guest's root; with
+    /// something for systemd in it, that is the first process.
+    pub(crate) fn run(&self, arch: Arch, profile: &str, tell: &(dyn Fn(&str) + Sync)) -> Result {
+        if let Ok(cuts) = fs::read_to_string(self.folder.join("cuts")) {
+            return power::run(&power::Args { cuts: cuts.trim().parse()?, arch, seed: None }, tell);
+        }
+        let boots =
+            fs::read_to_string(self.folder.join("boots")).map_or(Ok(1), |text| text.trim().parse::<u32>())?;
+        let disk = (boots > 1).then(|| guest::dir(arch).join(format!("{}.disk", self.name)));
+        if let Some(old) = disk.as_ref().filter(|disk| disk.exists()) {
+            fs::remove_file(old)?;
+        }
+        let boot_file = guest::dir(arch).join(format!("{}.boot", self.name));
+        let prepared = vm::preparing();
+        let bare = self.folder.join("bare").exists();
+        let mut put = vec![
+            format!("{}:/put/scenario", self.folder.display()),
+            format!("{}:/put/lib.sh", sh::root().join("tests/guest/lib.sh").display()),
+            format!("{}:/put/boot", boot_file.display()),
+        ];
+        if bare {
+            put.extend(package::for_guest(arch)?);
+        }
+        let root = self.folder.join("root");
+        if root.join("etc/systemd").exists() {
+            put.extend(debian::puts(arch, debian::SYSTEMD)?);
+        }
+        if root.exists() {
+            put.push(format!("{}:/", root.display()));
+        }
+        let args = vm::Args {
+            put,
+            keep_disk: disk.clone(),
+            no_start: self.folder.join("no-start").exists(),
+            bare,
+            append: fs::read_to_string(self.folder.join("append")).unwrap_or_default().trim().to_owned(),
+            timeout: Some(BOOT_MAX_S),
+            profile: profile.to_owned(),
+            ..vm::Args::script(arch, self.folder.join("script.sh"))
+        };
+        fs::create_dir_all(guest::dir(arch))?;
+        drop(prepared);
+        for boot in 1..=boots {
+            fs::write(&boot_file, boot.to_string())?;
+            let status = vm::run(&args, tell)?;
+            if status != 0 {
+                return Err(format!("boot {boot} of {boots}: the script ended with {status}").into());
+            }
+        }
+        disk.map_or(Ok(()), |file| fs::remove_file(file).or(Ok(())))
+    }
+}
