@@ -113,7 +113,7 @@ impl Keeper {
 
     fn dies(&mut self, now_ns: u64, who: Who) {
         if let Some(pid) = self.supervisor.child(who).pid() {
-            self.supervisor.closed(who);
+            self.supervisor.closed(now_ns, who);
             self.supervisor.reaped(now_ns, pid, 0, 9);
         }
     }
