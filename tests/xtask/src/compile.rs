@@ -25,10 +25,16 @@ pub(crate) fn run(args: &Args) -> Result {
 }
 
 /// Static, and at a fixed address: a position-independent program dirties 0.7 MiB of relocated tables in each
-/// of its processes. Without what only unwinding needs: a panic ends the process, and there are no symbols to make a
-/// trace of.
-const STATIC: &str = "-C target-feature=+crt-static -C relocation-model=static -C force-unwind-tables=no \
-                      -C link-arg=-Wl,--no-eh-frame-hdr";
+/// of its processes. Without what only unwinding needs, a tenth of the program: a panic ends the process, and there are
+/// no symbols to make a trace of.
+fn static_flags() -> String {
+    let script = sh::root().join("tests/xtask/src/compile/no-unwind.ld");
+    format!(
+        "-C target-feature=+crt-static -C relocation-model=static -C force-unwind-tables=no \
+         -C link-arg=-Wl,--no-eh-frame-hdr -C link-arg=-Wl,-T,{}",
+        script.display()
+    )
+}
 
 /// Builds `berth` for `arch` and returns its path.
 pub(crate) fn binary(arch: Arch, profile: &str) -> Result<PathBuf> {
@@ -48,7 +54,7 @@ pub(crate) fn build(arch: Arch, profile: &str, what: &[&str]) -> Result {
         .args(what)
         .env("LIBSECCOMP_LIB_PATH", format!("/usr/lib/{}", arch.triplet()))
         .env("LIBSECCOMP_LINK_TYPE", "static")
-        .env(format!("CARGO_TARGET_{upper}_RUSTFLAGS"), STATIC);
+        .env(format!("CARGO_TARGET_{upper}_RUSTFLAGS"), static_flags());
     sh::run(&mut cargo)
 }
 
