@@ -32,6 +32,8 @@ pub enum Event {
         id: ContainerId,
         /// How and when.
         exit: Exit,
+        /// Its termination message; see [`TERMINATION_MESSAGE_LEN_MAX`].
+        message: String,
     },
     /// A create that an earlier agent had asked for succeeded: the keeper tells it as an answer to nobody.
     Started {
@@ -211,7 +213,7 @@ pub struct ContainerRecord {
 }
 
 /// What the keeper knows of a recorded container.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum RecordState {
     /// No slot: the create was never begun, failed, or the exit was acknowledged.
     Unknown,
@@ -230,6 +232,8 @@ pub enum RecordState {
         started: Now,
         /// How it ended.
         exit: Exit,
+        /// As in [`Event::Exited`].
+        message: String,
     },
 }
 
@@ -287,13 +291,17 @@ pub struct LastRun {
     /// What Kubernetes calls this kind of end, where `exit` does not say it.
     #[serde(default)]
     pub reason: EndReason,
-    /// A sentence for people; mostly empty. At most [`END_MESSAGE_LEN_MAX`] bytes.
+    /// The termination message of an end that was seen, else a sentence for people; mostly empty.
     #[serde(default)]
     pub message: String,
 }
 
-/// Bytes of [`LastRun::message`]; longer ones are cut.
+/// Bytes of a sentence for people in [`LastRun::message`]; longer ones are cut.
 pub const END_MESSAGE_LEN_MAX: usize = 512;
+/// Bytes of a container's termination message; kubelet's. Of a file longer than that the last ones count.
+pub const TERMINATION_MESSAGE_LEN_MAX: usize = 4096;
+/// Bytes that the termination messages of all containers of a pod share evenly; kubelet's. Longer ones are cut.
+pub const POD_TERMINATION_MESSAGES_LEN_MAX: usize = 12 * 1024;
 
 /// Kinds of end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]

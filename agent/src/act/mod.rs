@@ -5,7 +5,10 @@ mod check;
 pub(crate) mod exec;
 mod image;
 
-use crate::agent::{Agent, Env, Purpose, Told};
+use crate::{
+    agent::{Agent, Env, Purpose, Told},
+    logs::Place,
+};
 use berth_core::{
     action::{Action, ActionKind},
     event::{FailReason, Outcome},
@@ -115,7 +118,7 @@ impl Agent {
     fn start(&mut self, action: ActionId, deadline: Mono, run: &Run<'_>) -> Result<(), Error> {
         let env = Arc::clone(&self.env);
         let prepared = container::prepare(&env.roots, &env.node, run)?;
-        let place = self.place(run.desired, run.container, run.attempt, run.id);
+        let place = Place::of(&env.roots, run.desired, run.container, run.attempt, run.id);
         self.places.insert(run.id.clone(), place);
         let left_ms = deadline.since(clock::now().mono) / NS_PER_MS;
         let deadline_ms = left_ms.saturating_sub(ANSWER_MARGIN_MS).max(WORK_LEAST_MS);

@@ -2,9 +2,12 @@
 //! record (a crash came between two steps of a removal) is removed here, before anything else begins.
 
 use super::boot::{Env, Unfit};
-use crate::keeper_link::{KeeperLink, Slot};
+use crate::{
+    keeper_link::{KeeperLink, Slot},
+    logs::Place,
+};
 use berth_core::{
-    event::{Exit, Inventory, RecordState},
+    event::{ContainerRecord, Exit, Inventory, RecordState, SandboxRecord},
     ids::ContainerId,
     time::{Mono, Now, Wall},
 };
@@ -44,10 +47,13 @@ pub(super) async fn take(
     }
     let now = clock::now();
     let states: BTreeMap<&str, &SlotState> = slots.iter().map(|slot| (&*slot.id, &slot.state)).collect();
+    let places: BTreeMap<ContainerId, Place> =
+        found.containers.iter().filter_map(|record| place(env, &found.sandboxes, record)).collect();
     for record in &mut found.containers {
         record.state = states.get(&*record.id.0).map_or(RecordState::Unknown, |state| {
             let oom = || container::oom_killed(&env.roots, &record.id);
-            record_state(state, now, oom)
+            let message = |code| last_words(env, &record.id, places.get(&record.id), code);
+            record_state(state, now, oom, message)
         });
     }
     let inventory = Inventory {
@@ -57,6 +63,22 @@ pub(super) async fn take(
         checkpoints,
     };
     Ok((inventory, slots))
+}
+
+fn place(env: &Env, sandboxes: &[SandboxRecord], record: &ContainerRecord) -> Option<(ContainerId, Place)> {
+    let sandbox = sandboxes.iter().find(|sandbox| sandbox.desired.uid == record.pod)?;
+    let place = Place::of(&env.roots, &sandbox.desired, &record.name, record.attempt, &record.id);
+    Some((record.id.clone(), place))
+}
+
+/// The termination message of a container that ended while there was no agent. Of its log only what an agent has
+/// written counts; what nobody has taken from its pipes yet does not.
+fn last_words(env: &Env, id: &ContainerId, place: Option<&Place>, code: i32) -> String {
+    let message = container::termination_message(&env.roots, id);
+    match place.filter(|place| place.is_asked(code, &message)) {
+        Some(place) => crate::logs::last_words(&place.log),
+        None => message,
+    }
 }
 
 /// Nothing waits for these, and none must be in the way of a new container of the same id.
@@ -128,14 +150,20 @@ pub(super) fn exit(status: ExitStatus, now: Now, oom: bool) -> Exit {
     Exit { code, signal: status.signal, oom, at: moment(status.at_ns, now) }
 }
 
-fn record_state(state: &SlotState, now: Now, oom: impl FnOnce() -> bool) -> RecordState {
+fn record_state(
+    state: &SlotState,
+    now: Now,
+    oom: impl FnOnce() -> bool,
+    message: impl FnOnce(i32) -> String,
+) -> RecordState {
     match *state {
         SlotState::Creating => RecordState::Creating,
         SlotState::Running { pid, started_ns } => {
             RecordState::Running { pid: u32::try_from(pid).unwrap_or(0), at: moment(started_ns, now) }
         }
         SlotState::Exited { started_ns, exit: status } => {
-            RecordState::Exited { started: moment(started_ns, now), exit: exit(status, now, oom()) }
+            let exit = exit(status, now, oom());
+            RecordState::Exited { started: moment(started_ns, now), exit, message: message(exit.code) }
         }
     }
 }
@@ -151,8 +179,16 @@ mod tests {
         let status = |code, signal| ExitStatus { code, signal, at_ns: 1_000 };
         assert_eq!(exit(status(3, 0), now, false).code, 3);
         assert_eq!((exit(status(0, 9), now, true).code, exit(status(0, 9), now, true).signal), (137, 9));
-        assert_eq!(record_state(&SlotState::Creating, now, || panic!("asked")), RecordState::Creating);
+        assert_eq!(
+            record_state(&SlotState::Creating, now, || panic!("asked"), |_| panic!("asked")),
+            RecordState::Creating
+        );
         let exited = SlotState::Exited { started_ns: 100, exit: status(0, 0) };
-        assert!(matches!(record_state(&exited, now, || true), RecordState::Exited { exit, .. } if exit.oom));
+        let RecordState::Exited { exit, message, .. } =
+            record_state(&exited, now, || true, |code| format!("ended with {code}"))
+        else {
+            panic!("it has ended");
+        };
+        assert_eq!((exit.oom, &*message), (true, "ended with 0"));
     }
 }

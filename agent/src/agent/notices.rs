@@ -5,17 +5,16 @@ use super::{
     inventory,
     run::{self, Told},
 };
-use crate::{agent::Agent, logs::Place};
+use crate::{agent::Agent, logs};
 use berth_core::{
-    event::{Event, FailReason, Failure, Outcome},
+    event::{Event, Exit, FailReason, Failure, Outcome},
     ids::{ActionId, ContainerId},
-    manifest::DesiredPod,
     time::Mono,
 };
 use berth_keeper::protocol::{ExitStatus, FailClass, NOBODY, Notice, Request};
 use berth_oci::{clock, container};
 use serde_json::json;
-use std::{os::fd::OwnedFd, time::Duration};
+use std::{os::fd::OwnedFd, path::PathBuf, time::Duration};
 
 impl Agent {
     pub(super) fn notice(&mut self, notice: Notice, fds: Vec<OwnedFd>) {
@@ -110,10 +109,36 @@ impl Agent {
         }
         let id = ContainerId(id.into());
         let exit = inventory::exit(status, clock::now(), container::oom_killed(&self.env.roots, &id));
+        let mut message = container::termination_message(&self.env.roots, &id);
+        let log = self.places.get(&id).filter(|place| place.is_asked(exit.code, &message));
+        let log = log.map(|place| place.log.clone());
         if let Some((action, deadline)) = self.releasing.remove(&id) {
+            // All that it said is in its log already.
+            message = log.map_or(message, |log| logs::last_words(&log));
             self.release(action, id.clone(), deadline);
+        } else if let Some(log) = log {
+            return self.ask_log(id, exit, log);
         }
-        self.news.push(Event::Exited { id, exit });
+        self.news.push(Event::Exited { id, exit, message });
+    }
+
+    /// Tells of an end when all that the container said is in its log, with the last of that.
+    fn ask_log(&mut self, id: ContainerId, exit: Exit, log: PathBuf) {
+        // What it left behind shares its outputs.
+        if let Err(error) = container::kill(&self.env.roots, &id) {
+            tracing::warn!(container = %id, %error, "cannot kill");
+        }
+        let emptied = self.logs.finish(&id);
+        let told = self.told.clone();
+        tokio::spawn(async move {
+            if let Some(emptied) = emptied {
+                let _ = emptied.await;
+            }
+            // Fails when the agent ends.
+            let message = tokio::task::spawn_blocking(move || logs::last_words(&log)).await;
+            let message = message.unwrap_or_default();
+            let _ = told.send(Told::Ended(Box::new(Event::Exited { id, exit, message }))).await;
+        });
     }
 
     /// The last step of a removal: the keeper forgets the container, and with it its exit.
@@ -130,12 +155,6 @@ impl Agent {
         if let Err(error) = self.link.send(request, fds) {
             tracing::warn!(%error, "a request does not reach the keeper");
         }
-    }
-
-    /// Where a run of a container logs to.
-    pub(crate) fn place(&self, pod: &DesiredPod, container: &str, attempt: u32, id: &ContainerId) -> Place {
-        let roots = &self.env.roots;
-        Place { log: roots.log_file(pod, container, attempt), journal: roots.bundle(id).join("log"), attempt }
     }
 
     /// Begins or goes on to pump a container's output.

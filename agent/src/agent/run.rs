@@ -53,6 +53,8 @@ const STEPS_MAX: usize = 16;
 pub(crate) enum Told {
     /// It is done.
     Done(ActionId, Outcome),
+    /// A container ended, and its log was asked for its last words.
+    Ended(Box<Event>),
     /// Of a container only the keeper's slot is left.
     Emptied(ActionId, ContainerId, Mono),
     /// The pod runs, but not with all that was wished.
@@ -226,7 +228,8 @@ impl Agent {
         for record in &inventory.containers {
             let sandbox = inventory.sandboxes.iter().find(|sandbox| sandbox.desired.uid == record.pod);
             let Some(sandbox) = sandbox else { continue };
-            let place = self.place(&sandbox.desired, &record.name, record.attempt, &record.id);
+            let place =
+                Place::of(&self.env.roots, &sandbox.desired, &record.name, record.attempt, &record.id);
             self.places.insert(record.id.clone(), place);
         }
         for slot in slots {
@@ -348,6 +351,7 @@ impl Agent {
                     self.collect_images(true);
                 }
             }
+            Told::Ended(end) => self.news.push(*end),
             Told::Emptied(action, id, deadline) => self.release(action, id, deadline),
             Told::Warned(told) => {
                 let (pod, uid, warning) = *told;

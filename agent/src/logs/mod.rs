@@ -5,6 +5,7 @@
 mod file;
 mod format;
 mod journal;
+mod last_words;
 mod pump;
 mod rotation;
 mod sys;
@@ -14,8 +15,9 @@ mod tests;
 mod thread;
 
 use crate::config::Config;
-use berth_core::ids::ContainerId;
+use berth_core::{ids::ContainerId, manifest::DesiredPod};
 use berth_oci::paths::Roots;
+pub(crate) use last_words::read as last_words;
 use pump::{Limits, Stream};
 use std::{collections::HashMap, io, os::fd::OwnedFd, path::PathBuf, sync::Arc};
 use tokio::sync::{mpsc, oneshot};
@@ -32,6 +34,33 @@ pub(crate) struct Place {
     pub(crate) journal: PathBuf,
     /// The run's number.
     pub(crate) attempt: u32,
+    /// When it fails and left no termination message, the end of its log is that.
+    pub(crate) speaks: bool,
+}
+
+impl Place {
+    /// Of one run of a container.
+    pub(crate) fn of(
+        roots: &Roots,
+        pod: &DesiredPod,
+        container: &str,
+        attempt: u32,
+        id: &ContainerId,
+    ) -> Self {
+        let spec = pod.pod.spec.container(container);
+        let policy = spec.and_then(|spec| spec.termination_message_policy.as_deref());
+        Self {
+            log: roots.log_file(pod, container, attempt),
+            journal: roots.bundle(id).join("log"),
+            attempt,
+            speaks: policy == Some("FallbackToLogsOnError"),
+        }
+    }
+
+    /// Whether the log is asked for the termination message of a run that ended so, and left this one.
+    pub(crate) fn is_asked(&self, code: i32, message: &str) -> bool {
+        self.speaks && code != 0 && message.is_empty()
+    }
 }
 
 /// All pumps of this agent.

@@ -216,7 +216,7 @@ async fn a_finished_container_has_all_its_output_in_the_file() {
     let mut pipes = Pipes::new();
     let id = berth_core::ids::ContainerId("c1".into());
     let log = dir.path().join("pods/ns_p_u/c/0.log");
-    let place = super::Place { log: log.clone(), journal: dir.path().join("j"), attempt: 0 };
+    let place = super::Place { log: log.clone(), journal: dir.path().join("j"), attempt: 0, speaks: false };
     let fds = pipes.ends.iter().map(|fd| fd.try_clone().unwrap()).collect();
     logs.attach(&id, &place, fds).unwrap();
     pipes.writers[1].as_mut().unwrap().write_all(b"oops\n").unwrap();
@@ -238,7 +238,12 @@ async fn a_log_that_cannot_be_opened_yet_loses_nothing() {
     // A file where a directory must be made.
     let blocked = dir.path().join("pods");
     fs::write(&blocked, "").unwrap();
-    let place = super::Place { log: blocked.join("c/0.log"), journal: dir.path().join("j"), attempt: 0 };
+    let place = super::Place {
+        log: blocked.join("c/0.log"),
+        journal: dir.path().join("j"),
+        attempt: 0,
+        speaks: false,
+    };
     let fds = pipes.ends.iter().map(|fd| fd.try_clone().unwrap()).collect();
     logs.attach(&id, &place, fds).unwrap();
     pipes.writers[0].as_mut().unwrap().write_all(b"kept\n").unwrap();

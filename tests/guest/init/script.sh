@@ -131,4 +131,30 @@ eventually 20 "restarted once, by the rule" restarts_are rules 1
 eventually 30 "STATUS is Error" status_is rules Error
 is "restarted once" 1 "$(column rules 4)"
 rm $M/rules.yaml; gone rules
+
+step "termination messages: the file, or the end of the log of one that failed (runtime.go)"
+drop words.yaml <<Y
+apiVersion: v1
+kind: Pod
+metadata: {name: words}
+spec:
+  restartPolicy: Never
+  containers:
+  - {name: file, image: "$B", command: [sh, -c, 'echo noise; printf DONE >/dev/termination-log'], terminationMessagePolicy: FallbackToLogsOnError}
+  - {name: own, image: "$B", command: [sh, -c, 'printf OWN >/tmp/said'], terminationMessagePath: /tmp/said, securityContext: {runAsUser: 1000}}
+  - {name: long, image: "$B", command: [sh, -c, 'head -c 5000 /dev/zero | tr "\\0" m >/dev/termination-log']}
+  - {name: log, image: "$B", command: [sh, -c, 'for i in 1 2 3; do echo line \$i; done; printf unended >&2; exit 3'], terminationMessagePolicy: FallbackToLogsOnError}
+  - {name: well, image: "$B", command: [sh, -c, 'echo noise'], terminationMessagePolicy: FallbackToLogsOnError}
+Y
+eventually 30 "phase Failed" sh -c 'berth get pod words -o yaml | grep -q "phase: .*Failed"'
+# messages: of all containers, in the order of the spec.
+messages() { berth describe pod words | sed -n 's/^ *Message: *//p'; }
+is "the file" DONE "$(messages | sed -n 1p)"
+is "at a path of its own, by another user" OWN "$(messages | sed -n 2p)"
+is "no more than the pod's containers share" 2457 "$(messages | sed -n 3p | tr -cd m | wc -c)"
+check "the log of one that failed" sh -c "echo '$(messages | sed -n 4p)' | grep -q 'line 1.*line 3'"
+check "its unended line too" sh -c "echo '$(messages | sed -n 4p)' | grep -q unended"
+is "and of no other" "" "$(messages | sed -n 5p)"
+check "get pod -o yaml has them" sh -c 'berth get pod words -o yaml | grep -q "message: .*DONE"'
+rm $M/words.yaml; gone words
 nothing_left

@@ -86,9 +86,11 @@ impl Sim {
             Some(SlotState::Running { pid, started_ns }) => {
                 RecordState::Running { pid: *pid as u32, at: at(*started_ns) }
             }
-            Some(SlotState::Exited { started_ns, exit }) => {
-                RecordState::Exited { started: at(*started_ns), exit: shown(exit, at(exit.at_ns)) }
-            }
+            Some(SlotState::Exited { started_ns, exit }) => RecordState::Exited {
+                started: at(*started_ns),
+                exit: shown(exit, at(exit.at_ns)),
+                message: last_words(&record.id),
+            },
         };
         let containers = self.machine.containers.values();
         Inventory {
@@ -213,7 +215,9 @@ impl Sim {
 
     fn exited(&mut self, life: Life, id: &str, exit: &ExitStatus) {
         let exit = shown(exit, self.clocks_at(self.sim_time(Mono(exit.at_ns))));
-        let event = Box::new(Event::Exited { id: ContainerId(id.into()), exit });
+        let id = ContainerId(id.into());
+        let message = last_words(&id);
+        let event = Box::new(Event::Exited { id, exit, message });
         let late = self.rng.chance(self.machine.dials.answer_late);
         let delay = if late { self.rng.scale(NS_PER_S) } else { self.rng.scale(NS_PER_MS) };
         self.queue.push(self.now + delay, Happening::Tell(life, event.clone()));
@@ -234,6 +238,11 @@ fn told_slot(output: &Output) -> Option<(String, SlotState)> {
 fn shown(exit: &ExitStatus, at: Now) -> Exit {
     let code = if exit.signal == 0 { exit.code } else { 128 + exit.signal };
     Exit { code, signal: exit.signal, oom: false, at }
+}
+
+/// What every run says at its end: it names itself, so that no message can be taken for another's.
+pub(crate) fn last_words(id: &ContainerId) -> String {
+    format!("farewell from {id}")
 }
 
 pub(crate) fn failed(reason: FailReason) -> Outcome {

@@ -84,7 +84,7 @@ fn a_crashing_container_beside_a_good_one() {
     for _ in 0..2 {
         let id = scene.id(&web(), "app");
         let exit = Exit { code: 137, signal: 9, oom: true, at: scene.now };
-        scene.tell(&[Event::Exited { id, exit }]);
+        scene.tell(&[Event::Exited { id, exit, message: String::new() }]);
         scene.settle();
     }
     golden("crash-loop", &scene);
@@ -192,5 +192,26 @@ fn phases_are_kubelets() {
         }
         let shown: Value = pod_list(&scene.world, scene.now, &NodeView::default());
         assert_eq!(shown["items"][0]["status"]["phase"], phase, "{policy:?}");
+    }
+}
+
+#[test]
+fn a_termination_message_is_shown_and_the_containers_of_a_pod_share_the_room() {
+    for (containers, room) in [(1, 4096), (2, 4096), (4, 3072), (24, 512)] {
+        let names: Vec<String> = (0..containers).map(|n| format!("c{n}=app")).collect();
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        let many = written("a", 1, &names, RestartPolicy::Never);
+        let mut scene = Scene::new();
+        scene.desire(&[&many]);
+        scene.settle();
+        scene.exit_saying(&many, "c0", 3, &"m".repeat(5000));
+        // Told again: the first telling counts.
+        scene.exit_saying(&many, "c0", 3, "another");
+        scene.settle();
+        let node = NodeView { name: "node".to_owned(), host_ips: Vec::new() };
+        let shown = pod_list(&scene.world, scene.now, &node);
+        let message = shown.pointer("/items/0/status/containerStatuses/0/state/terminated/message");
+        let len = message.and_then(Value::as_str).map(str::len);
+        assert_eq!(len, Some(room), "{containers}");
     }
 }

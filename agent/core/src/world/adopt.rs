@@ -43,7 +43,7 @@ pub(crate) fn inventory(world: &mut World, inventory: &Inventory, planner: &mut 
         world.pods.insert(record.desired.uid.clone(), pod);
     }
     let mut records: Vec<&ContainerRecord> = inventory.containers.iter().collect();
-    records.sort_by_key(|record| (liveliness(record.state), record.attempt));
+    records.sort_by_key(|record| (liveliness(&record.state), record.attempt));
     for record in records {
         place(world, record, planner);
     }
@@ -61,7 +61,7 @@ pub(crate) fn inventory(world: &mut World, inventory: &Inventory, planner: &mut 
     }
 }
 
-fn liveliness(state: RecordState) -> u8 {
+fn liveliness(state: &RecordState) -> u8 {
     match state {
         RecordState::Unknown => 0,
         RecordState::Exited { .. } => 1,
@@ -139,6 +139,7 @@ fn place(world: &mut World, record: &ContainerRecord, planner: &mut Planner) {
         world.orphans.add(record.pod.clone(), birth, true);
         return;
     };
+    let containers = pod.containers.len();
     let Some(container) = pod.containers.get_mut(i) else { return };
     if let Some(image) = pod.images.get_mut(container.image)
         && image.reference == record.image.reference
@@ -151,13 +152,13 @@ fn place(world: &mut World, record: &ContainerRecord, planner: &mut Planner) {
         world.orphans.add(record.pod.clone(), lesser, true);
     }
     let memory = &mut container.memory;
-    container.run = match record.state {
+    container.run = match &record.state {
         RecordState::Unknown => Run::Remains(Remains::unknown(birth)),
         RecordState::Creating => {
             let until = planner.now.mono.plus_s(planner.config.deadlines.start_s);
             Run::Adopting { birth, until }
         }
-        RecordState::Running { pid, at } => {
+        &RecordState::Running { pid, at } => {
             let next = record.attempt.saturating_add(1);
             if memory.next_attempt < next || memory.running.is_none() {
                 memory.next_attempt = memory.next_attempt.max(next);
@@ -171,11 +172,12 @@ fn place(world: &mut World, record: &ContainerRecord, planner: &mut Planner) {
             live.stop = memory.stop.map(Stop::signalled);
             Run::Running(live)
         }
-        RecordState::Exited { started, exit } => {
+        RecordState::Exited { started, exit, message } => {
             if memory.last.as_ref().is_none_or(|last| last.id != record.id) {
-                let (reason, message) = (EndReason::Exited, String::new());
-                let last = LastRun { id: record.id.clone(), started, exit, reason, message };
-                let birth = Birth { asked: started, ..birth };
+                let (id, reason) = (record.id.clone(), EndReason::Exited);
+                let message = exits::share(message, containers);
+                let last = LastRun { id, started: *started, exit: *exit, reason, message };
+                let birth = Birth { asked: *started, ..birth };
                 exits::record(container, &mut pod.memory, &birth, last);
                 return;
             }

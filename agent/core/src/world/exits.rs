@@ -6,10 +6,13 @@
 use super::{
     backoff,
     remember::Memory,
-    state::{Birth, Container, Remains, Run},
+    state::{Birth, Container, Pod, Remains, Run},
 };
 use crate::{
-    event::{END_MESSAGE_LEN_MAX, EndReason, Exit, LastRun},
+    event::{
+        END_MESSAGE_LEN_MAX, EndReason, Exit, LastRun, POD_TERMINATION_MESSAGES_LEN_MAX,
+        TERMINATION_MESSAGE_LEN_MAX,
+    },
     ids::ContainerId,
     time::Now,
 };
@@ -19,8 +22,18 @@ const CODE_UNKNOWN: i32 = 137;
 /// Exit code of a run whose program could not be started.
 const CODE_START_ERROR: i32 = 128;
 
-/// An exit of container `id` was told. True if it was news.
-pub(crate) fn told(container: &mut Container, memory: &mut Memory, id: &ContainerId, exit: Exit) -> bool {
+/// The part of a termination message that the pod keeps.
+pub(crate) fn share(message: &str, containers: usize) -> String {
+    let share = POD_TERMINATION_MESSAGES_LEN_MAX / containers.max(1);
+    let mut kept = message.to_owned();
+    super::planner::cut(&mut kept, share.min(TERMINATION_MESSAGE_LEN_MAX));
+    kept
+}
+
+/// An exit of the pod's `i`-th container, of run `id`, was told. True if it was news.
+pub(crate) fn told(pod: &mut Pod, i: usize, id: &ContainerId, exit: Exit, message: &str) -> bool {
+    let message = share(message, pod.containers.len());
+    let Some(container) = pod.containers.get_mut(i) else { return false };
     let (birth, started) = match &container.run {
         Run::Starting(birth) => (birth.clone(), birth.asked),
         Run::Adopting { birth, .. } => (birth.clone(), exit.at),
@@ -31,7 +44,7 @@ pub(crate) fn told(container: &mut Container, memory: &mut Memory, id: &Containe
     if birth.id != *id {
         return false;
     }
-    record(container, memory, &birth, LastRun::exited(&birth, started, exit));
+    record(container, &mut pod.memory, &birth, LastRun::exited(&birth, started, exit, message));
     true
 }
 
@@ -44,10 +57,10 @@ pub(crate) fn start_error(
     now: Now,
 ) {
     let exit = Exit { code: CODE_START_ERROR, signal: 0, oom: false, at: now };
-    let mut last = LastRun::exited(birth, birth.asked, exit);
+    let mut message = why.to_owned();
+    super::planner::cut(&mut message, END_MESSAGE_LEN_MAX);
+    let mut last = LastRun::exited(birth, birth.asked, exit, message);
     last.reason = EndReason::StartError;
-    last.message = why.to_owned();
-    super::planner::cut(&mut last.message, END_MESSAGE_LEN_MAX);
     record(container, memory, birth, last);
 }
 
@@ -83,7 +96,7 @@ pub(crate) fn unseen(container: &mut Container, memory: &mut Memory, id: Contain
 }
 
 impl LastRun {
-    fn exited(birth: &Birth, started: Now, exit: Exit) -> Self {
-        Self { id: birth.id.clone(), started, exit, reason: EndReason::Exited, message: String::new() }
+    fn exited(birth: &Birth, started: Now, exit: Exit, message: String) -> Self {
+        Self { id: birth.id.clone(), started, exit, reason: EndReason::Exited, message }
     }
 }

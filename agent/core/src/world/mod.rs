@@ -132,14 +132,12 @@ fn apply(world: &mut World, event: &Event, planner: &mut Planner) {
         Event::Inventory(inventory) => adopt::inventory(world, inventory, planner),
         Event::Desired(set) => desired::take(world, set, planner),
         Event::Done { action, outcome } => outcome::answered(world, *action, outcome, planner),
-        Event::Exited { id, exit } => {
+        Event::Exited { id, exit, message } => {
             world.orphans.exited(id);
             let mut exit = *exit;
             exit.at.mono = exit.at.mono.min(planner.now.mono);
-            if let Some((pod, i)) = outcome::find(world, id)
-                && let Some(container) = pod.containers.get_mut(i)
-            {
-                exits::told(container, &mut pod.memory, id, exit);
+            if let Some((pod, i)) = outcome::find(world, id) {
+                exits::told(pod, i, id, exit, message);
             }
         }
         Event::Started { id, pid, at } => match outcome::find(world, id) {

@@ -151,9 +151,20 @@ impl Scene {
 
     /// The container's process ends now.
     pub(crate) fn exit(&mut self, pod: &DesiredPod, container: &str, code: i32) -> Plan {
+        self.exit_saying(pod, container, code, "")
+    }
+
+    /// As [`Self::exit`], with a termination message.
+    pub(crate) fn exit_saying(
+        &mut self,
+        pod: &DesiredPod,
+        container: &str,
+        code: i32,
+        message: &str,
+    ) -> Plan {
         let id = self.id(pod, container);
         let exit = Exit { code, signal: 0, oom: false, at: self.now };
-        self.tell(&[Event::Exited { id, exit }])
+        self.tell(&[Event::Exited { id, exit, message: message.to_owned() }])
     }
 
     /// What is being written down of pods.

@@ -65,8 +65,8 @@ impl Oracle {
             };
             let place = (record.pod.clone(), record.name.clone());
             let ledger = self.ledgers.entry(place.clone()).or_default();
-            match record.state {
-                RecordState::Running { at, .. } => {
+            match &record.state {
+                &RecordState::Running { at, .. } => {
                     let memory = kept.iter().find(|checkpoint| checkpoint.uid == record.pod);
                     let memory = memory.and_then(|checkpoint| checkpoint.containers.get(&record.name));
                     let of_this_run =
@@ -84,7 +84,7 @@ impl Oracle {
                     ledger.started(record.attempt);
                     seen.insert(place);
                 }
-                RecordState::Exited { started, exit } => {
+                RecordState::Exited { started, exit, .. } => {
                     run.told_exit = true;
                     ledger.ended(&record.id, record.attempt, exit.code, started.mono, exit.at.mono);
                     seen.insert(place);
@@ -111,7 +111,7 @@ impl Oracle {
             match event {
                 Event::Desired(set) => self.hears_desired(set),
                 Event::Done { action, outcome } => self.hears_answer(*action, outcome, now.mono, machine),
-                Event::Exited { id, exit } => self.hears_exit(id, exit, now.mono),
+                Event::Exited { id, exit, .. } => self.hears_exit(id, exit, now.mono),
                 Event::Started { id, at, .. } => {
                     let run = self.runs.entry(id.clone()).or_default();
                     if run.creating_until.is_some_and(|until| now.mono < until) && !run.told_exit {

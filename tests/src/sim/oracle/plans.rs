@@ -1,10 +1,10 @@
 //! What a plan must hold to, action by action.
 
 use super::{Doing, InFlight, Oracle, Rule, Run, health, turns};
-use crate::sim::machine::Machine;
+use crate::sim::{machine::Machine, shell::last_words};
 use berth_core::{
     action::{Action, ActionKind, Plan},
-    event::{Checkpoint, DesiredSet},
+    event::{Checkpoint, DesiredSet, EndReason},
     ids::{ContainerId, PodUid},
     manifest::{DesiredPod, objects::Objects},
     time::Mono,
@@ -303,6 +303,10 @@ impl Oracle {
                 let message =
                     format!("{uid}/{name} is at step {}, and {step:?} is right", memory.backoff_step);
                 self.broken(Rule::Backoff, message);
+            }
+            if last.reason == EndReason::Exited && last.message != last_words(&last.id) {
+                let message = format!("{uid}/{name} is said to have said {:?}", last.message);
+                self.broken(Rule::ExitLost, message);
             }
         }
     }

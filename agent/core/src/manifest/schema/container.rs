@@ -1,7 +1,7 @@
 //! `v1.Container` and what hangs on it.
 
 use super::{
-    Field, INT32, Kind, Literal, PORT, PORT_OR_ZERO, TEXTS, accepted,
+    Field, INT32, Kind, Literal, PORT, PORT_OR_ZERO, TEXTS,
     handlers::{ENV_FROM, LIFECYCLE, PROBE, VALUE_FROM},
     later, never,
     security::SECURITY,
@@ -38,14 +38,9 @@ pub(super) const CONTAINER: &[Field] = &[
     yes("startupProbe", Kind::Object(PROBE)),
     yes("lifecycle", Kind::Object(LIFECYCLE)),
     yes("securityContext", Kind::Object(SECURITY)),
-    accepted("terminationMessagePath", Kind::Text, "shown in the pod; the message is not read yet")
-        .default(Literal::Text("/dev/termination-log")),
-    accepted(
-        "terminationMessagePolicy",
-        Kind::Choice(&["FallbackToLogsOnError", "File"]),
-        "shown in the pod; the message is not read yet",
-    )
-    .default(Literal::Text("File")),
+    yes("terminationMessagePath", Kind::Text).default(Literal::Text("/dev/termination-log")),
+    yes("terminationMessagePolicy", Kind::Choice(&["FallbackToLogsOnError", "File"]))
+        .default(Literal::Text("File")),
     yes("stdin", Kind::Bool).or_false(),
     later("stdinOnce", Kind::Bool).or_false(),
     yes("tty", Kind::Bool).or_false(),

@@ -104,7 +104,7 @@ fn an_exit_while_the_agent_was_away_counts_once() {
     let mut found = left_running(&pod, 0);
     let at = Now { mono: Mono(6), wall: Wall(8) };
     let exit = Exit { code: 2, signal: 0, oom: false, at };
-    found.containers[0].state = RecordState::Exited { started: at, exit };
+    found.containers[0].state = RecordState::Exited { started: at, exit, message: String::new() };
     let mut scene = Scene::found(found.clone());
     scene.desire(&[&pod]);
     let ActionKind::SaveCheckpoint { checkpoint } = scene.open[0].kind.clone() else { panic!() };

@@ -213,7 +213,7 @@ fn an_agent_that_is_new_does_not_initialise_a_pod_again() {
         standing: Standing::default(),
     };
     let exit = Exit { code: 0, signal: 0, oom: false, at };
-    let ended = || RecordState::Exited { started: at, exit };
+    let ended = || RecordState::Exited { started: at, exit, message: String::new() };
     let found = |containers| Inventory {
         boot_id: "boot".to_owned(),
         sandboxes: vec![SandboxRecord {

@@ -45,7 +45,7 @@ fn answers_that_nobody_waits_for_change_nothing() {
         }
     }
     let exit = Exit { code: 0, signal: 0, oom: false, at: scene.now };
-    scene.tell(&[Event::Exited { id: ContainerId("nobody".into()), exit }]);
+    scene.tell(&[Event::Exited { id: ContainerId("nobody".into()), exit, message: String::new() }]);
     assert_eq!(format!("{:?}", scene.world), before);
 }
 
@@ -109,7 +109,7 @@ fn late_process_is_cleared(mut scene: Scene) {
     let id = kill_target(&scene);
     scene.ok("kill");
     let exit = Exit { code: 137, signal: 9, oom: false, at: scene.now };
-    scene.tell(&[Event::Exited { id, exit }]);
+    scene.tell(&[Event::Exited { id, exit, message: String::new() }]);
     scene.ok("remove container");
     assert_eq!(scene.doing(), ["start app 0"], "its end was told: nothing more to wait for");
 }
