@@ -31,6 +31,7 @@ pub(crate) fn inventory(world: &mut World, inventory: &Inventory, planner: &mut 
     for record in &inventory.sandboxes {
         let mut pod = Pod::new(record.desired.clone(), planner.now);
         pod.stage = Stage::Active;
+        pod.found = true;
         pod.sandbox.made = record.ready;
         pod.sandbox.ips.clone_from(&record.ips);
         if record.ready {

@@ -29,7 +29,7 @@ pub(crate) fn advance(pod: &mut Pod, clear: bool, boot_id: &str, planner: &mut P
     }
     // A sidecar may have come up just now, without any news: its hook was to sleep until then.
     order::note_initialised(pod);
-    if !finished {
+    if !finished && pod.refusal.is_none() {
         begin(pod, clear, boot_id, planner);
     }
     remember::save(pod, boot_id, planner);

@@ -17,6 +17,7 @@ use crate::{ids::PodUid, manifest::objects::Objects};
 pub(crate) fn pass(world: &mut World, planner: &mut Planner) {
     turn_unwanted(world, planner);
     clear_orphans(world, planner);
+    host_ports::hold_back(world, planner);
     let mut gone = Vec::new();
     for (uid, pod) in &mut world.pods {
         let clear = world.orphans.clear_of(uid);
@@ -32,6 +33,12 @@ pub(crate) fn pass(world: &mut World, planner: &mut Planner) {
     }
     for uid in gone {
         forget(world, &uid);
+    }
+    for uid in host_ports::hold_back(world, planner) {
+        let clear = world.orphans.clear_of(&uid);
+        if let Some(pod) = world.pods.get_mut(&uid) {
+            pod::advance(pod, clear, &world.boot_id, planner);
+        }
     }
     desired::admit_new(world, planner);
     admit_queued(world, planner);

@@ -49,7 +49,9 @@ pub(crate) struct Pod {
     /// That it is being stopped, and since when, is for its checkpoint.
     pub(crate) stop_kept: bool,
     pub(crate) memory: Memory,
-    /// Why it may not begin, while it is `Queued`.
+    /// An earlier agent has begun it.
+    pub(crate) found: bool,
+    /// Why it may not begin, while it is `Queued`; or, if it was found, why it is held back.
     pub(crate) refusal: Option<Refusal>,
     /// What is wrong with its manifest as it is now (this revision is then the last good one).
     pub(crate) problem: Option<String>,
@@ -277,6 +279,7 @@ impl Pod {
             expired: false,
             stop_kept: false,
             memory: Memory::default(),
+            found: false,
             refusal: None,
             problem: None,
             not_enforced: Vec::new(),

@@ -22,7 +22,6 @@ impl Oracle {
         self.failed_drops.clear();
         self.ledgers.clear();
         self.begun = inventory.sandboxes.iter().map(|s| (s.desired.uid.clone(), s.desired.clone())).collect();
-        self.inherited = self.begun.keys().cloned().collect();
         for checkpoint in &inventory.checkpoints {
             for (name, memory) in &checkpoint.containers {
                 let ledger = Ledger::from_disk(memory, checkpoint.boot_id == machine.boot_id());

@@ -118,8 +118,6 @@ pub(crate) struct Oracle {
     desired: Option<Arc<DesiredSet>>,
     /// By uid: what was begun, as it was begun.
     begun: BTreeMap<PodUid, DesiredPod>,
-    /// What this agent found begun.
-    inherited: BTreeSet<PodUid>,
     terminating: BTreeSet<PodUid>,
     /// Begun by this agent: the limits hold for them.
     made: BTreeSet<PodUid>,
@@ -224,7 +222,6 @@ impl Oracle {
     fn forget(&mut self, uid: &PodUid) {
         self.terminating.remove(uid);
         self.begun.remove(uid);
-        self.inherited.remove(uid);
         self.failed_saves.remove(uid);
         self.failed_drops.remove(uid);
         self.sandboxes.remove(uid);

@@ -207,13 +207,8 @@ impl Oracle {
         self.notes(uid, name);
     }
 
-    /// No process of another pod may listen where this one is going to. Admission sees to it, so a pod that an
-    /// agent finds begun is not asked: when the disk took no checkpoint, one that had ended, and left its port to
-    /// another, may begin again beside that.
+    /// No process of another pod may listen where this one is going to.
     fn check_ports(&mut self, pod: &DesiredPod, machine: &Machine) {
-        if self.inherited.contains(&pod.uid) {
-            return;
-        }
         let numbers = |pod: &DesiredPod| -> Vec<u16> {
             let ports = pod.pod.spec.containers.iter().flat_map(|container| &container.ports);
             ports.filter_map(|port| port.host_port).collect()
