@@ -127,8 +127,12 @@ mod tests {
     fn a_pod_whose_end_was_not_kept_does_not_begin_again_beside_the_one_that_has_its_port() {
         let a = with_port("a", 8080, RestartPolicy::Never);
         let b = with_port("b", 8080, RestartPolicy::Always);
-        let sandbox =
-            |pod: &DesiredPod| SandboxRecord { desired: pod.clone(), ready: true, begun: Mono(1), ips: vec![] };
+        let sandbox = |pod: &DesiredPod| SandboxRecord {
+            desired: pod.clone(),
+            ready: true,
+            begun: Mono(1),
+            ips: vec![],
+        };
         let running = ContainerRecord {
             id: ContainerId("b-0".into()),
             pod: b.uid.clone(),
@@ -157,7 +161,10 @@ mod tests {
         scene.desire(&[&a]);
         scene.exit(&b, "main", 0);
         scene.settle();
-        assert!(scene.world.runs(&a.uid)[0].pid.is_some(), "the port is free, and nothing says that it has ended");
+        assert!(
+            scene.world.runs(&a.uid)[0].pid.is_some(),
+            "the port is free, and nothing says that it has ended"
+        );
     }
 
     #[test]

@@ -256,7 +256,8 @@ impl Rig {
 fn ended(mut child: Child) -> Option<i32> {
     let (tell, told) = std::sync::mpsc::channel();
     std::thread::spawn(move || tell.send(child.wait().ok().and_then(|status| status.code())));
-    told.recv_timeout(Duration::from_secs(PATIENCE_S.unsigned_abs().into())).unwrap_or_else(|_| panic!("it has not ended"))
+    told.recv_timeout(Duration::from_secs(PATIENCE_S.unsigned_abs().into()))
+        .unwrap_or_else(|_| panic!("it has not ended"))
 }
 
 pub(crate) fn open_gate(gate: &PathBuf) {
