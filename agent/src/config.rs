@@ -3,10 +3,12 @@
 
 mod check;
 mod units;
+mod urls;
 
 use berth_core::network::Ranges;
 pub(crate) use check::{ConfigError, parse};
 pub(crate) use units::{Bytes, PathList, Period};
+pub(crate) use urls::{Headers, SOURCES_MAX_COUNT, UrlList, UrlSource};
 
 use serde::{Deserialize, Serialize};
 use std::{
@@ -82,6 +84,14 @@ config! {
     /// How often all manifests are read again although nothing was heard of a change. Changes are heard
     /// through inotify at once; this is for what it cannot tell (a file system mounted over a directory).
     file_check_frequency: Period = Period::from_secs(60);
+    /// Addresses that manifests are fetched from: a URL, or a list of URLs, each a text or with settings of its own:
+    /// url, headers, checkFrequency, jitterPercent (10), timeout (10s), connectTimeout (5s), caFile, certFile, keyFile,
+    /// pins (sha256//BASE64 of the server's key). Files go before addresses, and those in their order.
+    static_pod_u_r_l: UrlList = UrlList::default();
+    /// Headers for all requests to these addresses: of each name a list of values. They are never shown.
+    static_pod_u_r_l_header: Headers = Headers::new();
+    /// Time between two requests to an address; with jitterPercent up to so much longer.
+    http_check_frequency: Period = Period::from_secs(20);
     /// Directories with image archives (docker-archive, oci-archive, plain or compressed) and OCI layouts.
     image_source_paths: PathList = PathList::from(["/usr/share/berth/images", "/var/lib/berth/images"]);
     /// Read-only image stores that the vendor baked (`berth image bake`): used where they lie, before anything is

@@ -1,6 +1,6 @@
 //! Images for Berth: references, OCI layouts and archives, a verified store, unpacking. Blocking code without
-//! threads of its own but while it downloads, to be called from any thread. Only `registry` talks to a network. It
-//! never trusts content before its digest was checked, and never writes outside the store's directory.
+//! threads of its own but while it downloads, to be called from any thread. Only `registry` and `http` talk to a
+//! network. It never trusts content before its digest was checked, and never writes outside the store's directory.
 
 mod bounded;
 pub mod build;
@@ -8,8 +8,10 @@ mod compress;
 mod digest;
 mod error;
 pub mod gc;
+pub mod http;
 mod image;
 pub mod limits;
+mod pem;
 mod platform;
 pub mod reference;
 mod registry;

@@ -7,11 +7,13 @@ use crate::{
 };
 use berth_core::{
     event::{DesiredSet, Event},
+    manifest::DesiredPod,
     view::{self, NodeView},
 };
 use berth_keeper::protocol::Request;
 use berth_oci::{clock, node};
 use serde_json::json;
+use std::path::{Path, PathBuf};
 use tokio::sync::oneshot;
 
 /// Seconds that the exchange of the program may take.
@@ -35,6 +37,9 @@ impl Agent {
                 let items: Vec<_> = self.desired.objects.iter().map(|object| object.summary()).collect();
                 let _ = answer.send(Ok(json!({"items": items})));
             }
+            Ask::Sources(answer) => {
+                let _ = answer.send(Ok(json!({"items": self.sources()})));
+            }
             Ask::RemoveImages(removal, answer) => {
                 let _ = answer.send(self.remove_images(removal));
             }
@@ -56,6 +61,16 @@ impl Agent {
             Ask::HangUp(session) => self.exec_hung_up(&session),
             Ask::Upgrade(path, answer) => self.upgrade(path, answer),
         }
+    }
+
+    /// What `Request::Sources` is answered with.
+    fn sources(&self) -> Vec<serde_json::Value> {
+        let path = |path: &PathBuf| {
+            let of_it = |pod: &&DesiredPod| Path::new(&*pod.origin).starts_with(path);
+            let pods = self.desired.pods.iter().filter(of_it).count();
+            json!({"kind": "Path", "location": path, "pods": pods})
+        };
+        self.env.config.static_pod_path.0.iter().map(path).chain(self.reports.show()).collect()
     }
 
     fn status(&self) -> serde_json::Value {

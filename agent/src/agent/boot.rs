@@ -1,6 +1,6 @@
 //! Before anything else: configuration, logging, and whether this machine is one on which pods can run.
 
-use crate::config::{Config, ConfigError};
+use crate::config::{Config, ConfigError, DEFAULT_PATH};
 use berth_images::{Platform, Registries, RegistrySettings, Store, StoreConfig};
 use berth_oci::{
     network::{Network, Setup},
@@ -8,7 +8,11 @@ use berth_oci::{
     paths::Roots,
     sandbox::Spares,
 };
-use std::{fmt, io, path::Path, sync::Arc};
+use std::{
+    fmt, io,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 use tracing::level_filters::LevelFilter;
 
 /// What does not change while the agent lives.
@@ -16,6 +20,8 @@ use tracing::level_filters::LevelFilter;
 pub(crate) struct Env {
     /// The effective configuration.
     pub(crate) config: Config,
+    /// The file that it is from, for messages.
+    pub(crate) config_file: PathBuf,
     /// Where everything is.
     pub(crate) roots: Roots,
     /// The machine.
@@ -62,6 +68,7 @@ impl Unfit {
 
 /// Reads the configuration, looks at the machine, opens the store.
 pub(super) fn prepare(config: Option<&Path>) -> Result<Env, Unfit> {
+    let config_file = config.unwrap_or(Path::new(DEFAULT_PATH)).to_owned();
     let config = Config::load(config)?;
     start_logging(&config.log_level);
     raise_descriptor_limit();
@@ -113,7 +120,7 @@ pub(super) fn prepare(config: Option<&Path>) -> Result<Env, Unfit> {
     });
     let network = Arc::new(Network::new(&roots, network_setup(&config)));
     let (platform, spares) = (Platform::host(), Spares::default());
-    Ok(Env { config, roots, node, store, registries, platform, spares, network })
+    Ok(Env { config, config_file, roots, node, store, registries, platform, spares, network })
 }
 
 fn network_setup(config: &Config) -> Option<Setup> {
@@ -190,6 +197,7 @@ impl Env {
         let network = Arc::new(Network::none(&roots));
         Self {
             config: Config::default(),
+            config_file: DEFAULT_PATH.into(),
             roots,
             node,
             store,

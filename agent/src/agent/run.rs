@@ -17,10 +17,10 @@ use crate::{
     events::EventLog,
     keeper_link::{KeeperLink, Slot},
     logs::{Logs, Place},
-    source::{ImageWatch, Settings, Source, salt},
+    source::{ImageWatch, Reports, Settings, Source, SourceEvent, UrlSettings, checkpoint, salt},
 };
 use berth_core::{
-    action::{Action, ActionKind, Plan},
+    action::{Action, ActionKind, Plan, PodEvent},
     event::{DesiredSet, Event, FailReason, Failure, Inventory, Outcome},
     ids::{ActionId, ContainerId, PodKey, PodUid},
     time::{Mono, Now},
@@ -83,6 +83,8 @@ pub(crate) struct Agent {
     pub(crate) sessions: HashMap<String, crate::act::exec::Running>,
     pub(super) events: EventLog,
     pub(crate) desired: Arc<DesiredSet>,
+    /// How it is with addresses of manifests.
+    pub(super) reports: Reports,
     /// For the next step.
     pub(crate) news: Vec<Event>,
     pub(crate) told: mpsc::Sender<Told>,
@@ -131,6 +133,8 @@ pub(super) async fn run(env: Env, socket: OwnedFd, started: Instant) -> Result<(
         salt: salt(&env.roots.salt())?,
         copies: env.roots.state.join("lastgood"),
         copy_after: Duration::from_secs(COPY_AFTER_S),
+        urls: url_settings(&env),
+        reports: agent.reports.clone(),
     };
     let mut source = Source::new(settings, running);
     agent.adopt(&inventory, slots);
@@ -138,6 +142,7 @@ pub(super) async fn run(env: Env, socket: OwnedFd, started: Instant) -> Result<(
     agent.news.push(Event::Inventory(Box::new(inventory)));
     agent.news.extend(noted);
     agent.desire(source.look().unwrap_or_default());
+    agent.tell(source.take_events());
     agent.clean();
     let listener = listen::listen(&env.roots.socket(), &env.config.api_socket_group)?;
     let images = ImageWatch::new(&env.config.image_source_paths.0);
@@ -161,6 +166,17 @@ fn warm_up(env: &Arc<Env>) {
             tracing::warn!(%error, "the first containers will wait for their seccomp filters");
         }
     });
+}
+
+fn url_settings(env: &Env) -> UrlSettings {
+    let Config { static_pod_u_r_l, static_pod_u_r_l_header, http_check_frequency, .. } = &env.config;
+    UrlSettings {
+        sources: static_pod_u_r_l.0.clone(),
+        headers: static_pod_u_r_l_header.clone(),
+        period: http_check_frequency.0,
+        config: env.config_file.clone(),
+        checkpoints: checkpoint::dir(&env.roots.state),
+    }
 }
 
 /// The labels that kubelet gives its node, and those of the configuration.
@@ -208,6 +224,7 @@ impl Agent {
             sessions: HashMap::new(),
             events: EventLog::new(&env.node.name),
             desired: Arc::default(),
+            reports: Reports::default(),
             news: Vec::new(),
             told,
             changes,
@@ -246,6 +263,15 @@ impl Agent {
         self.news.push(Event::Desired(Arc::clone(&self.desired)));
     }
 
+    /// Of addresses of manifests, which stand in the place of a pod.
+    fn tell(&mut self, events: Vec<SourceEvent>) {
+        for SourceEvent { url, warning, reason, message } in events {
+            let (pod, uid) = (PodKey { namespace: "".into(), name: url }, PodUid("".into()));
+            self.record(PodEvent { pod, uid, warning, reason: reason.into(), message, at: clock::now() });
+            self.changes.send_modify(|number| *number += 1);
+        }
+    }
+
     /// Removes volumes, logs and checkpoints of pods of an earlier boot that nobody wants any more. Not while
     /// a manifest is broken: what it said is not known, and it may be about them.
     fn clean(&mut self) {
@@ -280,6 +306,7 @@ impl Agent {
                 Some(told) = ears.told.recv() => self.hear(told),
                 () = ears.source.changed(), if !self.cleaning => {
                     let news = ears.source.look();
+                    self.tell(ears.source.take_events());
                     if let Some(desired) = news.filter(|_| !self.draining) {
                         self.desire(desired);
                     }

@@ -52,6 +52,8 @@ pub(crate) enum Ask {
     Problems(oneshot::Sender<Answer>),
     /// Objects beside the pods, without their values.
     Objects(oneshot::Sender<Answer>),
+    /// Where manifests come from.
+    Sources(oneshot::Sender<Answer>),
     /// Remove images: the loop knows which are used.
     RemoveImages(Removal, oneshot::Sender<Answer>),
     /// Images came into the store: who waits for one goes on.

@@ -39,6 +39,9 @@ pub(crate) enum Request {
     /// ConfigMaps, Secrets and PersistentVolumeClaims, without their values:
     /// `{"items":[{"kind":…,"namespace":…,"name":…,"type":…,"keys":[…],"immutable":…,"storage":…,"file":…}]}`.
     Objects,
+    /// Where manifests come from, in order: `{"items":[{"kind":"Path"|"URL","location":…,"state":…,"message":…,
+    /// "pods":n,"failures":n,"lastAsked":…,"lastGood":…}…]}`; of a path only the first two and the pods.
+    Sources,
     /// The effective configuration as JSON.
     Config,
     /// Where a container's log lies: `{"directory":…,"restartCount":n,"running":bool,"pod":…}`.

@@ -1,4 +1,4 @@
-//! `berth get`: lists of pods, events, images, problems and the objects beside the pods.
+//! `berth get`: lists of pods, events, images, problems, sources and the objects beside the pods.
 
 mod events;
 mod images;
@@ -6,6 +6,7 @@ mod kind;
 mod objects;
 mod pods;
 mod problems;
+mod sources;
 mod watch;
 
 pub(crate) use events::{object as event_object, seen as event_seen};
@@ -21,11 +22,11 @@ use super::{
 use kind::{Kind, KindParser, Target};
 use serde_json::Value;
 
-/// Show pods, images, events, problems, or the objects beside pods
+/// Show pods, images, events, problems, sources, or the objects beside pods
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// What to show: pods, images, events, problems (of manifests), configmaps, secrets, pvc; also pod/NAME
+    /// What to show: pods, images, events, problems (of manifests), sources, configmaps, secrets, pvc; also pod/NAME
     #[arg(value_name = "KIND", value_parser = KindParser)]
     target: Target,
     /// Only these; pod names with or without the node's suffix
@@ -67,7 +68,8 @@ Examples:
   berth get events --for pod/web       what happened to a pod
   berth get images                     the images in the store
   berth get secrets                    names and keys, never a value; also configmaps, pvc
-  berth get problems                   what is wrong with manifests, with file, line and column";
+  berth get problems                   what is wrong with manifests, with file, line and column
+  berth get sources                    where manifests come from, and how it is with their addresses";
 
 /// Runs the verb.
 pub(crate) fn run(args: &Args, session: &mut Session<'_>) -> Result<(), Failure> {
@@ -78,6 +80,7 @@ pub(crate) fn run(args: &Args, session: &mut Session<'_>) -> Result<(), Failure>
         Kind::Events => events::run(args, &names, session),
         Kind::Images => images::run(args, &names, session),
         Kind::Problems => problems::run(args, &names, session),
+        Kind::Sources => sources::run(args, &names, session),
         Kind::ConfigMaps => objects::run(args, &objects::CONFIG_MAPS, &names, session),
         Kind::Secrets => objects::run(args, &objects::SECRETS, &names, session),
         Kind::Claims => objects::run(args, &objects::CLAIMS, &names, session),

@@ -3,6 +3,7 @@
 
 mod age;
 mod check;
+mod checkpoint;
 mod client;
 mod completion;
 mod config;
@@ -98,6 +99,7 @@ enum Verb {
     Image(image::Args),
     /// Take in all images of a stick, an archive or a layout: as `berth image import`
     Import(image::ImportArgs),
+    Checkpoint(checkpoint::Args),
     Check(check::Args),
     Doctor(doctor::Args),
     Config(config::Args),
@@ -172,6 +174,7 @@ fn run(verb: Verb, session: &mut Session<'_>) -> Result<(), Failure> {
         Verb::Health(args) => health::run(&args, session),
         Verb::Image(args) => image::run(&args, session),
         Verb::Import(args) => image::import(&args, session),
+        Verb::Checkpoint(args) => checkpoint::run(&args, session),
         Verb::Check(args) => check::run(&args, session),
         Verb::Doctor(args) => doctor::run(&args, session),
         Verb::Config(args) => config::run(&args, session),

@@ -52,7 +52,8 @@ pub(crate) fn parse(file: &Path, text: &str) -> Result<Config, ConfigError> {
     if !unknown.is_empty() {
         return Err(fault(unknown));
     }
-    let config: Config = serde_yaml::from_str(text).map_err(|e| fault(vec![located(&e)]))?;
+    let mut config: Config = serde_yaml::from_str(text).map_err(|e| fault(vec![located(&e)]))?;
+    config.static_pod_u_r_l.locate(text, line_of(text, "staticPodURL"));
     let ranges = out_of_range(&config);
     if ranges.is_empty() {
         return Ok(config);
@@ -160,6 +161,7 @@ fn out_of_range(config: &Config) -> Vec<(&'static str, String)> {
     );
     let second = Duration::from_secs(1);
     expect(config.file_check_frequency.0 >= second, "fileCheckFrequency", "must be 1s or more");
+    expect(config.http_check_frequency.0 >= second, "httpCheckFrequency", "must be 1s or more");
     expect(config.container_log_max_size.0 >= 16 << 10, "containerLogMaxSize", "must be 16Ki or more");
     expect((2..=100).contains(&config.container_log_max_files), "containerLogMaxFiles", "must be 2 to 100");
     let longest = config.crash_loop_back_off.max_container_restart_period.0;

@@ -150,13 +150,17 @@ impl Files {
         std::mem::take(&mut self.good)
     }
 
-    /// Everything, put together.
-    pub(super) fn desired(&self, table: &BTreeMap<String, Entry>) -> berth_core::event::DesiredSet {
+    /// Everything, put together, with what addresses answered behind it.
+    pub(super) fn desired(
+        &self,
+        table: &BTreeMap<String, Entry>,
+        answers: &[(&str, LoadOutput)],
+    ) -> berth_core::event::DesiredSet {
         let path = |name: &str| table.get(name).map(|entry| entry.path.to_string_lossy().into_owned());
         let paths: Vec<String> = self.files.keys().map(|name| path(name).unwrap_or_default()).collect();
         let outputs = self.files.values().map(|state| state.output.clone());
         let files: Vec<(&str, LoadOutput)> = paths.iter().map(String::as_str).zip(outputs).collect();
-        manifest::merge(&files, &self.salt)
+        manifest::merge_sources(&files, answers, &self.salt)
     }
 }
 

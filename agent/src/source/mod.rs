@@ -1,4 +1,4 @@
-//! The directory source: manifests in a few directories become the desired set. Hears of changes through
+//! The sources: manifests in a few directories, and at addresses ([`url`]), become the desired set. Hears of changes through
 //! inotify at once, and reads everything again now and then for what that cannot tell. Each look is a whole
 //! one; nothing depends on having heard every event. Never starts or stops anything.
 
@@ -12,6 +12,7 @@ mod sys;
 #[cfg(test)]
 mod tests;
 mod trace;
+mod url;
 mod watch;
 
 use berth_core::{
@@ -26,6 +27,8 @@ use select::Entry;
 use std::{cell::Cell, collections::BTreeMap, path::PathBuf, time::Duration};
 use tokio::time::{Instant, sleep_until};
 use trace::Wanted;
+use url::Urls;
+pub(crate) use url::{Reports, SourceEvent, UrlSettings, checkpoint};
 use watch::Watcher;
 
 /// Looks in a row while the directories change under the eyes; the events of the last one lead to the next.
@@ -52,9 +55,13 @@ pub(crate) struct Settings {
     pub(crate) copies: PathBuf,
     /// Time after a change when its copy is written: not while its pod is being started.
     pub(crate) copy_after: Duration,
+    /// Addresses, behind the paths.
+    pub(crate) urls: UrlSettings,
+    /// Where is told how it is with them.
+    pub(crate) reports: Reports,
 }
 
-/// The directory source.
+/// The sources.
 #[derive(Debug)]
 pub(crate) struct Source {
     settings: Settings,
@@ -62,6 +69,9 @@ pub(crate) struct Source {
     watcher: Option<Watcher>,
     files: Files,
     copies: Copies,
+    /// None without an address.
+    urls: Option<Urls>,
+    urls_changed: bool,
     /// The manifests of each path when it could last be listed.
     layers: Vec<Vec<Entry>>,
     /// Problems of the directories themselves.
@@ -79,7 +89,12 @@ impl Source {
         if let Err(error) = &watcher {
             tracing::warn!(%error, "no inotify: changes of manifests are seen by the rescan only");
         }
+        let urls = Urls::start(&settings.urls, &settings.node, &recorded, &settings.reports);
+        // A path, where pods come from a file.
+        let recorded = recorded.into_iter().filter(|pod| pod.origin.starts_with('/')).collect();
         Self {
+            urls,
+            urls_changed: false,
             watcher: watcher.ok(),
             files: Files::new(&settings.node, settings.salt.clone(), recorded),
             copies: Copies::new(&settings.copies, settings.copy_after),
@@ -96,11 +111,13 @@ impl Source {
     pub(crate) async fn changed(&mut self) {
         let next = self.writer.map_or(self.next_rescan, |(at, _)| at.min(self.next_rescan));
         let rescan = sleep_until(next);
-        let Some(watcher) = &mut self.watcher else {
-            return rescan.await;
-        };
+        let (urls, watcher) = (self.urls.as_mut(), self.watcher.as_mut());
         let broken = tokio::select! {
-            heard = watcher.changed() => heard.err(),
+            heard = async { watcher?.changed().await.err() }, if watcher.is_some() => heard,
+            () = async { if let Some(urls) = urls { urls.changed().await } }, if urls.is_some() => {
+                self.urls_changed = true;
+                None
+            }
             () = rescan => None,
         };
         if let Some(error) = broken {
@@ -117,6 +134,7 @@ impl Source {
         }
         self.next_rescan = Instant::now() + self.settings.rescan;
         let mut changed = !std::mem::replace(&mut self.started, true);
+        changed |= std::mem::take(&mut self.urls_changed);
         let being_written = Cell::new(false);
         // Worth a word only when it stays so.
         let for_long = self.writer.is_some_and(|(at, wait)| Instant::now() >= at && wait >= WRITER_WAIT_MAX);
@@ -158,10 +176,17 @@ impl Source {
             self.copies.save(self.files.take_good(), table.keys().cloned().collect());
         }
         changed.then(|| {
-            let mut desired = self.files.desired(&table);
+            let answers: Vec<_> = self.urls.iter().flat_map(Urls::outputs).collect();
+            let mut desired = self.files.desired(&table, &answers);
             desired.problems.extend(self.problems.iter().cloned());
+            desired.problems.extend(self.urls.iter().flat_map(Urls::problems).cloned());
             desired
         })
+    }
+
+    /// What happened to the addresses since the last time this was asked.
+    pub(crate) fn take_events(&mut self) -> Vec<SourceEvent> {
+        self.urls.as_mut().map(Urls::take_events).unwrap_or_default()
     }
 
     /// When to look again after this look found a file open for writing.

@@ -1,7 +1,7 @@
 //! The source against real directories and real inotify: each way in which a manifest can come, change and
 //! go. Every wait is for an event; the rescan is too far away to help.
 
-use super::{Settings, Source};
+use super::{Reports, Settings, Source, UrlSettings};
 use berth_core::{
     event::DesiredSet,
     manifest::{
@@ -51,6 +51,8 @@ impl Bench {
             rescan: Duration::from_secs(3600),
             copies: dir.path().join("lastgood"),
             copy_after: Duration::ZERO,
+            urls: UrlSettings::default(),
+            reports: Reports::default(),
         };
         let mut source = Source::new(settings, recorded);
         let desired = source.look().expect("the first look tells");

@@ -2,22 +2,19 @@
 //! directories, in the folder `HOST[:PORT]`: `*.crt` are authorities, `*.cert` with the `*.key` of the same name
 //! are the client's certificate and key, all PEM. An authority there is trusted beside the system's.
 
-use crate::error::{Doing as _, Error};
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _};
+use crate::{
+    error::{Doing as _, Error},
+    pem,
+};
 use std::{
-    fs::{self, File},
-    io::{ErrorKind, Read as _},
+    fs,
+    io::ErrorKind,
     path::{Path, PathBuf},
 };
-use ureq::tls::{Certificate, ClientCert, PemItem, PrivateKey, RootCerts, TlsConfig, parse_pem};
+use ureq::tls::{Certificate, ClientCert, PrivateKey, RootCerts, TlsConfig};
 
-/// Bytes of one file of certificates.
-const FILE_MAX_BYTES: u64 = 4 * 1024 * 1024;
 /// Files looked at in one folder.
 const FILES_MAX_COUNT: usize = 64;
-/// Where distributions keep the authorities that the whole system trusts; the first that exists counts.
-const SYSTEM: [&str; 3] =
-    ["/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem"];
 
 /// The settings for one registry.
 ///
@@ -26,8 +23,8 @@ const SYSTEM: [&str; 3] =
 /// `Io`.
 pub(super) fn config(dirs: &[PathBuf], host: &str, insecure: bool) -> Result<TlsConfig, Error> {
     let mut roots = Vec::new();
-    if let Some(bundle) = SYSTEM.iter().map(Path::new).find(|path| path.exists()) {
-        roots.extend(certificates(bundle)?);
+    if let Some(bundle) = pem::system() {
+        roots.extend(certificates(&bundle)?);
     }
     let mut client = None;
     for dir in dirs {
@@ -57,38 +54,15 @@ fn files(folder: &Path) -> Result<Vec<PathBuf>, Error> {
     Ok(files)
 }
 
-fn read(path: &Path) -> Result<Vec<u8>, Error> {
-    let mut bytes = Vec::new();
-    let file = File::open(path).doing(|| format!("open {}", path.display()))?;
-    file.take(FILE_MAX_BYTES).read_to_end(&mut bytes).doing(|| format!("read {}", path.display()))?;
-    Ok(bytes)
-}
-
 fn certificates(path: &Path) -> Result<Vec<Certificate<'static>>, Error> {
-    let mut found = Vec::new();
-    for item in parse_pem(&read(path)?) {
-        match item {
-            Ok(PemItem::Certificate(certificate)) => found.push(certificate),
-            Ok(_) => {}
-            Err(_) => return Err(Error::unsupported(path.display().to_string(), "it is no PEM file")),
-        }
-    }
-    if found.is_empty() {
-        return Err(Error::unsupported(path.display().to_string(), "there is no certificate in it"));
-    }
-    Ok(found)
+    let found = pem::certificates(path)?;
+    Ok(found.iter().map(|certificate| Certificate::from_der(certificate).to_owned()).collect())
 }
 
 fn identity(path: &Path) -> Result<ClientCert, Error> {
     let key_path = path.with_extension("key");
-    let (chain, key) = (certificates(path)?, read(&key_path)?);
-    let bad = |why: &str| Error::unsupported(key_path.display().to_string(), why);
-    // Looked at here: whoever uses it takes it for good.
-    let der = PrivateKeyDer::from_pem_slice(&key).map_err(|_| bad("there is no key in it"))?;
-    let certificates = chain.iter().map(|certificate| CertificateDer::from(certificate.der().to_vec()));
-    let provider = rustls::crypto::ring::default_provider();
-    rustls::sign::CertifiedKey::from_der(certificates.collect(), der, &provider)
-        .map_err(|_| bad("the key does not belong to the certificate beside it"))?;
-    let key = PrivateKey::from_pem(&key).map_err(|_| bad("there is no key in it"))?;
-    Ok(ClientCert::new_with_certs(&chain, key))
+    pem::identity(path, &key_path)?;
+    let bad = || Error::unsupported(key_path.display().to_string(), "there is no key in it");
+    let key = PrivateKey::from_pem(&pem::read(&key_path)?).map_err(|_| bad())?;
+    Ok(ClientCert::new_with_certs(&certificates(path)?, key))
 }

@@ -12,8 +12,18 @@ use std::{collections::BTreeMap, sync::Arc};
 /// same uid, which two manifests can only have by writing it down, and a second object with the same key. The
 /// uids of pods then tell their objects' values apart too; `salt` is the node's own.
 pub fn merge(files: &[(&str, LoadOutput)], salt: &Salt) -> DesiredSet {
+    merge_sources(files, &[], salt)
+}
+
+/// As [`merge`], with what addresses answered behind the files, in their order: an earlier source wins.
+pub fn merge_sources(
+    files: &[(&str, LoadOutput)],
+    answers: &[(&str, LoadOutput)],
+    salt: &Salt,
+) -> DesiredSet {
     let mut order: Vec<&(&str, LoadOutput)> = files.iter().collect();
     order.sort_by_key(|(name, _)| *name);
+    order.extend(answers);
     let mut set = DesiredSet { objects: merge_objects(&order), ..DesiredSet::default() };
     let (mut keys, mut uids) = (BTreeMap::new(), BTreeMap::new());
     let lost_objects = lost_objects(&order, &set.objects);
@@ -108,6 +118,20 @@ mod tests {
             let expected = "b.yaml:5:1: metadata.name: pod default/web-n comes from a.yaml already; this one is left out";
             assert_eq!(problems, [expected]);
         }
+    }
+
+    #[test]
+    fn files_come_before_answers_and_those_keep_their_order() {
+        let (a, z) = (
+            ("z.yaml", file("z.yaml", &[("web", "")])),
+            ("http://z", file("http://z", &[("web", ""), ("db", "")])),
+        );
+        let b = ("http://a", file("http://a", &[("db", "")]));
+        let set = merge_sources(&[a], &[z, b], &Salt::default());
+        let got: Vec<_> = set.pods.iter().map(|pod| (&*pod.key.name, &*pod.origin)).collect();
+        assert_eq!(got, [("web-n", "z.yaml"), ("db-n", "http://z")]);
+        let losers: Vec<_> = set.problems.iter().map(|problem| &*problem.file).collect();
+        assert_eq!(losers, ["http://z", "http://a"]);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! From a manifest's bytes to valid pods: types, parsing with positions, defaults, validation, identity.
 //! Pure: no file is opened here, and no input may panic or use more than the bounds in [`limits`].
 
+pub mod answer;
 mod check;
 pub mod defaults;
 mod document;
@@ -33,7 +34,7 @@ use crate::ids::{PodKey, PodUid};
 use serde::{Deserialize, Serialize};
 use std::{fmt, sync::Arc};
 
-pub use merge::merge;
+pub use merge::{merge, merge_sources};
 pub use validate::env::subscript;
 
 /// A pod that passed defaulting and validation: what the rest of Berth works with.

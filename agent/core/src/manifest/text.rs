@@ -58,11 +58,11 @@ fn error_after(good: &str, message: String) -> SyntaxError {
     SyntaxError { line: to_u32(line), column: to_u32(column), message }
 }
 
-/// JSON is YAML but for escaped surrogate pairs and a few characters that YAML takes for line breaks or
+/// JSON is YAML but for tabs between its tokens, escaped surrogate pairs and a few characters that YAML takes for line breaks or
 /// refuses; in valid JSON they stand only within strings, where an escape says the same.
 fn json_as_yaml(json: &str) -> Cow<'_, str> {
     let foreign = |c: char| matches!(c, '\u{2028}' | '\u{2029}' | '\u{85}') || !is_printable(c);
-    if !json.contains("\\u") && !json.contains(foreign) {
+    if !json.contains("\\u") && !json.contains('\t') && !json.contains(foreign) {
         return Cow::Borrowed(json);
     }
     let mut yaml = String::with_capacity(json.len());
@@ -80,6 +80,7 @@ fn json_as_yaml(json: &str) -> Cow<'_, str> {
         match escape {
             // Writing to a String cannot fail.
             Some(code) => drop(write!(yaml, "\\U{code:08x}")),
+            None if c == '\t' => yaml.push(' '),
             None => yaml.push_str(now),
         }
         rest = later;

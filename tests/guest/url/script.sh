@@ -1,0 +1,91 @@
+#!/bin/sh
+# Pods from an address: they come and change with what it says, nothing but an explicit empty list takes them away,
+# and after a boot without a server they start from what was kept.
+. /put/lib.sh
+W=/root/www
+mkdir -p $W /etc/berth
+cat >/etc/berth/config.yaml <<'Y'
+staticPodURL:
+- {url: "http://127.0.0.1:8080/pods.yaml", checkFrequency: 1s, timeout: 2s}
+- {url: "http://127.0.0.1:8081/never", checkFrequency: 1s}
+- {url: "https://127.0.0.1:8082/", caFile: /none.pem}
+Y
+serve() { httpd -p 127.0.0.1:8080 -h $W; }
+# say: standard input becomes what is served.
+say() { cat >$W/.new && mv $W/.new $W/pods.yaml; }
+state() { berth get sources --no-headers | awk -v l="$1" '$2 == l { print $4 }'; }
+state_is() { [ "$(state "$1")" = "$2" ]; }
+U=http://127.0.0.1:8080/pods.yaml
+pods() {
+    cat <<Y
+apiVersion: v1
+kind: Secret
+metadata: {name: word}
+stringData: {word: hush-$1}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: web}
+spec:
+  terminationGracePeriodSeconds: 1
+  containers:
+  - name: main
+    image: berth.test/busybox:1
+    command: [sh, -c, 'echo \$WORD; sleep 100000']
+    env: [{name: WORD, valueFrom: {secretKeyRef: {name: word, key: word}}}]
+Y
+}
+/etc/init.d/berth start
+serves
+
+if [ "$(cat /put/boot)" = 1 ]; then
+    step "an address that has never answered is told"
+    check "as a problem" sh -c "berth get problems | grep -q 'has never answered'"
+    check "of one that is misconfigured the line too" sh -c "berth get problems | grep -q 'config.yaml:4:1.*/none.pem'"
+    step "pods come and change with what is said"
+    pods one | say
+    serve
+    ready web
+    eventually 20 "its word is said" sh -c 'berth logs web | grep -qx hush-one'
+    check "what is kept is root's" test "$(stat -c %a /var/lib/berth/urls/*)" = 600
+    one=$(uid_of web)
+    pods two | say
+    eventually 60 "the new one is said" sh -c 'berth logs web 2>/dev/null | grep -qx hush-two'
+    ready web
+    two=$(uid_of web)
+    check "another revision" test "$one" != "$two"
+    step "no error takes it away"
+    : | say
+    eventually 20 "an empty answer is refused" state_is $U Refused
+    is "it runs on" "$two" "$(uid_of web)"
+    rm $W/pods.yaml
+    eventually 20 "one that is missing is an error" state_is $U Failing
+    kill "$(pidof httpd)"
+    eventually 20 "so is a server that is gone" sh -c 'berth get sources | grep -q "pods.yaml.*refused"'
+    ready web
+    is "the same still" "$two" "$(uid_of web)"
+    echo "$two" >/var/uid
+    check "events tell of it" sh -c "berth get events -A | grep -q SourceFailed"
+    check "what is kept is shown" sh -c "berth checkpoint show $U | grep -q 'name: web'"
+    check "without its secret" sh -c "! berth checkpoint show $U | grep hush"
+    berth get sources
+    sync
+    exit 0
+fi
+step "a boot without a server"
+ready web
+is "the same revision" "$(cat /var/uid)" "$(uid_of web)"
+eventually 20 "with its secret" sh -c 'berth logs web | grep -qx hush-two'
+berth get sources
+step "a file with the same pod goes before the address"
+pods three | drop web.yaml
+eventually 60 "the file's runs" sh -c 'berth logs web 2>/dev/null | grep -qx hush-three'
+check "and that is told" sh -c "berth get problems | grep -q 'comes from /etc/berth/manifests/web.yaml already'"
+rm $M/web.yaml
+eventually 60 "the address's runs again" sh -c 'berth logs web 2>/dev/null | grep -qx hush-two'
+step "the server is back and wants nothing"
+echo '{apiVersion: v1, kind: PodList, items: []}' | say
+serve
+gone web 180s
+eventually 20 "its state is well" state_is $U Current
+nothing_left
