@@ -51,6 +51,9 @@ pub enum Handler {
         port: u16,
         /// Path and query.
         path: String,
+        /// Under TLS, whoever answers.
+        #[serde(default)]
+        tls: bool,
         /// Beside those that every such request has.
         headers: Vec<(String, String)>,
     },
@@ -152,6 +155,7 @@ impl Handler {
             host: host(get.host.as_ref()),
             port: port(&get.port, container)?,
             path: get.path.clone().unwrap_or_default(),
+            tls: get.scheme.as_deref() == Some("HTTPS"),
             headers: get.http_headers.iter().map(|h| (h.name.clone(), h.value.clone())).collect(),
         })
     }

@@ -19,9 +19,9 @@ pub(crate) async fn ask(handler: &Handler, namespace: Option<PathBuf>, timeout_s
     let within = Duration::from_secs(timeout_s);
     match handler {
         Handler::Tcp { host, port } => tcp(host.as_deref(), *port, namespace, within).await,
-        Handler::Http { host, port, path, headers } => {
+        Handler::Http { host, port, path, tls, headers } => {
             let network = network(host.as_deref(), namespace);
-            let url = Url::new(host.as_deref().unwrap_or(ITSELF), *port, path);
+            let url = Url::new(*tls, host.as_deref().unwrap_or(ITSELF), *port, path);
             let shown = url.to_string();
             let asked = timeout(within, get::get(&network, url, headers, hook)).await;
             asked.unwrap_or_else(|_| failure(format!("Get \"{shown}\": context deadline exceeded")))

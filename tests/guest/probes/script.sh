@@ -159,6 +159,22 @@ eventually 20 "it is restarted" restarts_are hook 1
 check "why" said hook FailedPostStartHook
 rm $M/hook.yaml
 
+step "HTTPS speaks TLS, and says so of a server that does not"
+drop tls.yaml <<Y
+apiVersion: v1
+kind: Pod
+metadata: {name: tls}
+spec:
+  terminationGracePeriodSeconds: 1
+  containers:
+  - name: app
+    image: $B
+    command: [sh, -c, 'while :; do printf "HTTP/1.0 400 Bad Request\\r\\n\\r\\n" | nc -l -p 8443; done']
+    readinessProbe: {httpGet: {port: 8443, scheme: HTTPS}, periodSeconds: 1, timeoutSeconds: 5}
+Y
+eventually 30 "why" said tls 'Readiness probe failed: Get "https://127.0.0.1:8443/": http: server gave HTTP response to HTTPS client'
+rm $M/tls.yaml; gone tls
+
 step "what is wrong is refused by path"
 drop bad.yaml <<Y
 apiVersion: v1
@@ -166,10 +182,10 @@ kind: Pod
 metadata: {name: bad}
 spec:
   containers:
-  - {name: app, image: $B, livenessProbe: {httpGet: {port: web, scheme: HTTPS}, successThreshold: 2}}
+  - {name: app, image: $B, livenessProbe: {httpGet: {port: web, scheme: SHTTP}, successThreshold: 2}}
 Y
 problem() { berth get problems | grep -q "$1"; }
-eventually 20 "HTTPS" problem "livenessProbe.httpGet.scheme .*not supported yet"
+eventually 20 "a scheme" problem "livenessProbe.httpGet.scheme"
 check "a port without a name" problem "livenessProbe.httpGet.port .*Invalid value"
 check "a threshold" problem "livenessProbe.successThreshold .*must be 1"
 rm $M/*.yaml; for pod in ready live slow side hook; do gone $pod; done

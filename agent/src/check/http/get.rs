@@ -3,15 +3,11 @@
 
 use super::{
     head::{self, Head},
+    stream::{PLAIN_ANSWER, Stream},
     url::Url,
 };
-use crate::check::{failure, socket::Network, success, words};
+use crate::check::{failure, socket::Network, success};
 use berth_core::check::{Answer, OUTPUT_LEN_MAX_BYTES, Verdict};
-use std::io;
-use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::TcpStream,
-};
 
 /// Redirects that are followed; kubelet's.
 const REDIRECTS_MAX: usize = 10;
@@ -32,6 +28,11 @@ pub(in crate::check) async fn get(
     for _ in 0..REDIRECTS_MAX {
         let (head, body) = match once(network, &url, &headers).await {
             Ok(answer) => answer,
+            // As kubelet's hooks, which once knew no TLS.
+            Err(why) if hook && why == PLAIN_ANSWER => {
+                url.tls = false;
+                continue;
+            }
             Err(why) => return failure(format!("Get \"{url}\": {why}")),
         };
         if hook {
@@ -44,7 +45,7 @@ pub(in crate::check) async fn get(
             (status, _) => return failure(format!("HTTP probe failed with statuscode: {status}")),
         };
         let Some(to) = url.join(next) else {
-            return failure(format!("Get \"{next}\": cannot be asked: only http is"));
+            return failure(format!("Get \"{next}\": cannot be asked: only http and https are"));
         };
         if to.host != first.host {
             return away(&body);
@@ -65,19 +66,15 @@ fn away(body: &[u8]) -> Answer {
 }
 
 async fn once(network: &Network, url: &Url, headers: &[(String, String)]) -> Result<(Head, Vec<u8>), String> {
-    let place = url.authority();
-    let mut stream = network
-        .connect(&url.host, url.port)
-        .await
-        .map_err(|error| format!("dial tcp {place}: connect: {}", words(&error)))?;
-    stream.write_all(&head::request(url, headers)).await.map_err(|error| words(&error))?;
+    let mut stream = Stream::connect(network, &url.host, url.port, url.tls).await?;
+    stream.write_all(&head::request(url, headers)).await?;
     let (head, mut body) = answer(&mut stream).await?;
     // An early end is the server's way of saying that this was all.
     let _ = read_body(&mut stream, &head, &mut body).await;
     Ok((head, body))
 }
 
-async fn answer(stream: &mut TcpStream) -> Result<(Head, Vec<u8>), String> {
+async fn answer(stream: &mut Stream) -> Result<(Head, Vec<u8>), String> {
     let mut bytes = Vec::with_capacity(1024);
     let mut n = 1;
     loop {
@@ -93,16 +90,16 @@ async fn answer(stream: &mut TcpStream) -> Result<(Head, Vec<u8>), String> {
             None if bytes.len() > HEAD_LEN_MAX_BYTES => {
                 return Err("server response headers too long".to_owned());
             }
-            None => n = stream.read_buf(&mut bytes).await.map_err(|error| words(&error))?,
+            None => n = stream.read(&mut bytes).await?,
         }
     }
 }
 
 /// Reads on until the body's end or bound, so that the server is not cut off while it writes.
-async fn read_body(stream: &mut TcpStream, head: &Head, body: &mut Vec<u8>) -> io::Result<()> {
+async fn read_body(stream: &mut Stream, head: &Head, body: &mut Vec<u8>) -> Result<(), String> {
     let length = head.length.and_then(|length| usize::try_from(length).ok()).unwrap_or(usize::MAX);
     let length = if matches!(head.status, 204 | 304) { 0 } else { length.min(BODY_LEN_MAX_BYTES) };
-    while body.len() < length && stream.read_buf(body).await? > 0 {}
+    while body.len() < length && stream.read(body).await? > 0 {}
     body.truncate(BODY_LEN_MAX_BYTES);
     Ok(())
 }

@@ -96,7 +96,7 @@ mod tests {
 
     #[test]
     fn requests_have_kubelets_headers_unless_the_manifest_says_otherwise() {
-        let url = Url::new("127.0.0.1", 80, "/h");
+        let url = Url::new(false, "127.0.0.1", 80, "/h");
         let text = |headers: &[(&str, &str)]| {
             let headers: Vec<_> = headers.iter().map(|(n, v)| ((*n).into(), (*v).into())).collect();
             String::from_utf8(request(&url, &headers)).unwrap()

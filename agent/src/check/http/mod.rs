@@ -2,4 +2,5 @@
 
 pub(super) mod get;
 mod head;
+mod stream;
 pub(super) mod url;

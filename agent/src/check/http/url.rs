@@ -1,10 +1,12 @@
-//! Where a request goes, and where a redirect leads (RFC 3986). Only what can be asked without TLS.
+//! Where a request goes, and where a redirect leads (RFC 3986).
 
 use std::fmt;
 
-/// An `http` URL. Without user, without fragment.
+/// An `http` or `https` URL. Without user, without fragment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::check) struct Url {
+    /// `https`.
+    pub(super) tls: bool,
     /// A name or an address, without brackets.
     pub(super) host: String,
     pub(super) port: u16,
@@ -12,25 +14,27 @@ pub(in crate::check) struct Url {
     pub(super) target: String,
 }
 
-/// Port of `http` where none is written.
-const PORT: u16 = 80;
+/// Ports of `http` and `https` where none is written.
+const PORTS: (u16, u16) = (80, 443);
 
 impl Url {
     /// `path` as it stands in a manifest.
-    pub(in crate::check) fn new(host: &str, port: u16, path: &str) -> Self {
-        Self { host: host.to_owned(), port, target: target(path) }
+    pub(in crate::check) fn new(tls: bool, host: &str, port: u16, path: &str) -> Self {
+        Self { tls, host: host.to_owned(), port, target: target(path) }
     }
 
-    /// Where the `Location` of an answer to a request for `self` leads. None: not over plain HTTP.
+    /// Where the `Location` of an answer to a request for `self` leads. None: not over HTTP.
     pub(super) fn join(&self, location: &str) -> Option<Self> {
         let location = location.trim();
         if let Some(rest) = location.strip_prefix("//") {
-            return Self::from_authority(rest);
+            return Self::from_authority(self.tls, rest);
         }
         if let Some((scheme, rest)) = location.split_once("://")
             && scheme.chars().all(|c| c.is_ascii_alphanumeric())
         {
-            return scheme.eq_ignore_ascii_case("http").then(|| Self::from_authority(rest)).flatten();
+            let tls = scheme.eq_ignore_ascii_case("https");
+            let known = tls || scheme.eq_ignore_ascii_case("http");
+            return known.then(|| Self::from_authority(tls, rest)).flatten();
         }
         let path = self.target.split('?').next().unwrap_or("/");
         let target = match location.chars().next() {
@@ -45,7 +49,7 @@ impl Url {
         Some(Self { target, ..self.clone() })
     }
 
-    fn from_authority(rest: &str) -> Option<Self> {
+    fn from_authority(tls: bool, rest: &str) -> Option<Self> {
         let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
         let (authority, path) = rest.split_at(end);
         let authority = authority.rsplit_once('@').map_or(authority, |(_, place)| place);
@@ -60,10 +64,11 @@ impl Url {
             },
         };
         let port = match port {
-            None | Some("") => PORT,
+            None | Some("") if tls => PORTS.1,
+            None | Some("") => PORTS.0,
             Some(port) => port.parse().ok()?,
         };
-        (!host.is_empty()).then(|| Self::new(host, port, path))
+        (!host.is_empty()).then(|| Self::new(tls, host, port, path))
     }
 
     /// As a `Host` header has it.
@@ -75,7 +80,8 @@ impl Url {
 
 impl fmt::Display for Url {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "http://{}{}", self.authority(), self.target)
+        let scheme = if self.tls { "https" } else { "http" };
+        write!(f, "{scheme}://{}{}", self.authority(), self.target)
     }
 }
 
@@ -111,14 +117,14 @@ mod tests {
             ("/ü%20", "/%C3%BC%20"),
             ("", "/"),
         ] {
-            assert_eq!(Url::new("h", 1, path).target, shown, "{path:?}");
+            assert_eq!(Url::new(false, "h", 1, path).target, shown, "{path:?}");
         }
-        assert_eq!(Url::new("::1", 8080, "x").to_string(), "http://[::1]:8080/x");
+        assert_eq!(Url::new(false, "::1", 8080, "x").to_string(), "http://[::1]:8080/x");
     }
 
     #[test]
     fn redirects_lead_where_rfc_3986_says() {
-        let from = Url::new("h", 8080, "/a/b?q");
+        let from = Url::new(false, "h", 8080, "/a/b?q");
         for (location, to) in [
             ("/x", Some("http://h:8080/x")),
             ("c", Some("http://h:8080/a/c")),
@@ -128,7 +134,8 @@ mod tests {
             ("HTTP://u@other:81?x#y", Some("http://other:81/?x")),
             ("//other/x", Some("http://other:80/x")),
             ("http://[::1]:9/x", Some("http://[::1]:9/x")),
-            ("https://h/x", None),
+            ("https://h/x", Some("https://h:443/x")),
+            ("ftp://h/x", None),
             ("http://:80/", None),
             ("http://h:x/", None),
         ] {

@@ -117,9 +117,6 @@ fn handlers(
 
 fn http_get(get: &HttpGet, container: &Container, path: &Path, findings: &mut Findings) {
     port(&get.port, container, &path.field("port"), findings);
-    if get.scheme.as_deref() == Some("HTTPS") {
-        findings.value(&path.field("scheme"), "not supported yet: use HTTP, or a tcpSocket probe");
-    }
     for (i, header) in get.http_headers.iter().enumerate() {
         let here = path.field("httpHeaders").index(i);
         syntax(names::http_header(&header.name), &header.name, &here.field("name"), findings);
