@@ -5,19 +5,29 @@ use crate::{
     downward::{Addresses, field, resource},
     error::{Error, Result},
     expand::{expand, lookup},
+    fsys::sys::{open_below, open_path},
     node::{NodeFacts, addresses},
+    paths::Roots,
+    volumes,
 };
 use berth_core::manifest::{
     DesiredPod,
     objects::{
         Objects,
         env::{self, Given},
+        env_file::{self, ENV_FILE_LEN_MAX_BYTES},
     },
-    types::Container,
+    types::{Container, FileKeyRef},
 };
+use nix::{
+    errno::Errno,
+    fcntl::{OFlag, ResolveFlag},
+};
+use std::{fs::File, io::Read as _, path::Path};
 
 /// Names and values, each name once. `$(VAR)` may name what stands before it, the variables of `envFrom` too;
-/// only what is written in the pod is expanded. `own`: the pod's addresses on its own network.
+/// only what is written in the pod is expanded. `own`: the pod's addresses on its own network. `file`: reads a variable
+/// from a file of a volume; see [`from_file`].
 ///
 /// # Errors
 /// [`Error::Config`]: an object or key is not there; a field has no value yet.
@@ -27,6 +37,7 @@ pub fn resolve(
     container: &Container,
     objects: &Objects,
     own: &[String],
+    file: &dyn Fn(&FileKeyRef) -> Result<Option<String>>,
 ) -> Result<Vec<(String, String)>> {
     let given = env::variables(&pod.key.namespace, container, objects)
         .map_err(|missing| Error::Config(missing.to_string()))?;
@@ -38,11 +49,48 @@ pub fn resolve(
             Given::Kept(text) => text.to_owned(),
             Given::Field(wanted) => field(pod, &wanted.field_path, of_pod)?,
             Given::Resource(wanted) => resource(node, &pod.pod.spec, container, wanted)?,
+            Given::File(wanted) => match file(wanted)? {
+                Some(value) => value,
+                None => continue,
+            },
         };
         known.retain(|(name, _)| *name != variable.name);
         known.push((variable.name, value));
     }
     Ok(known)
+}
+
+/// The variable in a file of one of the pod's volumes; none if it is optional and not there. Containers write there, so
+/// the kernel is told not to leave the volume.
+///
+/// # Errors
+/// [`Error::Config`]: it is not there, it is no file of variables, or a longer one than
+/// [`ENV_FILE_LEN_MAX_BYTES`].
+pub(crate) fn from_file(roots: &Roots, pod: &DesiredPod, wanted: &FileKeyRef) -> Result<Option<String>> {
+    let FileKeyRef { volume_name, path, key, optional } = wanted;
+    let wrong = |why: String| Error::Config(format!("fileKeyRef: {path} in volume {volume_name:?}: {why}"));
+    let optional = optional.unwrap_or(false);
+    let volume = volumes::source(roots, pod, volume_name)?;
+    let base = open_path(&volume, OFlag::O_PATH, ResolveFlag::empty())
+        .map_err(Error::sys("open the volume", &volume))?;
+    let flags = OFlag::O_RDONLY | OFlag::O_NONBLOCK;
+    let inside = ResolveFlag::RESOLVE_BENEATH | ResolveFlag::RESOLVE_NO_MAGICLINKS;
+    let file = match open_below(&base, Path::new(path), flags, inside) {
+        Ok(file) => File::from(file),
+        Err(Errno::ENOENT) if optional => return Ok(None),
+        Err(errno) => return Err(wrong(errno.desc().to_owned())),
+    };
+    let meta = file.metadata().map_err(|error| wrong(error.to_string()))?;
+    if !meta.is_file() || meta.len() > ENV_FILE_LEN_MAX_BYTES {
+        return Err(wrong(format!("must be a file of at most {ENV_FILE_LEN_MAX_BYTES} bytes")));
+    }
+    let mut text = String::new();
+    file.take(ENV_FILE_LEN_MAX_BYTES).read_to_string(&mut text).map_err(|error| wrong(error.to_string()))?;
+    match env_file::value(&text, key).map_err(wrong)? {
+        Some(value) if value.contains('\0') => Err(wrong(format!("{key} contains a NUL character"))),
+        None if !optional => Err(wrong(format!("there is no {key}"))),
+        found => Ok(found),
+    }
 }
 
 #[cfg(test)]
@@ -100,7 +148,7 @@ spec:
         assert_eq!(set.problems, []);
         let node = NodeFacts { cpus: 3, ..NodeFacts::default() };
         let container = &set.pods[0].pod.spec.containers[0];
-        let got = resolve(&node, &set.pods[0], container, &set.objects, &[]).unwrap();
+        let got = resolve(&node, &set.pods[0], container, &set.objects, &[], &|_| Ok(None)).unwrap();
         let got: Vec<String> = got.into_iter().map(|(name, value)| format!("{name}={value}")).collect();
         assert_eq!(
             got,
@@ -119,7 +167,8 @@ spec:
                 "LATER=open sesame",
             ]
         );
-        let error = resolve(&node, &set.pods[0], container, &Objects::default(), &[]).unwrap_err();
+        let error =
+            resolve(&node, &set.pods[0], container, &Objects::default(), &[], &|_| Ok(None)).unwrap_err();
         assert_eq!(error.to_string(), "configmap \"colours\" not found");
     }
 }

@@ -83,7 +83,9 @@ pub fn prepare(roots: &Roots, node: &NodeFacts, run: &Run<'_>) -> Result<Prepare
     writable_layer(roots, id, &cgroup)?;
     files::refresh_hosts(roots, node, pod)?;
     init::ensure(roots, pod)?;
-    let variables = variables::resolve(node, pod, container, objects, &network::addresses(roots, &pod.uid))?;
+    let file = |wanted: &_| variables::from_file(roots, pod, wanted);
+    let own = network::addresses(roots, &pod.uid);
+    let variables = variables::resolve(node, pod, container, objects, &own, &file)?;
     let binds = mounts::resolve(roots, pod, container, id, &variables)?;
     let (user, variables, binds) = (&user, &variables[..], &binds[..]);
     let input = BundleInput { desired: pod, container, image, id, attempt, variables, user, binds };

@@ -160,6 +160,7 @@ fn build_spec(spec: &Value, facts: &Value) -> Result<Spec> {
             container,
             &Objects::default(),
             &[],
+            &|_| Ok(None),
         )?,
         hostname: "web-box",
         user: &ProcessUser { uid: 1000, gid: 100, groups: vec![100, 7], home: "/home/u".into() },

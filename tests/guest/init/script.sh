@@ -132,6 +132,29 @@ eventually 30 "STATUS is Error" status_is rules Error
 is "restarted once" 1 "$(column rules 4)"
 rm $M/rules.yaml; gone rules
 
+step "variables from a file that an init container has written (standalone_test.go, file_key.go)"
+drop file.yaml <<Y
+apiVersion: v1
+kind: Pod
+metadata: {name: file}
+spec:
+  restartPolicy: Never
+  volumes: [{name: v, emptyDir: {}}]
+  initContainers:
+  - {name: writes, image: "$B", command: [sh, -c, "printf \"# said\\\\nWORD='open sesame'\\\\n\" >/v/env"], volumeMounts: [{name: v, mountPath: /v}]}
+  containers:
+  - name: main
+    image: $B
+    command: [sh, -c, 'echo "\$WORD, \$AGAIN, \${NONE-nothing}"']
+    env:
+    - {name: WORD, valueFrom: {fileKeyRef: {volumeName: v, path: env, key: WORD}}}
+    - {name: AGAIN, value: \$(WORD) again}
+    - {name: NONE, valueFrom: {fileKeyRef: {volumeName: v, path: none, key: WORD, optional: true}}}
+Y
+eventually 20 "STATUS is Completed" status_is file Completed
+is "what it read" "open sesame, open sesame again, nothing" "$(berth logs file)"
+rm $M/file.yaml; gone file
+
 step "termination messages: the file, or the end of the log of one that failed (runtime.go)"
 drop words.yaml <<Y
 apiVersion: v1

@@ -2,7 +2,7 @@
 //! left to who asks, and so is `$(VAR)`.
 
 use super::{Missing, Object, ObjectKind, Objects};
-use crate::manifest::types::{Container, FieldRef, PodSpec, ResourceFieldRef};
+use crate::manifest::types::{Container, FieldRef, FileKeyRef, PodSpec, ResourceFieldRef};
 use std::sync::Arc;
 
 /// A variable, in the order in which later ones replace earlier ones.
@@ -25,6 +25,8 @@ pub enum Given<'a> {
     Field(&'a FieldRef),
     /// A resource of one of the pod's containers.
     Resource(&'a ResourceFieldRef),
+    /// A variable in a file of one of the pod's volumes.
+    File(&'a FileKeyRef),
 }
 
 /// The variables of a container of a pod in this namespace: those of `envFrom`, then those of `env`.
@@ -53,10 +55,11 @@ pub fn variables<'a>(
         let source = variable.value_from.as_ref().filter(|_| variable.value.is_empty());
         let value = match source {
             None => Some(Given::Written(&variable.value)),
-            Some(source) => match (&source.field_ref, &source.resource_field_ref) {
-                (Some(field), _) => Some(Given::Field(field)),
-                (None, Some(resource)) => Some(Given::Resource(resource)),
-                (None, None) => {
+            Some(source) => match (&source.field_ref, &source.resource_field_ref, &source.file_key_ref) {
+                (Some(field), _, _) => Some(Given::Field(field)),
+                (None, Some(resource), _) => Some(Given::Resource(resource)),
+                (None, None, Some(file)) => Some(Given::File(file)),
+                (None, None, None) => {
                     let of_map = source.config_map_key_ref.iter().map(|key| (ObjectKind::ConfigMap, key));
                     let of_secret = source.secret_key_ref.iter().map(|key| (ObjectKind::Secret, key));
                     let mut found = None;

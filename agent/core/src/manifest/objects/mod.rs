@@ -4,6 +4,7 @@
 
 mod base64;
 pub mod env;
+pub mod env_file;
 pub mod files;
 mod read;
 mod revise;

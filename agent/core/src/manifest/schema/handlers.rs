@@ -1,6 +1,6 @@
 //! Probes, lifecycle hooks, and where environment variables can come from.
 
-use super::{COUNT, Field, Kind, Literal, PORT, TEXTS, later, never, yes};
+use super::{COUNT, Field, Kind, Literal, PORT, TEXTS, never, yes};
 
 /// `v1.Probe`.
 pub(super) const PROBE: &[Field] = &[
@@ -60,7 +60,15 @@ pub(super) const VALUE_FROM: &[Field] = &[
     yes("resourceFieldRef", Kind::Object(RESOURCE_FIELD_REF)),
     yes("configMapKeyRef", Kind::Object(KEY_REF)),
     yes("secretKeyRef", Kind::Object(KEY_REF)),
-    later("fileKeyRef", Kind::Any),
+    yes("fileKeyRef", Kind::Object(FILE_KEY_REF)),
+];
+
+/// `v1.FileKeySelector`.
+const FILE_KEY_REF: &[Field] = &[
+    yes("volumeName", Kind::Text).required("the name of an emptyDir of the pod"),
+    yes("path", Kind::Text).required("the file in the volume"),
+    yes("key", Kind::Text).required("the variable in the file"),
+    yes("optional", Kind::Bool).or_false(),
 ];
 
 /// `v1.ObjectFieldSelector`.

@@ -15,6 +15,22 @@ pub struct EnvVarSource {
     pub config_map_key_ref: Option<KeyRef>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub secret_key_ref: Option<KeyRef>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub file_key_ref: Option<FileKeyRef>,
+}
+
+/// `v1.FileKeySelector`.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+#[allow(missing_docs)]
+pub struct FileKeyRef {
+    /// An emptyDir of the pod.
+    pub volume_name: String,
+    /// Below the volume.
+    pub path: String,
+    pub key: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub optional: Option<bool>,
 }
 
 /// `v1.ObjectFieldSelector`.

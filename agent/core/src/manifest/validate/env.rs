@@ -5,7 +5,7 @@ use crate::manifest::{
     finding::{Findings, quote},
     path::Path,
     quantity,
-    types::{Container, EnvFromSource, EnvVarSource, FieldRef, PodSpec, ResourceFieldRef},
+    types::{Container, EnvFromSource, EnvVarSource, FieldRef, FileKeyRef, PodSpec, ResourceFieldRef},
 };
 
 /// Fields of a pod that a variable can have; beside them a single label or annotation.
@@ -71,12 +71,14 @@ fn whole(source: &EnvFromSource, path: &Path, findings: &mut Findings) {
 }
 
 fn single(source: &EnvVarSource, spec: &PodSpec, path: &Path, findings: &mut Findings) {
-    let EnvVarSource { field_ref, resource_field_ref, config_map_key_ref, secret_key_ref } = source;
+    let EnvVarSource { field_ref, resource_field_ref, config_map_key_ref, secret_key_ref, file_key_ref } =
+        source;
     let given = [
         ("fieldRef", field_ref.is_some()),
         ("resourceFieldRef", resource_field_ref.is_some()),
         ("configMapKeyRef", config_map_key_ref.is_some()),
         ("secretKeyRef", secret_key_ref.is_some()),
+        ("fileKeyRef", file_key_ref.is_some()),
     ];
     one_of(&given, path, findings);
     if let Some(field) = field_ref {
@@ -85,12 +87,26 @@ fn single(source: &EnvVarSource, spec: &PodSpec, path: &Path, findings: &mut Fin
     if let Some(resource) = resource_field_ref {
         resource_of(resource, spec, &path.field("resourceFieldRef"), findings);
     }
+    if let Some(file) = file_key_ref {
+        file_of(file, spec, &path.field("fileKeyRef"), findings);
+    }
     for (field, key) in [("configMapKeyRef", config_map_key_ref), ("secretKeyRef", secret_key_ref)] {
         let Some(key) = key else { continue };
         let here = path.field(field);
         syntax(names::dns_subdomain(&key.name), &key.name, &here.field("name"), findings);
         syntax(names::file_key(&key.key), &key.key, &here.field("key"), findings);
     }
+}
+
+/// A variable in a file of an emptyDir of the pod.
+fn file_of(file: &FileKeyRef, spec: &PodSpec, path: &Path, findings: &mut Findings) {
+    let volume = spec.volumes.iter().find(|volume| volume.name == file.volume_name);
+    if volume.is_none_or(|volume| volume.empty_dir.is_none()) {
+        let name = quote(&file.volume_name);
+        findings.value(&path.field("volumeName"), format!("Not found: {name}: the pod has no such emptyDir"));
+    }
+    syntax(names::descending(&file.path), &file.path, &path.field("path"), findings);
+    syntax(names::env_name(&file.key), &file.key, &path.field("key"), findings);
 }
 
 /// Exactly one of the fields is given.
