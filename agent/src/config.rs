@@ -148,10 +148,11 @@ config! {
     pod_c_i_d_r: Ranges = default_ranges();
     /// Bytes in a packet of a pod; 0: as on the interface with the default route, or 1500 without one.
     pod_m_t_u: u32 = 0;
-    /// Name servers for pods whose dnsPolicy is ClusterFirst, the default. Without any they get the node's,
-    /// as with Default.
+    /// Name servers for pods whose dnsPolicy is ClusterFirst, the default. Without any, pods with a network of
+    /// their own ask Berth, at the first address of podCIDR: it knows the names of pods and asks the node's
+    /// servers for all others; those on the node's network get the node's, as with Default.
     cluster_d_n_s: Vec<String> = Vec::new();
-    /// The domain below which pods have their full name, when they have a subdomain. Empty for none.
+    /// The domain below which pods have their names, beside those without a domain. Empty for none.
     cluster_domain: String = String::new();
     /// Kernel settings that pods may have beside those that Kubernetes calls safe; a `*` at the end stands
     /// for the rest of a name: net.core.*

@@ -12,6 +12,7 @@ mod doctor;
 mod events;
 mod keeper_link;
 mod logs;
+mod names;
 mod source;
 
 use std::process::ExitCode;

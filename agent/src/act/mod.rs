@@ -68,7 +68,9 @@ impl Agent {
             }
             ActionKind::RemoveContainer { id: run } => self.remove(id, deadline, run),
             ActionKind::RemoveSandbox { desired } => self.on_thread(id, move |env| {
-                outcome(sandbox::remove_with(&env.roots, &env.network, &desired), FailReason::Internal)
+                let removed = sandbox::remove_with(&env.roots, &env.network, &desired);
+                env.pods_changed.notify_one();
+                outcome(removed, FailReason::Internal)
             }),
             ActionKind::SaveCheckpoint { checkpoint } => self.on_thread(id, move |env| {
                 outcome(checkpoint::save(&env.roots, &checkpoint), FailReason::Internal)
@@ -89,6 +91,7 @@ impl Agent {
             let made =
                 sandbox::create_with(&env.roots, &env.node, &pod, begun, &objects, &env.spares, &env.network);
             if made.is_ok() {
+                env.pods_changed.notify_one();
                 for warning in sandbox::warnings(&env.roots, &pod.uid) {
                     let _ = told.blocking_send(Told::warned(&pod.key, &pod.uid, warning));
                 }

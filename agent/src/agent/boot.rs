@@ -13,6 +13,7 @@ use std::{
     path::{Path, PathBuf},
     sync::Arc,
 };
+use tokio::sync::Notify;
 use tracing::level_filters::LevelFilter;
 
 /// What does not change while the agent lives.
@@ -36,6 +37,8 @@ pub(crate) struct Env {
     pub(crate) spares: Spares,
     /// Where pods get their addresses.
     pub(crate) network: Arc<Network>,
+    /// Rings when a pod may have got its network, or lost it.
+    pub(crate) pods_changed: Notify,
 }
 
 /// Why the agent cannot run.
@@ -83,6 +86,7 @@ pub(super) fn prepare(config: Option<&Path>) -> Result<Env, Unfit> {
     roots.check()?;
     let name = Some(&*config.hostname_override).filter(|name| !name.is_empty());
     let mut node = NodeFacts::read(&roots, name)?;
+    let network = Arc::new(Network::new(&roots, network_setup(&config)));
     node.policy = Policy {
         // -1 is kubelet's word for none.
         pod_pids_max: u64::try_from(config.pod_pids_limit).unwrap_or(0),
@@ -94,6 +98,7 @@ pub(super) fn prepare(config: Option<&Path>) -> Result<Env, Unfit> {
         }),
         swap_limited: config.memory_swap.swap_behavior == "LimitedSwap",
         cluster_dns: config.cluster_d_n_s.clone(),
+        pod_dns: network.name_server(),
         cluster_domain: config.cluster_domain.clone(),
     };
     if !node.cgroup_unified {
@@ -118,9 +123,9 @@ pub(super) fn prepare(config: Option<&Path>) -> Result<Env, Unfit> {
             certs_dirs: config.registry_certs_paths.0.clone(),
         })
     });
-    let network = Arc::new(Network::new(&roots, network_setup(&config)));
     let (platform, spares) = (Platform::host(), Spares::default());
-    Ok(Env { config, config_file, roots, node, store, registries, platform, spares, network })
+    let pods_changed = Notify::new();
+    Ok(Env { config, config_file, roots, node, store, registries, platform, spares, network, pods_changed })
 }
 
 fn network_setup(config: &Config) -> Option<Setup> {
@@ -205,6 +210,7 @@ impl Env {
             platform: Platform::host(),
             spares: Spares::default(),
             network,
+            pods_changed: Notify::new(),
         }
     }
 }

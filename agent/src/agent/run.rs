@@ -17,6 +17,7 @@ use crate::{
     events::EventLog,
     keeper_link::{KeeperLink, Slot},
     logs::{Logs, Place},
+    names,
     source::{ImageWatch, Reports, Settings, Source, SourceEvent, UrlSettings, checkpoint, salt},
 };
 use berth_core::{
@@ -151,6 +152,7 @@ pub(super) async fn run(env: Env, socket: OwnedFd, started: Instant) -> Result<(
     warm_up(&env);
     env.spares.refill();
     env.network.guard();
+    tokio::spawn(names::run(Arc::clone(&env)));
     tokio::spawn(listen::serve(listener, Context { asks, changes: see_changes, env }));
     agent.serve(Ears { told: hear_told, asks: hear_asks, source, images }).await
 }
@@ -288,6 +290,7 @@ impl Agent {
                     tracing::warn!(pod = %uid, %error, "what an earlier boot left stays");
                 }
             }
+            env.pods_changed.notify_one();
             let _ = told.blocking_send(Told::Cleaned);
         });
     }

@@ -21,6 +21,7 @@ use resolv::Resolver;
 use std::{
     fs::{self, File, OpenOptions},
     io::{self, Read, Write},
+    net::IpAddr,
     os::unix::fs::OpenOptionsExt,
     path::Path,
 };
@@ -69,7 +70,13 @@ fn wants_cluster(spec: &PodSpec) -> bool {
 
 /// The pod asks for a cluster's name servers and the node knows of none: it gets the node's own, and is told.
 pub(crate) fn lacks_cluster_dns(node: &NodeFacts, pod: &DesiredPod) -> bool {
-    node.policy.cluster_dns.is_empty() && wants_cluster(&pod.pod.spec)
+    node.policy.cluster_dns.is_empty() && pod_dns(node, pod).is_none() && wants_cluster(&pod.pod.spec)
+}
+
+/// Our own name server, for a pod with a network of ours. A pod on the node's network has the node's: the former is
+/// there only as long as other pods are.
+fn pod_dns(node: &NodeFacts, pod: &DesiredPod) -> Option<IpAddr> {
+    node.policy.pod_dns.filter(|_| !pod.pod.spec.host_network)
 }
 
 fn resolv_conf(roots: &Roots, node: &NodeFacts, pod: &DesiredPod) -> Result<String> {
@@ -84,6 +91,8 @@ fn resolv_conf(roots: &Roots, node: &NodeFacts, pod: &DesiredPod) -> Result<Stri
         Resolver::default()
     } else if wants_cluster(spec) && !node.policy.cluster_dns.is_empty() {
         of_node()?.of_cluster(&node.policy.cluster_dns, &node.policy.cluster_domain, &pod.key.namespace)
+    } else if let Some(server) = pod_dns(node, pod).filter(|_| wants_cluster(spec)) {
+        of_node()?.of_pods(server, &node.policy.cluster_domain, &pod.key.namespace)
     } else {
         of_node()?
     };

@@ -2,6 +2,7 @@
 //! take. Pure.
 
 use berth_core::manifest::types::DnsConfig;
+use std::net::IpAddr;
 
 /// Name servers; a C library looks at no more.
 const NAMESERVERS_MAX: usize = 3;
@@ -58,6 +59,16 @@ impl Resolver {
             Self { nameservers: servers.to_vec(), searches: own, options: vec!["ndots:5".into()] };
         add(&mut cluster.searches, &self.searches);
         cluster
+    }
+
+    /// Ours: as a cluster's. Without a domain the names of pods are below `svc` alone, so that they are found before
+    /// anybody else is asked.
+    pub(super) fn of_pods(self, server: IpAddr, domain: &str, namespace: &str) -> Self {
+        let mut pods = self.of_cluster(&[server.to_string()], domain, namespace);
+        if domain.is_empty() {
+            pods.searches.splice(0..0, [format!("{namespace}.svc"), "svc".to_owned()]);
+        }
+        pods
     }
 
     /// What the pod adds, each once; an option of its own takes the place of one of that name.
@@ -158,8 +169,18 @@ mod tests {
              options ndots:5\n"
         );
         assert_eq!(
-            cluster.of_cluster(&list("10.96.0.10"), "", "shop").render(),
+            cluster.clone().of_cluster(&list("10.96.0.10"), "", "shop").render(),
             "search a.example\nnameserver 10.96.0.10\noptions ndots:5\n"
+        );
+        let own: IpAddr = "10.86.0.1".parse().unwrap();
+        assert_eq!(
+            cluster.clone().of_pods(own, "", "shop").render(),
+            "search shop.svc svc a.example\nnameserver 10.86.0.1\noptions ndots:5\n"
+        );
+        assert_eq!(
+            cluster.of_pods(own, "cluster.local", "shop").render(),
+            "search shop.svc.cluster.local svc.cluster.local cluster.local a.example\nnameserver 10.86.0.1\n\
+             options ndots:5\n"
         );
     }
 

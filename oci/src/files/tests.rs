@@ -128,6 +128,29 @@ fn a_clusters_name_servers_are_for_those_who_ask_for_them() {
     }
 }
 
+#[test]
+fn our_own_name_server_is_for_pods_with_a_network_of_ours() {
+    let policy = Policy { pod_dns: "10.86.0.1".parse().ok(), ..Policy::default() };
+    let with = NodeFacts { policy: policy.clone(), ..NodeFacts::default() };
+    let policy = Policy { cluster_dns: vec!["10.96.0.10".into()], ..policy };
+    let both = NodeFacts { policy, ..NodeFacts::default() };
+    for (dns_policy, host_network, own, lacks) in [
+        (DnsPolicy::ClusterFirst, false, true, false),
+        (DnsPolicy::ClusterFirst, true, false, false),
+        (DnsPolicy::ClusterFirstWithHostNet, true, false, true),
+        (DnsPolicy::ClusterFirstWithHostNet, false, true, false),
+        (DnsPolicy::Default, false, false, false),
+        (DnsPolicy::None, false, false, false),
+    ] {
+        let pod = pod("web-box", PodSpec { dns_policy, host_network, ..PodSpec::default() });
+        let roots = Roots { resolv_conf: "".into(), ..Roots::default() };
+        let text = |node: &NodeFacts| resolv_conf(&roots, node, &pod).unwrap();
+        assert_eq!(text(&with).contains("nameserver 10.86.0.1\n"), own, "{dns_policy:?}");
+        assert_eq!(lacks_cluster_dns(&with, &pod), lacks, "{dns_policy:?} {host_network}");
+        assert!(!text(&both).contains("10.86.0.1"));
+    }
+}
+
 fn resolv_conf_of(roots: &Roots, spec: PodSpec) -> String {
     resolv_conf(roots, &NodeFacts::default(), &pod("web-box", spec)).unwrap()
 }

@@ -31,6 +31,9 @@ pub(super) struct Attachment {
     pub(super) offset: u32,
     /// Its addresses, IPv4 first.
     pub(super) addresses: Vec<IpAddr>,
+    /// What it is called in its namespace, beside its full name.
+    #[serde(default)]
+    pub(super) names: Vec<String>,
     /// Ports of the node that lead to it.
     pub(super) ports: Vec<HostPort>,
     /// Since when: of two that want a port the later one has it, the earlier one has ended.

@@ -28,6 +28,7 @@ use crate::{
 };
 use attachment::{Attachment, link_name};
 use berth_core::{
+    dns::{Host, Zone},
     ids::PodUid,
     manifest::DesiredPod,
     network::{Leases, Ranges, of_pod},
@@ -39,7 +40,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     fs::File,
     net::IpAddr,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock},
     thread,
 };
 
@@ -64,6 +65,8 @@ pub struct Network {
     /// None: pods have their loopback only.
     setup: Option<Setup>,
     state: Mutex<State>,
+    /// Of the pods that are there. Beside the state, which is held while the kernel works.
+    zone: RwLock<Arc<Zone>>,
     /// Only one writes the table of leases at a time.
     saving: Mutex<()>,
 }
@@ -108,7 +111,15 @@ impl Network {
     pub fn new(roots: &Roots, setup: Option<Setup>) -> Self {
         let (leases, attached) = (leases::load(roots), attachment::read_all(roots));
         let state = State { leases, attached, bridge: None, nft: None };
-        Self { roots: roots.clone(), setup, state: Mutex::new(state), saving: Mutex::new(()) }
+        let network = Self {
+            roots: roots.clone(),
+            setup,
+            state: Mutex::new(state),
+            zone: RwLock::default(),
+            saving: Mutex::new(()),
+        };
+        network.tell_names(&network.lock());
+        network
     }
 
     /// Pods have their loopback only.
@@ -120,12 +131,35 @@ impl Network {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Where pods ask for names; none if they have no network.
+    pub fn name_server(&self) -> Option<IpAddr> {
+        // One is enough: a second address of the same server would only be asked the same again.
+        self.setup.and_then(|setup| bridge::served(&setup).all().next()).map(|range| range.gateway())
+    }
+
+    /// Names of the pods that are there.
+    pub fn zone(&self) -> Arc<Zone> {
+        Arc::clone(&self.zone.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn tell_names(&self, state: &State) {
+        let Some(setup) = self.setup else { return };
+        let hosts = state.attached.values().map(|attachment| Host {
+            pod: &attachment.pod,
+            names: &attachment.names,
+            addresses: &attachment.addresses,
+        });
+        let zone = Arc::new(Zone::new(bridge::served(&setup), hosts));
+        *self.zone.write().unwrap_or_else(PoisonError::into_inner) = zone;
+    }
+
     /// Gives the pod its network, in its namespaces that are pinned already. Nothing for a pod on the node's
-    /// network, or with loopback only. Idempotent, as long as nobody is in there.
+    /// network, or with loopback only. Idempotent, as long as nobody is in there. `names`: what it is called in its
+    /// namespace, beside its full name.
     ///
     /// # Errors
     /// [`Error::Network`]: the kernel or the configuration lacks something; try again later.
-    pub fn attach(self: &Arc<Self>, pod: &DesiredPod) -> Result<Attached> {
+    pub fn attach(self: &Arc<Self>, pod: &DesiredPod, names: Vec<String>) -> Result<Attached> {
         let Some(setup) = self.setup.filter(|_| !pod.pod.spec.host_network) else {
             return Ok(Attached::default());
         };
@@ -139,13 +173,14 @@ impl Network {
         let ns = self.namespace(&pod.uid)?;
         let mut inside =
             inside::socket(&ns, bridge.v6).map_err(refused("enter the pod's network namespace"))?;
-        let attachment = self.reserve(&mut state, &setup, &bridge, pod)?;
+        let attachment = self.reserve(&mut state, &setup, &bridge, pod, names)?;
         plug::plug(&setup, &bridge, &pod.uid, &attachment, &ns, &mut inside)?;
         let lacking = match state.write_rules(&bridge.ranges) {
             Err(error) if !attachment.ports.is_empty() => return Err(no_rules(&error, "hostPort")),
             Err(error) => Some(no_rules(&error, "way out of the node").to_string()),
             Ok(()) => None,
         };
+        self.tell_names(&state);
         Ok(Attached { addresses: texts(&attachment), lacking })
     }
 
@@ -161,6 +196,7 @@ impl Network {
         let removed = Netlink::route().and_then(|mut netlink| link::remove(&mut netlink, &link_name(uid)));
         removed.map_err(refused("remove the pod's interface"))?;
         let had_ports = state.attached.remove(uid).is_some_and(|attachment| !attachment.ports.is_empty());
+        self.tell_names(&state);
         if let Some(setup) = self.setup.filter(|_| had_ports) {
             // A kernel that does not take rules any more has none of the pod's either.
             if let Err(error) = state.write_rules(&bridge::served(&setup)) {
@@ -182,6 +218,7 @@ impl Network {
         setup: &Setup,
         bridge: &Bridge,
         pod: &DesiredPod,
+        names: Vec<String>,
     ) -> Result<Attachment> {
         if let Some(known) = state.attached.get(&pod.uid) {
             return Ok(known.clone());
@@ -195,6 +232,7 @@ impl Network {
             pod: pod.key.clone(),
             offset,
             addresses: bridge.ranges.all().map(|range| range.address(offset)).collect(),
+            names,
             ports: of_pod(&pod.pod.spec),
             since: clock::now().mono,
         };

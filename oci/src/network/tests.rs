@@ -143,7 +143,7 @@ fn what_a_killed_agent_left_is_completed_or_removed() {
         link::remove(&mut netlink, BRIDGE).unwrap();
         let three = named("three", "u3");
         let at_three = create(roots, &next, &three).unwrap();
-        assert_eq!(next.attach(&three).unwrap().addresses, at_three);
+        assert_eq!(next.attach(&three, Vec::new()).unwrap().addresses, at_three);
         let server = within(roots, &one, || TcpListener::bind((there[0][0].as_str(), 80)).unwrap());
         thread::scope(|scope| {
             scope.spawn(move || serve(server));
@@ -176,7 +176,7 @@ fn what_cannot_be_is_a_reason_that_says_what_to_do() {
         let index = link::index(&mut netlink, "other").unwrap().unwrap();
         link::add_address(&mut netlink, index, "10.86.3.7".parse().unwrap(), &range).unwrap();
         link::remove(&mut netlink, BRIDGE).unwrap();
-        let error = network(roots, SETUP).attach(&named("one", "u1")).unwrap_err().to_string();
+        let error = network(roots, SETUP).attach(&named("one", "u1"), Vec::new()).unwrap_err().to_string();
         assert!(error.contains("other has 10.86.3.7, which is in the pods' range 10.86.0.0/16"), "{error}");
     });
 }

@@ -10,7 +10,7 @@ use crate::{
     paths::Roots,
 };
 use serde::{Deserialize, Serialize};
-use std::{fs, path::Path};
+use std::{fs, net::IpAddr, path::Path};
 
 /// The node's facts. Memory in bytes.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -76,7 +76,9 @@ pub struct Policy {
     pub swap_limited: bool,
     /// Name servers for the pods whose dnsPolicy is a cluster's: kubelet's `clusterDNS`.
     pub cluster_dns: Vec<String>,
-    /// The domain of such a cluster; empty for none.
+    /// Where pods with a network of ours ask for names, when there are no such servers; none without such a network.
+    pub pod_dns: Option<IpAddr>,
+    /// The domain of such a cluster, or of names of pods; empty for none.
     pub cluster_domain: String,
 }
 

@@ -22,6 +22,7 @@ use crate::{
     records, volumes,
 };
 use berth_core::{
+    dns::names_of,
     manifest::{DesiredPod, objects::Objects},
     time::Mono,
 };
@@ -74,8 +75,9 @@ pub fn create_with(
         records::write_sandbox(roots, pod, begun)?;
     }
     let lacking = cgroup::create_pod(roots, node, pod)?;
-    namespaces::create(roots, pod, files::names(node, pod)?.kernel(), spares)?;
-    let attached = network.attach(pod)?;
+    let names = files::names(node, pod)?;
+    namespaces::create(roots, pod, names.kernel(), spares)?;
+    let attached = network.attach(pod, names_of(&pod.key, &pod.pod.spec, &names.host, &node.name))?;
     warnings::write(roots, &pod.uid, &warnings::of(node, pod, lacking, attached.lacking))?;
     shared_memory(roots, pod)?;
     files::create(roots, node, pod)?;

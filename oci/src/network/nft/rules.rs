@@ -4,6 +4,7 @@
 //! - A port of the node leads to its pod: for the outside, for other pods and for the node itself, whose
 //!   packets from 127.0.0.1 may leave by the bridge for that (`route_localnet`). What comes the other way, from
 //!   a pod to 127.0.0.0/8, is dropped: the node's loopback is its own.
+//! - Names are asked for at the bridge's own address, also when a pod has port 53 of the node.
 //! - A pod that gets at a pod by a port of the node seems to be the node: the answer must come back this way.
 
 use crate::network::bridge::NAME as BRIDGE;
@@ -15,6 +16,8 @@ use std::{
 
 /// Our table's name; its family is `inet`.
 pub(super) const TABLE: &str = "berth";
+/// Where names are asked for.
+const NAMES_PORT: u16 = 53;
 /// The chain of ports of the node.
 const HOST_PORTS: &str = "hostports";
 
@@ -109,6 +112,14 @@ pub(in crate::network) fn ruleset<'a>(ranges: &Ranges, pods: impl Iterator<Item 
     // The kernel has no `route_localnet` for IPv6: better refused at once than never answered.
     let to_loopback = Expr::Destination { base: Ipv6Addr::LOCALHOST.into(), prefix: 128 };
     rules.push(rule("local", vec![Expr::Family { v6: true }, to_loopback, Expr::Return]));
+    for gateway in ranges.all().map(|range| range.gateway()) {
+        let (v6, bits) = (gateway.is_ipv6(), if gateway.is_ipv6() { 128 } else { 32 });
+        let to_us = Expr::Destination { base: gateway, prefix: bits };
+        for protocol in [Protocol::Udp, Protocol::Tcp] {
+            let names = [Expr::Family { v6 }, Expr::From(BRIDGE), to_us, Expr::Protocol(protocol)];
+            rules.push(rule("incoming", [&names[..], &[Expr::Port(NAMES_PORT), Expr::Return]].concat()));
+        }
+    }
     for chain in ["incoming", "local"] {
         rules.push(rule(chain, vec![Expr::IsLocal, Expr::Jump(HOST_PORTS)]));
     }
