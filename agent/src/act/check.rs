@@ -11,7 +11,7 @@ use berth_core::{
     event::{FailReason, Failure, Outcome},
     ids::{ActionId, ContainerId, PodUid},
 };
-use berth_oci::container;
+use berth_oci::{container, network};
 use nix::{fcntl::OFlag, unistd::pipe2};
 use std::{fs::File, io, os::fd::OwnedFd, time::Duration};
 use tokio::{
@@ -28,13 +28,16 @@ impl Agent {
             return self.done(action, Outcome::Failed(error.to_failure(FailReason::Internal)));
         }
         let Check { purpose, handler, host_network, timeout_s } = check;
-        let namespace = (!host_network).then(|| roots.pod_ns(pod, "net"));
+        let place = match network::addresses(roots, pod).into_iter().next() {
+            Some(address) => check::Place::at(address),
+            None => check::Place::within((!host_network).then(|| roots.pod_ns(pod, "net"))),
+        };
         match handler {
             Handler::Exec { command } => self.check_by_command(action, run, command, timeout_s),
             handler => {
                 let (told, hook) = (self.told.clone(), is_hook(purpose));
                 tokio::spawn(async move {
-                    let answer = check::ask(&handler, namespace, timeout_s, hook).await;
+                    let answer = check::ask(&handler, place, timeout_s, hook).await;
                     // Fails when the agent ends.
                     let _ = told.send(Told::Done(action, Outcome::Checked(answer))).await;
                 });

@@ -19,6 +19,7 @@ mod repair;
 #[cfg(test)]
 mod tests;
 pub mod trial;
+mod watch;
 
 use crate::{
     clock,

@@ -7,7 +7,7 @@ use super::{
     bridge::Bridge,
     inside, link,
     netlink::Netlink,
-    nft, plug, refused,
+    nft, plug, refused, watch,
 };
 use crate::{error::Result, fsys};
 use berth_core::ids::PodUid;
@@ -17,7 +17,7 @@ use std::{
     thread,
 };
 
-/// Bytes of stack for the thread that sleeps over the rules.
+/// Bytes of stack for a thread that sleeps over rules or interfaces.
 const GUARD_STACK_BYTES: usize = 256 * 1024;
 
 impl Network {
@@ -37,8 +37,8 @@ impl Network {
         }
     }
 
-    /// Puts our packet rules back whenever somebody else has removed or changed them, as long as the agent
-    /// lives: on a thread that sleeps until the kernel tells of it.
+    /// Puts our packet rules and interfaces back whenever somebody else has removed or changed them, as long as the
+    /// agent lives: on threads that sleep until the kernel tells of it.
     pub fn guard(self: &Arc<Self>) {
         if self.setup.is_none() {
             return;
@@ -51,6 +51,48 @@ impl Network {
         };
         // Without a thread they are for the next pod's start.
         let _ = thread::Builder::new().name("berth-rules".into()).stack_size(GUARD_STACK_BYTES).spawn(watch);
+        let network = Arc::clone(self);
+        let ear = watch::open();
+        let watch = move || {
+            let watched = ear.map_err(|error| error.to_string()).and_then(|ear| network.watch_links(&ear));
+            if let Err(error) = watched {
+                tracing::debug!(error, "interfaces that others remove stay away until the next pod's start");
+            }
+        };
+        let _ = thread::Builder::new().name("berth-links".into()).stack_size(GUARD_STACK_BYTES).spawn(watch);
+    }
+
+    fn watch_links(&self, ear: &Netlink) -> std::result::Result<(), String> {
+        loop {
+            watch::taken_away(ear).map_err(|error| error.to_string())?;
+            self.restore_links();
+        }
+    }
+
+    fn restore_links(&self) {
+        let mut state = self.lock();
+        let Some(setup) = self.setup.filter(|_| !state.attached.is_empty()) else { return };
+        let known = state.bridge;
+        let bridge = match bridge::ensure(&mut state.bridge, &setup) {
+            Ok(bridge) => bridge,
+            Err(error) => return tracing::warn!(%error, "pods are cut off"),
+        };
+        if known == Some(bridge) && !self.lacks_links(&state.attached) {
+            return;
+        }
+        tracing::info!("somebody has removed interfaces of pods; they are put back");
+        self.mend_all(&state, &setup, &bridge);
+        if let Err(error) = state.write_rules(&bridge.ranges) {
+            tracing::warn!(%error, "pods have no way out, and ports of the node do not lead to them");
+        }
+    }
+
+    /// A pod that is there, by its namespace, is not on the bridge's side.
+    fn lacks_links(&self, attached: &BTreeMap<PodUid, Attachment>) -> bool {
+        let there = bridge::links(attachment::LINK_PREFIX);
+        attached
+            .keys()
+            .any(|uid| !there.contains(&link_name(uid)) && fsys::is_namespace(&self.roots.pod_ns(uid, "net")))
     }
 
     fn watch_rules(&self) -> std::result::Result<(), String> {
@@ -72,6 +114,7 @@ impl Network {
             tracing::warn!(%error, "pods have no way out, and ports of the node do not lead to them");
         }
     }
+
     /// Ends on the bridge that no pod has.
     fn remove_strays(&self, attached: &BTreeMap<PodUid, Attachment>) {
         let ours: BTreeSet<String> = attached.keys().map(link_name).collect();
@@ -103,8 +146,10 @@ impl Network {
         let name = link_name(uid);
         let there = link::index(&mut netlink, &name).map_err(refused("look for the pod's interface"))?;
         if there.is_some() {
-            return link::plug_to(&mut netlink, &name, bridge.index)
-                .map_err(refused("plug the pod's interface to the bridge"));
+            let plugged = link::plug_to(&mut netlink, &name, bridge.index).and_then(|()| {
+                if attachment.ports.is_empty() { Ok(()) } else { link::reflect(&mut netlink, &name) }
+            });
+            return plugged.map_err(refused("plug the pod's interface to the bridge"));
         }
         let ns = self.namespace(uid)?;
         let mut inside =

@@ -92,6 +92,12 @@ eventually 30 "the agent is back" berth get pods
 eventually 10 "names are there" sh -c 'berth exec one -- nslookup two.shop | grep -q 10.86'
 is "the same" "$TWO" "$(answer two.shop)"
 
+step "a bridge that somebody removes comes back, with its pods and its name server"
+ip link del berth0
+eventually 20 "the pods are reached" sh -c "wget -T 2 -qO- http://$v4/name | grep -q one-edge"
+eventually 20 "names are there" sh -c 'berth exec one -- nslookup two.shop | grep -q 10.86'
+is "the same" "$TWO" "$(answer two.shop)"
+
 step "a pod that goes takes its names along; without pods nothing listens"
 rm $M/two.yaml
 berth wait -n shop pod/two --for=delete --timeout=60s >/dev/null || fail "two did not go"

@@ -63,7 +63,9 @@ spec:
       terminationGracePeriodSeconds: 1
     readinessProbe: {httpGet: {path: /live/index.html, port: 8080}, periodSeconds: 1}
 Y
-eventually 20 "it has not come up at first" said live "Startup probe failed: dial tcp 127.0.0.1:8080: connect: connection refused"
+eventually 20 "it has an address" sh -c 'berth get pods -o wide --no-headers | grep -q "^live.* 10\\.86"'
+live_ip=$(berth get pods -o wide --no-headers | awk '/^live/ { print $6 }')
+eventually 20 "it has not come up at first" said live "Startup probe failed: dial tcp $live_ip:8080: connect: connection refused"
 ready live
 is "no restarts until then" 0 "$(column live 4)"
 check "the node has no such port" sh -c '! nc -z 127.0.0.1 8080 2>/dev/null'

@@ -20,7 +20,7 @@ const FRAMES_MAX: usize = 64;
 
 /// Asks the server for `service`; empty for the server as a whole.
 pub(super) async fn ask(network: &Network, host: &str, port: u16, service: &str) -> Answer {
-    let place = format!("{host}:{port}");
+    let place = super::joined(host, port);
     let Some(request) = message::request(&place, service) else {
         return failure(format!(
             "error: the name of the service is longer than {} bytes",

@@ -138,6 +138,41 @@ fn a_port_of_the_node_leads_to_its_pod_for_everybody() {
 }
 
 #[test]
+fn interfaces_that_somebody_removes_come_back() {
+    on_a_node(|roots| {
+        let network = network(roots, SETUP);
+        let one = with_ports("one", "u1", &[("", 8080, 80, "TCP")]);
+        let address = create(roots, &network, &one).unwrap().remove(0);
+        serve_all(within(roots, &one, || TcpListener::bind("[::]:80").unwrap()));
+        network.guard();
+        let begun = std::time::Instant::now();
+        let mut netlink = Netlink::route().unwrap();
+        for name in [BRIDGE.to_owned(), attachment::link_name(&one.uid), BRIDGE.to_owned()] {
+            let old = link::index(&mut netlink, &name).unwrap().unwrap();
+            loop {
+                match link::index(&mut netlink, &name).unwrap() {
+                    Some(index) if index != old => break,
+                    // Not yet, or a removal that met the repair of the one before.
+                    Some(_) => link::remove(&mut netlink, &name).unwrap(),
+                    None => thread::sleep(Duration::from_millis(20)),
+                }
+                assert!(begun.elapsed() < Duration::from_secs(RESTORED_WITHIN_S), "{name} is still away");
+            }
+            for place in [(address.as_str(), 80), ("127.0.0.1", 8080)] {
+                while TcpStream::connect(place).is_err() {
+                    assert!(
+                        begun.elapsed() < Duration::from_secs(RESTORED_WITHIN_S),
+                        "{place:?} after {name}"
+                    );
+                    thread::sleep(Duration::from_millis(20));
+                }
+            }
+        }
+        sandbox::remove_with(roots, &network, &one).unwrap();
+    });
+}
+
+#[test]
 fn rules_that_somebody_removes_come_back() {
     on_a_node(|roots| {
         let network = network(roots, SETUP);
