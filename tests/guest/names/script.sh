@@ -21,10 +21,10 @@ Y
 there() { berth wait -n "$2" "pod/$1" --for=condition=Ready --timeout=60s >/dev/null || fail "$1 did not become ready"; echo "ok: $1 is ready"; }
 ips_of() { berth get pod -n "$2" "$1" -o yaml | sed -n 's/^ *- *"*ip"*: *"*\([0-9a-f.:]*\)"*$/\1/p' | grep -E '^(10\.86|fd62)' | sort | tr '\n' ' '; }
 # asked NAME: what nslookup says in the pod `one`; answer NAME: the addresses, or how it failed.
-asked() { timeout 30 berth exec one -- nslookup "$@" 2>&1; }
+asked() { timeout 30 berth exec one -- busybox nslookup "$@" 2>&1; }
 answer() { asked "$@" | sed -n -e '/^Name/,$s/^Address: *//p' -e 's/.*\(NXDOMAIN\|SERVFAIL\|REFUSED\).*/\1/p' | sort -u | tr '\n' ' '; }
 # by_tcp QUERY: raw, for printf; the answer in hexadecimal.
-by_tcp() { berth exec one -- sh -c "printf '$1' | timeout 20 nc 10.86.0.1 53 | xxd -p" | tr -d '\n'; }
+by_tcp() { berth exec one -- sh -c "printf '$1' | busybox timeout 20 busybox nc 10.86.0.1 53 | busybox xxd -p" | tr -d '\n'; }
 listening() { cat /proc/net/udp /proc/net/udp6 /proc/net/tcp /proc/net/tcp6 | awk '{ print $2 }' | grep -c ':0035$'; }
 
 : >/etc/resolv.conf
@@ -47,10 +47,10 @@ asked two.shop
 for name in one one-edge one.default one-edge.default.svc one.svc; do is "$name" "$ONE" "$(answer $name)"; done
 for name in two.shop two-edge.shop two.shop.svc; do is "$name" "$TWO" "$(answer $name)"; done
 for name in three db-0.db db-0.db.default db-0.db.default.svc; do is "$name" "$THREE" "$(answer $name)"; done
-is "in its own namespace" "$TWO" "$(berth exec -n shop two -- nslookup two | sed -n '/^Name/,$s/^Address: *//p' | sort -u | tr '\n' ' ')"
+is "in its own namespace" "$TWO" "$(berth exec -n shop two -- busybox nslookup two | sed -n '/^Name/,$s/^Address: *//p' | sort -u | tr '\n' ' ')"
 is "not in another one's" "NXDOMAIN " "$(answer two.svc)"
 check "a program finds a pod by its name" sh -c 'timeout 20 berth exec one -- wget -qO- http://two.shop/name | grep -q two-edge'
-check "an address has its pod's name" sh -c ". /put/lib.sh; berth exec one -- nslookup $(echo $THREE | cut -d' ' -f1) | grep -q 'db-0.db.default'"
+check "an address has its pod's name" sh -c ". /put/lib.sh; berth exec one -- busybox nslookup $(echo $THREE | cut -d' ' -f1) | grep -q 'db-0.db.default'"
 is "the node asks too" "$ONE" "$(nslookup one 10.86.0.1 | sed -n '/^Name/,$s/^Address: *//p' | sort -u | tr '\n' ' ')"
 is "and by IPv6" "$ONE" "$(nslookup one fd62:6572:7468::1 | sed -n '/^Name/,$s/^Address: *//p' | sort -u | tr '\n' ' ')"
 v4=$(echo $ONE | cut -d' ' -f1)
@@ -89,13 +89,13 @@ kill $upstream $world; ip link del out0
 step "an agent that comes after a killed one goes on"
 kill -9 "$(agent_pid)"
 eventually 30 "the agent is back" berth get pods
-eventually 10 "names are there" sh -c 'berth exec one -- nslookup two.shop | grep -q 10.86'
+eventually 10 "names are there" sh -c 'berth exec one -- busybox nslookup two.shop | grep -q 10.86'
 is "the same" "$TWO" "$(answer two.shop)"
 
 step "a bridge that somebody removes comes back, with its pods and its name server"
 ip link del berth0
 eventually 20 "the pods are reached" sh -c "wget -T 2 -qO- http://$v4/name | grep -q one-edge"
-eventually 20 "names are there" sh -c 'berth exec one -- nslookup two.shop | grep -q 10.86'
+eventually 20 "names are there" sh -c 'berth exec one -- busybox nslookup two.shop | grep -q 10.86'
 is "the same" "$TWO" "$(answer two.shop)"
 
 step "a pod that goes takes its names along; without pods nothing listens"

@@ -1,3 +1,5 @@
+//! Who asks for which name, and what he hears; and that whatever comes over the wire is survived.
+
 use super::*;
 use crate::{ids::PodKey, manifest::types::PodSpec};
 use proptest::prelude::*;

@@ -1,3 +1,5 @@
+//! Servers on the loopback: that answer, that fail, that are not there.
+
 use super::*;
 use berth_core::{
     dns::{Host, Verdict, Zone, decide},
