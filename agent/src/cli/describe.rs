@@ -14,7 +14,8 @@ use super::{
     table::{Cell, Table, headings, printable},
 };
 use crate::api::wire::Request;
-use berth_core::{manifest::Problem, time::Wall};
+use berth_core::{ids::PodUid, manifest::Problem, time::Wall};
+use berth_oci::network::{BRIDGE, Traffic, traffic};
 use page::Page;
 use serde_json::Value;
 
@@ -72,15 +73,25 @@ pub(crate) fn run(args: &Args, session: &mut Session<'_>) -> Result<(), Failure>
         writeln!(session.err, "No resources found in namespace {}.", args.namespace)?;
     }
     let now = (session.now)();
-    let texts: Vec<_> =
-        chosen.iter().map(|pod| describe(pod, json::list(&events, "/items"), &problems, now)).collect();
+    let page = |pod: &&Value| {
+        let traffic = traffic(&PodUid(json::text(pod, "/metadata/uid").into()));
+        describe(pod, traffic.as_ref(), json::list(&events, "/items"), &problems, now)
+    };
+    let texts: Vec<_> = chosen.iter().map(page).collect();
     Ok(session.out.write_all(texts.join("\n\n").as_bytes())?)
 }
 
 /// One pod's page.
-fn describe(pod: &Value, events: &[Value], problems: &[Problem], now: Wall) -> String {
+fn describe(
+    pod: &Value,
+    traffic: Option<&Traffic>,
+    events: &[Value],
+    problems: &[Problem],
+    now: Wall,
+) -> String {
     let mut page = Page::default();
     head(pod, now, &mut page);
+    network(pod, traffic, &mut page);
     container::list(pod, "initContainer", "Init Containers", now, &mut page);
     container::list(pod, "container", "Containers", now, &mut page);
     conditions(pod, &mut page);
@@ -113,12 +124,33 @@ fn head(pod: &Value, now: Wall, page: &mut Page) {
         page.field(0, "Terminating", &format!("{since}, grace period {grace}s"));
     }
     page.field(0, "Restart Policy", json::or_none(text("/spec/restartPolicy")));
-    page.field(0, "IP", json::or_none(text("/status/podIP")));
     let shares = ["hostNetwork", "hostPID", "hostIPC"];
     let shares: Vec<_> = shares.into_iter().filter(|s| json::flag(pod, &format!("/spec/{s}"))).collect();
     if !shares.is_empty() {
         page.field(0, "Host Namespaces", &shares.join(", "));
     }
+}
+
+/// Its addresses, and what went over the interface that they are on.
+fn network(pod: &Value, traffic: Option<&Traffic>, page: &mut Page) {
+    let addresses = json::list(pod, "/status/podIPs").iter().map(|ip| json::text(ip, "/ip").to_owned());
+    page.lines(0, "IP", &addresses.collect::<Vec<_>>());
+    let Some(traffic) = traffic else { return };
+    let Traffic {
+        inside,
+        outside,
+        received_bytes,
+        received_packets,
+        sent_bytes,
+        sent_packets,
+        dropped_packets,
+    } = traffic;
+    let counters = [
+        format!("{inside}, on the bridge {BRIDGE} as {outside}"),
+        format!("received {received_bytes} bytes in {received_packets} packets"),
+        format!("sent {sent_bytes} bytes in {sent_packets} packets, {dropped_packets} dropped"),
+    ];
+    page.lines(0, "Interface", &counters);
 }
 
 /// `2026-01-31T12:00:00Z (5m ago)`.

@@ -18,6 +18,7 @@ mod plug;
 mod repair;
 #[cfg(test)]
 mod tests;
+mod traffic;
 pub mod trial;
 mod watch;
 
@@ -46,6 +47,7 @@ use std::{
 };
 
 pub use bridge::NAME as BRIDGE;
+pub use traffic::{Traffic, traffic};
 
 /// The pod's interface, as everywhere.
 const INTERFACE: &str = "eth0";

@@ -51,8 +51,8 @@ is "in its own namespace" "$TWO" "$(berth exec -n shop two -- busybox nslookup t
 is "not in another one's" "NXDOMAIN " "$(answer two.svc)"
 check "a program finds a pod by its name" sh -c 'timeout 20 berth exec one -- wget -qO- http://two.shop/name | grep -q two-edge'
 check "an address has its pod's name" sh -c ". /put/lib.sh; berth exec one -- busybox nslookup $(echo $THREE | cut -d' ' -f1) | grep -q 'db-0.db.default'"
-is "the node asks too" "$ONE" "$(nslookup one 10.86.0.1 | sed -n '/^Name/,$s/^Address: *//p' | sort -u | tr '\n' ' ')"
-is "and by IPv6" "$ONE" "$(nslookup one fd62:6572:7468::1 | sed -n '/^Name/,$s/^Address: *//p' | sort -u | tr '\n' ' ')"
+is "the node asks too" "$ONE" "$(busybox nslookup one 10.86.0.1 | sed -n '/^Name/,$s/^Address: *//p' | sort -u | tr '\n' ' ')"
+is "and by IPv6" "$ONE" "$(busybox nslookup one fd62:6572:7468::1 | sed -n '/^Name/,$s/^Address: *//p' | sort -u | tr '\n' ' ')"
 v4=$(echo $ONE | cut -d' ' -f1)
 is "by TCP" "c00c00010001000000050004$(printf '%02x%02x%02x%02x' $(echo $v4 | tr . ' '))" \
     "$(by_tcp '\0\025\022\064\1\0\0\1\0\0\0\0\0\0\3one\0\0\1\0\1' | grep -o 'c00c.*')"
@@ -61,7 +61,7 @@ step "without a name server outside other names fail at once; they are forwarded
 is "no server" "SERVFAIL " "$(answer example.test.)"
 echo 'nameserver 10.86.0.1' >/etc/resolv.conf
 is "not in a circle" "SERVFAIL " "$(answer example.test.)"
-is "not for the node" "REFUSED " "$(nslookup example.test. 10.86.0.1 2>&1 | sed -n 's/.*\(REFUSED\).*/\1/p' | sort -u | tr '\n' ' ')"
+is "not for the node" "REFUSED " "$(busybox nslookup example.test. 10.86.0.1 2>&1 | sed -n 's/.*\(REFUSED\).*/\1/p' | sort -u | tr '\n' ' ')"
 unshare -n sleep 100000 & world=$!
 ip link add out0 type veth
 peer=$(ip -o link | sed -n 's/^[0-9]*: \(veth[0-9]*\)@out0.*/\1/p')

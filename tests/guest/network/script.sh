@@ -55,6 +55,9 @@ check "/etc/hosts names the pod" berth exec one -- grep -qE "^$(ip4 one)[[:space
 check "describe shows it" sh -c "berth describe pod one | grep -q '$(ip4 one)'"
 is "the node's own address is not the gateway's" 10.0.2.15 "$(berth get pod one -o yaml | sed -n 's/^ *hostIP: *"*\([0-9.]*\)"*$/\1/p')"
 
+check "and its other one" sh -c "berth describe pod one | grep -q '$(ip6 one)'"
+check "and what went over its interface" sh -c "berth describe pod one | grep -qE '^Interface: +eth0, on the bridge berth0 as bth'"
+
 step "pods and the node reach each other"
 is "pod to pod" two-edge "$(fetch one "http://$(ip4 two)/name")"
 is "pod to pod, IPv6" two-edge "$(fetch one "http://[$(ip6 two)]/name")"

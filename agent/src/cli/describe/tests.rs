@@ -54,7 +54,7 @@ fn a_page_with_a_bit_of_everything() {
     }))
     .unwrap();
     let now = Wall(60 * NS_PER_S);
-    let text = describe(&pod(), &[event("web-box"), event("other-box")], &[problem], now);
+    let text = describe(&pod(), None, &[event("web-box"), event("other-box")], &[problem], now);
     let golden = include_str!("testdata/pod.txt");
     assert!(text == golden, "{text}");
 }
@@ -62,7 +62,7 @@ fn a_page_with_a_bit_of_everything() {
 #[test]
 fn a_pod_of_which_nothing_is_known_yet() {
     let pod = json!({"metadata": {"name": "a-box", "namespace": "default"}, "spec": {"containers": [{"name": "c"}]}});
-    let text = describe(&pod, &[], &[], Wall(0));
+    let text = describe(&pod, None, &[], &[], Wall(0));
     for part in [
         "Status:          Pending\n",
         "    State:          Waiting\n",
@@ -71,4 +71,31 @@ fn a_pod_of_which_nothing_is_known_yet() {
     ] {
         assert!(text.contains(part), "{part:?} is not in {text}");
     }
+}
+
+#[test]
+fn a_pod_on_the_network_has_addresses_and_counters() {
+    let pod = json!({"status": {"podIP": "10.86.0.2", "podIPs": [{"ip": "10.86.0.2"}, {"ip": "fd00::2"}]}});
+    let traffic = Traffic {
+        inside: "eth0",
+        outside: "bth012345678901".into(),
+        received_bytes: 1,
+        received_packets: 2,
+        sent_bytes: 3,
+        sent_packets: 4,
+        dropped_packets: 5,
+    };
+    let text = describe(&pod, Some(&traffic), &[], &[], Wall(0));
+    let lines: Vec<&str> =
+        text.lines().skip_while(|line| !line.starts_with("IP:")).take(5).map(str::trim).collect();
+    assert_eq!(
+        lines,
+        [
+            "IP:              10.86.0.2",
+            "fd00::2",
+            "Interface:       eth0, on the bridge berth0 as bth012345678901",
+            "received 1 bytes in 2 packets",
+            "sent 3 bytes in 4 packets, 5 dropped",
+        ]
+    );
 }
