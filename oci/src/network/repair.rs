@@ -43,16 +43,17 @@ impl Network {
         if self.setup.is_none() {
             return;
         }
-        let network = Arc::clone(self);
+        // Both hear from now on, not from when their threads are there.
+        let (network, ear) = (Arc::clone(self), nft::Ear::open());
         let watch = move || {
-            if let Err(error) = network.watch_rules() {
+            let watched = ear.map_err(|error| error.to_string()).and_then(|ear| network.watch_rules(ear));
+            if let Err(error) = watched {
                 tracing::debug!(error, "rules that others remove stay away until the next pod's start");
             }
         };
         // Without a thread they are for the next pod's start.
         let _ = thread::Builder::new().name("berth-rules".into()).stack_size(GUARD_STACK_BYTES).spawn(watch);
-        let network = Arc::clone(self);
-        let ear = watch::open();
+        let (network, ear) = (Arc::clone(self), watch::open());
         let watch = move || {
             let watched = ear.map_err(|error| error.to_string()).and_then(|ear| network.watch_links(&ear));
             if let Err(error) = watched {
@@ -95,8 +96,7 @@ impl Network {
             .any(|uid| !there.contains(&link_name(uid)) && fsys::is_namespace(&self.roots.pod_ns(uid, "net")))
     }
 
-    fn watch_rules(&self) -> std::result::Result<(), String> {
-        let mut ear = nft::Ear::open().map_err(|error| error.to_string())?;
+    fn watch_rules(&self, mut ear: nft::Ear) -> std::result::Result<(), String> {
         loop {
             let ours = |port| self.lock().nft.as_ref().is_some_and(|nft| nft.port() == port);
             nft::disturbed(&mut ear, ours).map_err(|error| error.to_string())?;

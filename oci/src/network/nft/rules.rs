@@ -16,6 +16,8 @@ use std::{
 
 /// Our table's name; its family is `inet`.
 pub(super) const TABLE: &str = "berth";
+/// The node's way to itself.
+const LOOPBACK: &str = "lo";
 /// Where names are asked for.
 const NAMES_PORT: u16 = 53;
 /// The chain of ports of the node.
@@ -123,6 +125,8 @@ pub(in crate::network) fn ruleset<'a>(ranges: &Ranges, pods: impl Iterator<Item 
     for chain in ["incoming", "local"] {
         rules.push(rule(chain, vec![Expr::IsLocal, Expr::Jump(HOST_PORTS)]));
     }
+    // What the node sends to itself keeps its address: who answers names knows the node by it.
+    rules.push(rule("leaving", vec![Expr::By { interface: LOOPBACK, not: false }, Expr::Return]));
     let by = |not| Expr::By { interface: BRIDGE, not };
     for range in ranges.all() {
         let family = Expr::Family { v6: range.base().is_ipv6() };
