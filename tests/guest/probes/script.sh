@@ -174,7 +174,9 @@ spec:
     command: [sh, -c, 'while :; do printf "HTTP/1.0 400 Bad Request\\r\\n\\r\\n" | nc -l -p 8443; done']
     readinessProbe: {httpGet: {port: 8443, scheme: HTTPS}, periodSeconds: 1, timeoutSeconds: 5}
 Y
-eventually 30 "why" said tls 'Readiness probe failed: Get "https://127.0.0.1:8443/": http: server gave HTTP response to HTTPS client'
+eventually 20 "it has an address" sh -c 'berth get pods -o wide --no-headers | grep -q "^tls.* 10\\.86"'
+tls_ip=$(berth get pods -o wide --no-headers | awk '/^tls/ { print $6 }')
+eventually 30 "why" said tls "Readiness probe failed: Get \"https://$tls_ip:8443/\": http: server gave HTTP response to HTTPS client"
 rm $M/tls.yaml; gone tls
 
 step "what is wrong is refused by path"
