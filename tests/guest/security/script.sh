@@ -130,15 +130,25 @@ spec:
   terminationGracePeriodSeconds: 1
   hostnameOverride: plc.line4
   containers: [{name: main, image: "berth.test/busybox:1", command: [sleep, "100000"]}]
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: outside}
+spec:
+  terminationGracePeriodSeconds: 1
+  hostNetwork: true
+  dnsPolicy: ClusterFirstWithHostNet
+  containers: [{name: main, image: "berth.test/busybox:1", command: [sleep, "100000"]}]
 Y
-ready fqdn; ready override
+ready fqdn; ready override; ready outside
 is "the full name" db.shop.default.svc "$(berth exec fqdn -- hostname)"
 check "and both in hosts" sh -c 'berth exec fqdn -- grep -q "db.shop.default.svc.*db$" /etc/hosts'
 is "dnsPolicy None: dnsConfig only" "search example.com nameserver 192.0.2.53 options ndots:2" \
     "$(berth exec fqdn -- cat /etc/resolv.conf | tr '\n' ' ' | sed 's/ $//')"
 is "hostnameOverride" plc.line4 "$(berth exec override -- hostname)"
-check "ClusterFirst without a cluster is told" sh -c 'berth get events | grep override | grep -q MissingClusterDNS'
-rm $M/dns.yaml; gone fqdn; gone override
+check "ClusterFirstWithHostNet without a cluster is told" \
+    sh -c 'berth get events | grep outside | grep -q MissingClusterDNS'
+rm $M/dns.yaml; gone fqdn; gone override; gone outside
 
 step "pods that want another node"
 drop elsewhere.yaml <<'Y'
