@@ -11,6 +11,9 @@ use std::{
 /// Bytes read in one system call when lines are counted from the end.
 const CHUNK_LEN_BYTES: u64 = 64 << 10;
 
+/// Looks at a directory that changes while its files are opened. A rotation comes once a second at most for long.
+const LOOKS_MAX: usize = 100;
+
 /// Where the files of a run are.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Files {
@@ -61,17 +64,19 @@ impl Files {
         Ok(rotated)
     }
 
-    /// Opened, oldest first. What is rotated away and deleted in between is left out.
+    /// Opened, oldest first, none left out: names are another file's after a rotation, so they must be the same
+    /// before and after.
     fn open_all(&self) -> io::Result<Vec<File>> {
-        let mut files = Vec::new();
-        for path in self.all()? {
-            match File::open(path) {
-                Ok(file) => files.push(file),
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                Err(error) => return Err(error),
+        let mut names = self.all()?;
+        for _ in 0..LOOKS_MAX {
+            let files = opened(&names)?;
+            let now = self.all()?;
+            if now == names {
+                return Ok(files);
             }
+            names = now;
         }
-        Ok(files)
+        Err(io::Error::new(io::ErrorKind::ResourceBusy, "it is rotated faster than it can be opened"))
     }
 
     /// Where to begin: at the oldest file's start, or `tail` lines from the end of all. None when there is no
@@ -109,6 +114,19 @@ impl Files {
         let next = at.map_or(0, |at| at + 1);
         Ok(if next < files.len() { Some(files.swap_remove(next)) } else { None })
     }
+}
+
+/// What is deleted in between is left out.
+fn opened(paths: &[PathBuf]) -> io::Result<Vec<File>> {
+    let mut files = Vec::new();
+    for path in paths {
+        match File::open(path) {
+            Ok(file) => files.push(file),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(files)
 }
 
 /// Counts lines from the end of the newest file backwards.

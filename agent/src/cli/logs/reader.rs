@@ -121,3 +121,61 @@ impl Reader {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::{
+        fs::{self, File},
+        io::Write as _,
+        sync::atomic::{AtomicU32, Ordering},
+        thread,
+    };
+
+    const LINES: u32 = 30_000;
+    /// Lines of a file.
+    const OF_FILE: u32 = 5;
+    /// Files that are kept: enough for a reader that is no more than `AHEAD` behind.
+    const KEPT: u32 = 8;
+    const AHEAD: u32 = 20;
+
+    /// Writes the numbers, rotating as fast as the reader can follow.
+    fn write(dir: &std::path::Path, seen: &AtomicU32) {
+        let current = dir.join("0.log");
+        let rotated = |n: u32| dir.join(format!("0.log.{n:08}"));
+        let mut file = File::create(&current).unwrap();
+        for n in 1..=LINES {
+            while n > seen.load(Ordering::Relaxed) + AHEAD {
+                thread::yield_now();
+            }
+            writeln!(file, "{n}").unwrap();
+            if n % OF_FILE == 0 {
+                fs::rename(&current, rotated(n)).unwrap();
+                file = File::create(&current).unwrap();
+                let _ = fs::remove_file(rotated(n.saturating_sub(KEPT * OF_FILE)));
+            }
+        }
+    }
+
+    #[test]
+    fn lines_come_once_and_in_order_however_files_are_renamed_meanwhile() {
+        let dir = tempfile::tempdir().unwrap();
+        let seen = AtomicU32::new(0);
+        let mut reader = Reader::open(Files::new(dir.path().to_owned(), 0), None).unwrap();
+        thread::scope(|scope| {
+            scope.spawn(|| write(dir.path(), &seen));
+            while seen.load(Ordering::Relaxed) < LINES {
+                let check = |line: &[u8]| {
+                    let n = seen.fetch_add(1, Ordering::Relaxed) + 1;
+                    if std::str::from_utf8(line).unwrap() != n.to_string() {
+                        // The writer waits for this, and the test for the writer.
+                        seen.store(LINES, Ordering::Relaxed);
+                        panic!("line {n} is {}", String::from_utf8_lossy(line));
+                    }
+                    Ok(true)
+                };
+                reader.read_on(check).unwrap();
+            }
+        });
+    }
+}
