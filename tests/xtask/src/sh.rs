@@ -45,15 +45,21 @@ pub(crate) fn cmd<S: AsRef<std::ffi::OsStr>>(program: &str, args: impl IntoItera
 
 /// The toolchain's cargo in the root of the checkout, free of what `cargo run` put into our environment.
 pub(crate) fn cargo() -> Command {
-    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    clean_env(&mut command).current_dir(root());
-    command
+    in_checkout(Command::new(cargo_program()))
 }
 
 /// The same, killed with all that it has started after so many seconds.
 pub(crate) fn cargo_for(seconds: u64) -> Command {
     let mut command = cmd("timeout", ["--kill-after=10", &seconds.to_string()]);
-    command.arg(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.arg(cargo_program());
+    in_checkout(command)
+}
+
+fn cargo_program() -> std::ffi::OsString {
+    std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into())
+}
+
+fn in_checkout(mut command: Command) -> Command {
     clean_env(&mut command).current_dir(root());
     command
 }
