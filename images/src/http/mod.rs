@@ -41,7 +41,7 @@ pub struct Settings {
     pub url: String,
     /// Sent with every request to the address itself, and to no other host or port. They may be secret.
     pub headers: Vec<(String, String)>,
-    /// From the first step of a request to the last byte of its answer, redirects included.
+    /// From the first step of a request to the last byte of its answer; each redirect is a request of its own.
     pub timeout: Duration,
     /// To find an address and to connect to it.
     pub connect_timeout: Duration,
