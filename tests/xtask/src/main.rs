@@ -5,6 +5,7 @@ mod apt;
 mod arch;
 mod compile;
 mod demo;
+mod fuzz;
 mod guest;
 mod images;
 mod layer;
@@ -37,6 +38,8 @@ enum Task {
     Vm(vm::Args),
     /// Run the simulator over many seeds
     Sim(suite::SimArgs),
+    /// Fuzz whatever comes from outside as bytes
+    Fuzz(fuzz::Args),
     /// Cut the power of a guest at random moments of its work on images, and look at what it finds
     PowerCuts(power::Args),
     /// Measure against a peer in the same run
@@ -60,6 +63,7 @@ fn main() -> ExitCode {
         Task::Test(args) => suite::run(&args),
         Task::Vm(args) => return vm::main(&args),
         Task::Sim(args) => suite::sim(&args),
+        Task::Fuzz(args) => fuzz::run(&args),
         Task::PowerCuts(args) => power::run(&args, &guest::qemu::stream),
         Task::Bench(args) => perf::run(&args),
         Task::Build(args) => compile::run(&args),

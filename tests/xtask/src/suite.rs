@@ -3,6 +3,7 @@
 use crate::{
     apt,
     arch::Arch,
+    fuzz,
     guest::qemu,
     images, layer, package, perf,
     scenario::{self, Scenario},
@@ -92,6 +93,7 @@ pub(crate) fn run(args: &Args) -> Result {
             sh::run(test.env("BERTH_TEST_IMAGES", images::folder(Arch::host())))
         });
         tally.step("simulator", || sim(&SimArgs { seeds: SEEDS, from: 1, seed: None }));
+        tally.step("fuzz", fuzz::all);
     }
     if !args.fast {
         guests(args, &mut tally)?;

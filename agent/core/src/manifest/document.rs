@@ -88,13 +88,22 @@ impl Document<'_> {
                 Ok(node)
             }
             Err(error) => {
-                let (line, column) = error.location().map_or((1, 1), |at| (at.line(), at.column()));
+                let at = error.location().map_or((1, 1), |at| (at.line(), at.column()));
+                let (line, column) = self.within(at);
                 let message = match budget.take_refusal() {
                     Some(ours) => ours,
                     None => self.explain(&error.to_string(), line, column),
                 };
                 Err(SyntaxError { line: self.line(line), column: to_u32(column), message })
             }
+        }
+    }
+
+    /// What the end of the text lacks is found on a line that is no longer there: it counts to the last one.
+    fn within(&self, (line, column): (usize, usize)) -> (usize, usize) {
+        match self.text.lines().enumerate().last() {
+            Some((last, text)) if line > last + 1 => (last + 1, text.chars().count() + 1),
+            _ => (line, column),
         }
     }
 

@@ -1,12 +1,14 @@
 //! `cargo xtask tidy`: checks of the tree that no compiler makes: headers, sizes, true documents, licences,
 //! the Rust version of the whole lock file, the direction of dependencies, the crate list of the Yocto recipe.
 
+mod documents;
+mod packages;
+
 use crate::{
     layer,
     sh::{self, Result},
     suite,
 };
-use serde_json::Value;
 use std::{
     collections::BTreeSet,
     fs,
@@ -15,8 +17,6 @@ use std::{
 
 /// Lines in one source file.
 const FILE_LINES_MAX: usize = 600;
-/// Packages that the keeper may link, all told (its own included): it must stay small enough to be read.
-const KEEPER_PACKAGES_MAX: usize = 16;
 /// How unsafe code begins (put together here, so that this file is not taken for some).
 const UNSAFE: [&str; 3] = [concat!("unsafe", " {"), concat!("unsafe", " impl"), concat!("unsafe", " fn")];
 /// Above the generated table.
@@ -38,12 +38,12 @@ pub(crate) fn run(args: &Args) -> Result {
     let mut problems = Vec::new();
     sources(&files, &mut problems)?;
     layout(&files, &mut problems);
-    documents(&files, &mut problems)?;
+    documents::check(&files, &mut problems)?;
     support(args.write, &mut problems)?;
     if let Err(error) = layer::crate_list(args.write) {
         problems.push(error.to_string());
     }
-    metadata(&mut problems)?;
+    packages::check(&mut problems)?;
     one_wait(&files, &mut problems)?;
     for problem in &problems {
         println!("{problem}");
@@ -92,32 +92,6 @@ fn layout(files: &[String], problems: &mut Vec<String>) {
     }
 }
 
-/// Each path and each `cargo xtask` verb that a document names must exist.
-fn documents(files: &[String], problems: &mut Vec<String>) -> Result {
-    let verbs =
-        ["demo", "test", "vm", "sim", "power-cuts", "bench", "build", "images", "layer", "package", "tidy"];
-    for file in files.iter().filter(|f| f.ends_with(".md") && !f.contains("testdata")) {
-        let text = fs::read_to_string(sh::root().join(file))?;
-        for (number, line) in text.lines().enumerate() {
-            for span in line.split('`').skip(1).step_by(2) {
-                let path = span.split([':', ' ', '*', '{', '<']).next().unwrap_or(span).trim_end_matches('/');
-                let ours = FOLDERS.iter().any(|f| path.starts_with(&format!("{f}/")));
-                if ours && !sh::root().join(path).exists() {
-                    problems.push(format!("{file}:{}: `{path}` does not exist", number + 1));
-                }
-            }
-            for rest in line.split("cargo xtask ").skip(1) {
-                let verb: String =
-                    rest.chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '-').collect();
-                if !verb.is_empty() && !verbs.contains(&verb.as_str()) {
-                    problems.push(format!("{file}:{}: no task `{verb}`", number + 1));
-                }
-            }
-        }
-    }
-    Ok(())
-}
-
 /// SUPPORT.md is made from the schema by which manifests are read.
 fn support(write: bool, problems: &mut Vec<String>) -> Result {
     let path = sh::root().join("SUPPORT.md");
@@ -128,61 +102,6 @@ fn support(write: bool, problems: &mut Vec<String>) -> Result {
         problems.push("SUPPORT.md is not what the code supports: run `cargo xtask tidy --write`".into());
     }
     Ok(())
-}
-
-fn metadata(problems: &mut Vec<String>) -> Result {
-    let out = sh::output(sh::cargo().args(["metadata", "--format-version", "1", "--locked"]))?;
-    let meta: Value = serde_json::from_str(&out)?;
-    let packages = meta["packages"].as_array().cloned().unwrap_or_default();
-    let ours = |p: &Value| p["source"].is_null();
-    let msrv = packages
-        .iter()
-        .find(|p| p["name"] == "berth")
-        .and_then(|p| version(&p["rust_version"]))
-        .unwrap_or((0, 0));
-    for package in &packages {
-        if version(&package["rust_version"]).is_some_and(|v| v > msrv) {
-            problems.push(format!(
-                "{} {} needs Rust {}, above ours",
-                package["name"], package["version"], package["rust_version"]
-            ));
-        }
-        if package["source"].as_str().is_some_and(|s| s.starts_with("git+")) {
-            problems.push(format!("{}: a git dependency; an offline build cannot have it", package["name"]));
-        }
-    }
-    let allowed: [(&str, &[&str]); 3] = [("berth-core", &[]), ("berth-keeper", &[]), ("berth-images", &[])];
-    for (name, may) in allowed {
-        let package = packages.iter().filter(|p| ours(p)).find(|p| p["name"] == name);
-        for dep in package.and_then(|p| p["dependencies"].as_array()).into_iter().flatten() {
-            let dep_name = dep["name"].as_str().unwrap_or_default();
-            if dep_name.starts_with("berth") && !may.contains(&dep_name) {
-                problems.push(format!("{name} depends on {dep_name}; it may depend on nothing of ours"));
-            }
-        }
-    }
-    let tree = sh::output(sh::cargo().args([
-        "tree",
-        "--locked",
-        "-p",
-        "berth-keeper",
-        "-e",
-        "normal",
-        "--prefix",
-        "none",
-    ]))?;
-    let linked: BTreeSet<&str> =
-        tree.lines().filter_map(|l| l.split(' ').next()).filter(|n| !n.is_empty()).collect();
-    if linked.len() > KEEPER_PACKAGES_MAX {
-        problems
-            .push(format!("berth-keeper links {} packages, more than {KEEPER_PACKAGES_MAX}", linked.len()));
-    }
-    Ok(())
-}
-
-fn version(value: &Value) -> Option<(u32, u32)> {
-    let mut parts = value.as_str()?.split('.').map(|p| p.parse().unwrap_or(0));
-    Some((parts.next()?, parts.next().unwrap_or(0)))
 }
 
 /// A second place that waits for children would steal exits from the first.
