@@ -3,7 +3,7 @@
 
 use berth_core::{
     action::PodEvent,
-    ids::PodKey,
+    ids::{PodKey, PodUid},
     time::{NS_PER_S, Now},
 };
 use serde_json::{Value, json};
@@ -26,6 +26,12 @@ struct Record {
     event: PodEvent,
     count: u32,
     last: Now,
+}
+
+/// Whom an event is about that is about no pod: in the namespace where Kubernetes has the events of nodes, and without a
+/// uid, by which it is known.
+pub(crate) fn of_node(name: &str) -> (PodKey, PodUid) {
+    (PodKey { namespace: "default".into(), name: name.into() }, PodUid("".into()))
 }
 
 /// The memory.
@@ -93,13 +99,17 @@ impl EventLog {
         let (first, last) = (e.at.wall.rfc3339(), record.last.wall.rfc3339());
         // Kubernetes names events after the object and the time of the first one.
         let name = format!("{}.{:016x}", e.pod.name, e.at.wall.0);
+        let mut about = json!({"apiVersion": "v1", "kind": "Pod", "namespace": e.pod.namespace,
+            "name": e.pod.name, "uid": e.uid});
+        if e.uid.0.is_empty() {
+            about = json!({"apiVersion": "v1", "kind": "Node", "name": e.pod.name, "uid": e.pod.name});
+        }
         json!({
             "apiVersion": "v1",
             "kind": "Event",
             "metadata": {"name": name, "namespace": e.pod.namespace, "creationTimestamp": first,
                 "resourceVersion": record.sequence.to_string()},
-            "involvedObject": {"apiVersion": "v1", "kind": "Pod", "namespace": e.pod.namespace,
-                "name": e.pod.name, "uid": e.uid},
+            "involvedObject": about,
             "type": if e.warning { "Warning" } else { "Normal" },
             "reason": e.reason,
             "message": e.message,
@@ -126,10 +136,7 @@ impl EventLog {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use berth_core::{
-        ids::PodUid,
-        time::{Mono, Wall},
-    };
+    use berth_core::time::{Mono, Wall};
 
     fn event(pod: &str, message: &str, at_s: u64) -> PodEvent {
         PodEvent {

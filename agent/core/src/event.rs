@@ -8,7 +8,10 @@ use crate::{
     time::{Mono, Now},
 };
 use serde::{Deserialize, Serialize};
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 /// One piece of news.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -70,6 +73,12 @@ pub struct DesiredSet {
     pub pods: Vec<DesiredPod>,
     /// Everything wrong with the rest.
     pub problems: Vec<Problem>,
+    /// What is to be shown of the sources, and is wrong with no manifest.
+    #[serde(default)]
+    pub notices: Vec<Problem>,
+    /// Origins of which it is not known what they want: what was theirs must not be cleaned away.
+    #[serde(default)]
+    pub silent: BTreeSet<Arc<str>>,
     /// ConfigMaps, Secrets and claims, one per key as with pods. Never serialised: values are secret.
     #[serde(skip)]
     pub objects: Objects,

@@ -1,22 +1,28 @@
 //! `EnsureImage`: ask the store, then the sources on this box, then the registry. What takes long is done on a
 //! thread, one import and one download at a time.
 //!
+//! A pod that starts from a checkpoint has the very images that it ran before, without anybody being asked.
+//!
 //! `imagePullPolicy: Always` asks the registry each time, but for images that the vendor or a source directory has:
 //! these are what the owner put there. When the registry cannot be reached, an image that is here is good enough.
 
 use crate::agent::{Agent, Env, Told};
 use berth_core::{
-    action::ImageFacts,
+    action::{ImageFacts, PodEvent},
     event::{FailReason, Failure, Outcome},
-    ids::ActionId,
+    ids::{ActionId, PodUid},
     manifest::types::PullPolicy,
 };
 use berth_images::{Error, Image, Registries, Trouble};
+use berth_oci::clock;
 use std::sync::Arc;
 use tokio::{sync::Semaphore, task::spawn_blocking};
 
 impl Agent {
-    pub(super) fn ensure_image(&mut self, action: ActionId, image: String, policy: PullPolicy) {
+    pub(super) fn ensure_image(&mut self, action: ActionId, pod: &PodUid, image: String, policy: PullPolicy) {
+        if let Some(found) = self.pinned(pod, &image) {
+            return self.done(action, ready(&image, found));
+        }
         // A look into the store is a few system calls, less than the way to another thread.
         if let Some(outcome) = at_once(&self.env, &image, policy) {
             return self.done(action, outcome);
@@ -30,6 +36,32 @@ impl Agent {
             // Fails when the agent ends.
             let _ = told.send(Told::Done(action, outcome)).await;
         });
+    }
+}
+
+impl Agent {
+    /// The image by the digest that the pod's checkpoint has; None where there is no such image (any more).
+    fn pinned(&mut self, pod: &PodUid, image: &str) -> Option<Image> {
+        let reference = self.pins.of(pod, image)?;
+        let found = self.env.store.get(&reference, &self.env.platform);
+        let why = match found {
+            Ok(Some(found)) => return Some(found),
+            Ok(None) => format!("{reference}, the image that its checkpoint names, is not here any more"),
+            Err(error) => error.to_string(),
+        };
+        let known = self.world.pods().find(|known| known.uid == *pod).map(|known| known.key.clone());
+        if let Some(key) = known {
+            let message = format!("{why}; it gets what {image} means now");
+            self.record(PodEvent {
+                pod: key,
+                uid: pod.clone(),
+                warning: true,
+                reason: "CheckpointImageMissing".into(),
+                message,
+                at: clock::now(),
+            });
+        }
+        None
     }
 }
 

@@ -36,7 +36,7 @@ impl Agent {
     pub(crate) fn act(&mut self, action: Action) {
         let Action { id, pod, deadline, kind } = action;
         match kind {
-            ActionKind::EnsureImage { image, policy } => self.ensure_image(id, image, policy),
+            ActionKind::EnsureImage { image, policy } => self.ensure_image(id, &pod, image, policy),
             ActionKind::CreateSandbox { desired, begun, objects } => {
                 self.create_sandbox(id, *desired, begun, objects);
             }

@@ -4,6 +4,7 @@ use super::flights::Purpose;
 use crate::{
     agent::Agent,
     api::ask::{Answer, Ask, Refusal},
+    source::keepsake,
 };
 use berth_core::{
     event::{DesiredSet, Event},
@@ -31,7 +32,8 @@ impl Agent {
                 let _ = answer.send((self.events.sequence(), self.events.since(after)));
             }
             Ask::Problems(answer) => {
-                let _ = answer.send(Ok(json!({"items": self.desired.problems})));
+                let DesiredSet { problems, notices, .. } = &*self.desired;
+                let _ = answer.send(Ok(json!({"items": problems, "notices": notices})));
             }
             Ask::Objects(answer) => {
                 let items: Vec<_> = self.desired.objects.iter().map(|object| object.summary()).collect();
@@ -66,11 +68,19 @@ impl Agent {
     /// What `Request::Sources` is answered with.
     fn sources(&self) -> Vec<serde_json::Value> {
         let path = |path: &PathBuf| {
-            let of_it = |pod: &&DesiredPod| Path::new(&*pod.origin).starts_with(path);
+            let of_it =
+                |pod: &&DesiredPod| Path::new(&*pod.origin).starts_with(path) && !self.pins.is_held(&pod.uid);
             let pods = self.desired.pods.iter().filter(of_it).count();
             json!({"kind": "Path", "location": path, "pods": pods})
         };
-        self.env.config.static_pod_path.0.iter().map(path).chain(self.reports.show()).collect()
+        let held = (self.pins.held() > 0).then(|| {
+            let dir = keepsake::file::dir(&self.env.roots.state);
+            let message = "pods whose manifests are gone; `berth checkpoint ls` shows them";
+            json!({"kind": "Checkpoint", "location": dir, "pods": self.pins.held(), "state": "Held",
+                "message": message})
+        });
+        let paths = self.env.config.static_pod_path.0.iter().map(path);
+        paths.chain(self.reports.show()).chain(held).collect()
     }
 
     fn status(&self) -> serde_json::Value {

@@ -29,7 +29,7 @@ const LOOK_EVERY_S: u64 = 300;
 /// What the collection remembers.
 #[derive(Debug)]
 pub(super) struct ImageGc {
-    revisions: Revisions,
+    pub(super) revisions: Revisions,
     file: PathBuf,
     /// When each image was first seen, and last used.
     seen: BTreeMap<String, (Mono, Mono)>,
@@ -125,7 +125,7 @@ impl Agent {
     fn image_use(&self) -> Use {
         let store = &self.env.store;
         let mut uses = Use::default();
-        let mut named: BTreeSet<&str> = self.gc.revisions.images().collect();
+        let mut named: BTreeSet<&str> = self.gc.revisions.images().chain(self.pins.kept()).collect();
         for image in self.world.images() {
             named.insert(image.reference);
             uses.containers.extend(image.id.map(str::to_owned));

@@ -2,7 +2,7 @@
 //! put back must find its images. Kept in one small file, written when a manifest's images change. Pure, apart
 //! from that file.
 
-use berth_core::{event::DesiredSet, manifest::DesiredPod};
+use berth_core::{event::DesiredSet, ids::PodUid, manifest::DesiredPod};
 use berth_oci::durable;
 use serde::{Deserialize, Serialize};
 use std::{
@@ -10,6 +10,7 @@ use std::{
     fs::{self, File},
     io::Read as _,
     path::Path,
+    sync::Arc,
 };
 
 /// Bytes of the file that are read: more than all pods that there may be come to.
@@ -19,6 +20,9 @@ const FILE_LEN_MAX_BYTES: u64 = 4 << 20;
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Revisions {
     pods: BTreeMap<String, Images>,
+    /// There was no file, or none that could be read: what pods there were is not known.
+    #[serde(skip)]
+    blank: bool,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -26,6 +30,9 @@ pub(super) struct Revisions {
 struct Images {
     now: BTreeSet<String>,
     before: BTreeSet<String>,
+    /// The newest revision, and the file or address that it came from; empty in files of older versions.
+    uid: String,
+    origin: String,
 }
 
 impl Revisions {
@@ -33,7 +40,8 @@ impl Revisions {
     pub(super) fn load(file: &Path) -> Self {
         let mut bytes = Vec::new();
         let read = File::open(file).and_then(|file| file.take(FILE_LEN_MAX_BYTES).read_to_end(&mut bytes));
-        read.ok().and_then(|_| serde_json::from_slice(&bytes).ok()).unwrap_or_default()
+        let read = read.ok().and_then(|_| serde_json::from_slice(&bytes).ok());
+        read.unwrap_or(Self { pods: BTreeMap::new(), blank: true })
     }
 
     pub(super) fn save(&self, file: &Path) -> Result<(), berth_oci::Error> {
@@ -44,13 +52,13 @@ impl Revisions {
     }
 
     /// Takes in what is desired now; whether anything is to be saved. While a manifest is broken, what it names
-    /// is not known, and nothing is forgotten.
+    /// is not known, and nothing is forgotten; nor what came from an origin of which it is not known what it wants.
     pub(super) fn take(&mut self, desired: &DesiredSet) -> bool {
         let mut changed = false;
         let keys: BTreeSet<String> = desired.pods.iter().map(|pod| pod.key.to_string()).collect();
         if desired.problems.is_empty() {
             let before = self.pods.len();
-            self.pods.retain(|key, _| keys.contains(key));
+            self.pods.retain(|key, images| keys.contains(key) || images.may_be_of(&desired.silent));
             changed |= self.pods.len() != before;
         }
         for pod in &desired.pods {
@@ -60,13 +68,30 @@ impl Revisions {
                 images.before = std::mem::replace(&mut images.now, named);
                 changed = true;
             }
+            if (&*images.uid, &*images.origin) != (&*pod.uid.0, &*pod.origin) {
+                (images.uid, images.origin) = (pod.uid.0.to_string(), pod.origin.to_string());
+                changed = true;
+            }
         }
         changed
+    }
+
+    /// The pods that may be of these origins, by the newest revision of each that was wanted; None if that cannot be said.
+    pub(super) fn of(&self, silent: &BTreeSet<Arc<str>>) -> Option<Vec<PodUid>> {
+        let of_them = self.pods.values().filter(|images| images.may_be_of(silent));
+        let uids = of_them.map(|images| PodUid(images.uid.as_str().into())).collect();
+        (silent.is_empty() || !self.blank).then_some(uids)
     }
 
     /// All that are named now or were.
     pub(super) fn images(&self) -> impl Iterator<Item = &str> {
         self.pods.values().flat_map(|images| images.now.iter().chain(&images.before)).map(String::as_str)
+    }
+}
+
+impl Images {
+    fn may_be_of(&self, silent: &BTreeSet<Arc<str>>) -> bool {
+        !silent.is_empty() && (self.origin.is_empty() || silent.contains(&*self.origin))
     }
 }
 
@@ -79,11 +104,7 @@ fn named(pod: &DesiredPod) -> BTreeSet<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use berth_core::{
-        ids::{PodKey, PodUid},
-        manifest::types,
-    };
-    use std::sync::Arc;
+    use berth_core::{ids::PodKey, manifest::types};
 
     fn set(image: &str) -> DesiredSet {
         let mut pod = types::Pod::default();
@@ -116,6 +137,28 @@ mod tests {
         assert!(revisions.take(&DesiredSet::default()));
         assert!(all(&revisions).is_empty());
         fs::write(&file, "x").unwrap();
-        assert_eq!(Revisions::load(&file), Revisions::default());
+        assert_eq!(Revisions::load(&file), Revisions { blank: true, ..Revisions::default() });
+    }
+
+    #[test]
+    fn what_may_be_a_silent_addresss_own_is_remembered_and_nothing_else() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("images.json");
+        let silent = |url: &str| -> BTreeSet<Arc<str>> { BTreeSet::from([url.into()]) };
+        assert_eq!(Revisions::load(&file).of(&silent("http://a/")), None, "nobody knows");
+        assert_eq!(Revisions::load(&file).of(&BTreeSet::new()), Some(Vec::new()));
+        let mut set = set("one");
+        set.pods[0].origin = "http://a/".into();
+        let mut revisions = Revisions::default();
+        assert!(revisions.take(&set));
+        revisions.save(&file).unwrap();
+        let mut revisions = Revisions::load(&file);
+        let nothing = |silent| DesiredSet { silent, ..DesiredSet::default() };
+        assert!(!revisions.take(&nothing(silent("http://a/"))));
+        assert_eq!(revisions.of(&silent("http://a/")), Some(vec![PodUid("1".into())]));
+        assert_eq!(revisions.images().collect::<Vec<_>>(), ["one"]);
+        assert_eq!(revisions.of(&silent("http://b/")), Some(Vec::new()));
+        assert!(revisions.take(&nothing(silent("http://b/"))));
+        assert_eq!(revisions.images().count(), 0);
     }
 }

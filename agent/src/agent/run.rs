@@ -14,11 +14,13 @@ use crate::{
         listen,
     },
     config::Config,
-    events::EventLog,
+    events::{self, EventLog},
     keeper_link::{KeeperLink, Slot},
     logs::{Logs, Place},
     names,
-    source::{ImageWatch, Reports, Settings, Source, SourceEvent, UrlSettings, checkpoint, salt},
+    source::{
+        ImageWatch, Pins, Reports, Settings, Source, SourceEvent, UrlSettings, checkpoint, keepsake, salt,
+    },
 };
 use berth_core::{
     action::{Action, ActionKind, Plan, PodEvent},
@@ -72,7 +74,7 @@ pub(crate) enum Told {
 #[derive(Debug)]
 pub(crate) struct Agent {
     pub(crate) env: Arc<Env>,
-    pub(super) world: World,
+    pub(crate) world: World,
     pub(crate) link: KeeperLink,
     pub(crate) flights: Flights,
     pub(crate) logs: Logs,
@@ -86,6 +88,8 @@ pub(crate) struct Agent {
     pub(crate) desired: Arc<DesiredSet>,
     /// How it is with addresses of manifests.
     pub(super) reports: Reports,
+    /// Which images pods are to have that start from a checkpoint.
+    pub(crate) pins: Pins,
     /// For the next step.
     pub(crate) news: Vec<Event>,
     pub(crate) told: mpsc::Sender<Told>,
@@ -134,6 +138,7 @@ pub(super) async fn run(env: Env, socket: OwnedFd, started: Instant) -> Result<(
         salt: salt(&env.roots.salt())?,
         copies: env.roots.state.join("lastgood"),
         copy_after: Duration::from_secs(COPY_AFTER_S),
+        kept: keepsake::file::dir(&env.roots.state),
         urls: url_settings(&env),
         reports: agent.reports.clone(),
     };
@@ -142,7 +147,9 @@ pub(super) async fn run(env: Env, socket: OwnedFd, started: Instant) -> Result<(
     let noted = warned::noted(&env.roots, &inventory);
     agent.news.push(Event::Inventory(Box::new(inventory)));
     agent.news.extend(noted);
-    agent.desire(source.look().unwrap_or_default());
+    let desired = source.look().unwrap_or_default();
+    agent.pins = source.pins();
+    agent.desire(desired);
     agent.tell(source.take_events());
     agent.clean();
     let listener = listen::listen(&env.roots.socket(), &env.config.api_socket_group)?;
@@ -227,6 +234,7 @@ impl Agent {
             events: EventLog::new(&env.node.name),
             desired: Arc::default(),
             reports: Reports::default(),
+            pins: Pins::default(),
             news: Vec::new(),
             told,
             changes,
@@ -265,23 +273,26 @@ impl Agent {
         self.news.push(Event::Desired(Arc::clone(&self.desired)));
     }
 
-    /// Of addresses of manifests, which stand in the place of a pod.
+    /// Of sources; what is about no pod is about the node.
     fn tell(&mut self, events: Vec<SourceEvent>) {
-        for SourceEvent { url, warning, reason, message } in events {
-            let (pod, uid) = (PodKey { namespace: "".into(), name: url }, PodUid("".into()));
+        for SourceEvent { pod, warning, reason, message } in events {
+            let (pod, uid) = pod.unwrap_or_else(|| events::of_node(&self.env.node.name));
             self.record(PodEvent { pod, uid, warning, reason: reason.into(), message, at: clock::now() });
             self.changes.send_modify(|number| *number += 1);
         }
     }
 
     /// Removes volumes, logs and checkpoints of pods of an earlier boot that nobody wants any more. Not while
-    /// a manifest is broken: what it said is not known, and it may be about them.
+    /// a manifest is broken: what it said is not known, and it may be about them. Nor what was an address's that has
+    /// not been heard yet.
     fn clean(&mut self) {
+        let Some(of_silent) = self.gc.revisions.of(&self.desired.silent) else { return };
         if !self.desired.problems.is_empty() {
             return;
         }
         self.cleaning = true;
-        let keep: BTreeSet<_> = self.desired.pods.iter().map(|pod| pod.uid.clone()).collect();
+        let desired = self.desired.pods.iter().map(|pod| pod.uid.clone());
+        let keep: BTreeSet<_> = desired.chain(of_silent).collect();
         let (env, told) = (Arc::clone(&self.env), self.told.clone());
         tokio::task::spawn_blocking(move || {
             let orphans = records::orphans(&env.roots, &keep).unwrap_or_default();
@@ -298,6 +309,9 @@ impl Agent {
     async fn serve(mut self, mut ears: Ears) -> Result<(), Unfit> {
         while !self.leaving {
             self.steps();
+            if ears.source.note_runs(&self.world) {
+                self.pins = ears.source.pins();
+            }
             let wake = sleep_until(self.next_wake());
             tokio::select! {
                 biased;
@@ -309,6 +323,9 @@ impl Agent {
                 Some(told) = ears.told.recv() => self.hear(told),
                 () = ears.source.changed(), if !self.cleaning => {
                     let news = ears.source.look();
+                    if news.is_some() {
+                        self.pins = ears.source.pins();
+                    }
                     self.tell(ears.source.take_events());
                     if let Some(desired) = news.filter(|_| !self.draining) {
                         self.desire(desired);

@@ -28,7 +28,7 @@ impl Told {
 
 impl Agent {
     /// Logs and keeps an event.
-    pub(super) fn record(&mut self, event: PodEvent) {
+    pub(crate) fn record(&mut self, event: PodEvent) {
         // A probe that fails for days is to be read in the events, not to fill the journal.
         if !self.events.push(event.clone()) {
             return tracing::debug!(pod = %event.pod, reason = event.reason, "again: {}", event.message);

@@ -34,7 +34,8 @@ pub(crate) enum Request {
         /// What.
         operation: ImageOperation,
     },
-    /// The problems of manifests: `{"items":[core::manifest::Problem…]}`.
+    /// The problems of manifests, and what is to be said of sources and is wrong with no manifest:
+    /// `{"items":[core::manifest::Problem…],"notices":[…]}`.
     Problems,
     /// ConfigMaps, Secrets and PersistentVolumeClaims, without their values:
     /// `{"items":[{"kind":…,"namespace":…,"name":…,"type":…,"keys":[…],"immutable":…,"storage":…,"file":…}]}`.

@@ -1,28 +1,48 @@
-//! `berth checkpoint`: what is kept of addresses of manifests for a boot without network. Reads the files themselves,
-//! so it needs no agent. Never shows a value of a Secret or ConfigMap.
+//! `berth checkpoint`: what is kept of addresses of manifests, and of pods that ask for it, for when their source is gone.
+//! Reads the files themselves, so it needs no agent. Never shows a value of a Secret or ConfigMap.
 
 use super::{
     failure::Failure,
-    json, output,
+    output,
     session::Session,
     table::{Cell, Table, headings},
 };
 use crate::{
     config::Config,
-    source::checkpoint::{self, Kept},
+    source::{
+        checkpoint::{self, Digests},
+        keepsake::file::{self, Filed},
+    },
 };
 use berth_core::{
-    manifest::answer::{Answer, answer},
+    manifest::{
+        DesiredPod,
+        answer::{Answer, answer},
+        identity::written_name,
+        keepsake::{Images, Keepsake},
+        objects::Object,
+    },
     time::Wall,
 };
 use clap::Subcommand;
 use serde_json::{Value, json};
-use std::path::{Path, PathBuf};
+use std::{
+    borrow::Cow,
+    io,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
-/// Show or remove what is kept of the addresses of staticPodURL
+/// Show or remove what is kept of pods for the time when their source is gone
 ///
-/// At its start the agent runs what each address said last, before it has been asked. Removing that changes nothing
-/// in a running agent.
+/// Of each address of staticPodURL its last good answer is kept: at its start the agent runs that, before the address
+/// has been asked. Of each pod with the annotation `berth/checkpoint: "true"` the pod is kept with every ConfigMap,
+/// Secret and claim that it names. A revision takes the place of the one before when it is ready or has succeeded.
+///
+/// Such a pod runs on, and starts at boot, when its source is lost: its file or directory is not there (any more), cannot
+/// be read, or the address does not answer. To delete the manifest while Berth runs is no loss but a removal, and ends the
+/// checkpoint too; so does an answer or a file that is right and does not have the pod. What went while Berth did not run
+/// is taken for lost: `rm` ends the pod then.
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment, after_help = EXAMPLES)]
 pub(crate) struct Args {
@@ -37,16 +57,20 @@ pub(crate) struct Args {
 enum Verb {
     /// All that is kept
     Ls,
-    /// When it came, and which pods and objects are in it
+    /// When it was kept, and which pods, objects and images are in it
     Show {
-        /// The address, or the name from `ls`
-        #[arg(value_name = "URL|NAME")]
+        /// The address, the pod ([NAMESPACE/]NAME), or the name from `ls`
+        #[arg(value_name = "URL|POD|NAME")]
         name: String,
     },
-    /// Remove it: the next start of the agent has no pods of these addresses until they answer
+    /// Remove it: a pod that runs only because it is kept ends; an address has no pods at the agent's next start until it
+    /// answers
+    ///
+    /// A pod whose manifest is there and still has the annotation is kept anew.
+    #[command(verbatim_doc_comment)]
     Rm {
-        /// Addresses, or names from `ls`
-        #[arg(value_name = "URL|NAME", required = true)]
+        /// Addresses, pods ([NAMESPACE/]NAME), or names from `ls`
+        #[arg(value_name = "URL|POD|NAME", required = true)]
         names: Vec<String>,
     },
 }
@@ -55,45 +79,112 @@ const EXAMPLES: &str = "\
 Examples:
   berth checkpoint ls
   berth checkpoint show https://boxes.example/pods.yaml
-  berth checkpoint rm https://boxes.example/pods.yaml";
+  berth checkpoint show web
+  berth checkpoint rm web https://boxes.example/pods.yaml";
 
 /// Runs the verb.
 pub(crate) fn run(args: &Args, session: &mut Session<'_>) -> Result<(), Failure> {
     let config = Config::load(args.config.as_deref()).map_err(Failure::error)?;
-    let dir = checkpoint::dir(&config.state_directory);
+    let shelf = Shelf::look(&config.state_directory)?;
     match &args.verb {
-        Verb::Ls => list(&dir, session),
+        Verb::Ls => list(&shelf, session),
         Verb::Show { name } => {
-            let path = find(&dir, name)?;
-            let kept = checkpoint::read(&path)
-                .and_then(|kept| kept.ok_or_else(|| "it is gone".to_owned()))
-                .map_err(|why| Failure::error(format!("{}: {why}", path.display())))?;
-            output::yaml(session.out, &shown(&kept))
+            let found = shelf.find(name)?;
+            match &found.kept {
+                Ok(kept) => output::yaml(session.out, &shown(kept, &shelf.digests)),
+                Err(why) => Err(Failure::error(format!("{}: {why}", found.path.display()))),
+            }
         }
         Verb::Rm { names } => names.iter().try_for_each(|name| {
-            let path = find(&dir, name)?;
-            berth_oci::durable::remove(&path).map_err(Failure::error)?;
+            berth_oci::durable::remove(&shelf.find(name)?.path).map_err(Failure::error)?;
             Ok(writeln!(session.out, "removed {name}")?)
         }),
     }
 }
 
-fn list(dir: &Path, session: &mut Session<'_>) -> Result<(), Failure> {
-    let paths =
-        checkpoint::list(dir).map_err(|error| Failure::error(format!("{}: {error}", dir.display())))?;
-    if paths.is_empty() {
+/// What a file keeps.
+enum Kept {
+    /// An answer of an address.
+    Answer(Box<checkpoint::Kept>),
+    /// A pod.
+    Pod(Box<Filed>),
+}
+
+struct Found {
+    path: PathBuf,
+    kept: Result<Kept, String>,
+}
+
+/// All that is kept.
+struct Shelf {
+    found: Vec<Found>,
+    digests: Digests,
+}
+
+impl Shelf {
+    fn look(state: &Path) -> Result<Self, Failure> {
+        let (urls, pods) = (checkpoint::dir(state), file::dir(state));
+        let unread = |dir: &Path, error: io::Error| Failure::error(format!("{}: {error}", dir.display()));
+        let mut found = Vec::new();
+        for path in checkpoint::list(&urls).map_err(|error| unread(&urls, error))? {
+            let kept = checkpoint::read(&path).transpose();
+            found.extend(kept.map(|kept| Found { kept: kept.map(|kept| Kept::Answer(kept.into())), path }));
+        }
+        for path in file::list(&pods).map_err(|error| unread(&pods, error))? {
+            let kept = file::read(&path).transpose();
+            found.extend(kept.map(|kept| Found { kept: kept.map(|kept| Kept::Pod(kept.into())), path }));
+        }
+        Ok(Self { found, digests: checkpoint::digests(&urls) })
+    }
+
+    /// The one that is meant.
+    fn find(&self, name: &str) -> Result<&Found, Failure> {
+        let meant = |found: &&Found| found.name() == name || found.is_called(name);
+        let missing =
+            || Failure::error(format!("nothing is kept of {name}; `berth checkpoint ls` shows what is"));
+        self.found.iter().find(meant).ok_or_else(missing)
+    }
+}
+
+impl Found {
+    /// The file's.
+    fn name(&self) -> Cow<'_, str> {
+        self.path.file_name().unwrap_or_default().to_string_lossy()
+    }
+
+    fn is_called(&self, name: &str) -> bool {
+        match &self.kept {
+            Ok(Kept::Answer(kept)) => kept.url == name,
+            Ok(Kept::Pod(filed)) => {
+                let pod = &filed.keepsake.pod;
+                let (namespace, name) = name.split_once('/').unwrap_or(("default", name));
+                *pod.key.namespace == *namespace && (*pod.key.name == *name || written_name(pod) == name)
+            }
+            Err(_) => false,
+        }
+    }
+}
+
+fn list(shelf: &Shelf, session: &mut Session<'_>) -> Result<(), Failure> {
+    if shelf.found.is_empty() {
         return Ok(writeln!(session.err, "Nothing is kept.")?);
     }
-    let mut rows = vec![headings(&["NAME", "PODS", "RECEIVED", "URL"])];
-    for path in &paths {
-        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let row: [String; 4] = match checkpoint::read(path) {
-            Ok(Some(kept)) => {
-                let pods = json::list(&shown(&kept), "/pods").len().to_string();
-                [name, pods, Wall(kept.received_ns).rfc3339(), kept.url]
+    let mut rows = vec![headings(&["NAME", "KIND", "PODS", "KEPT", "FROM"])];
+    for found in &shelf.found {
+        let row: [String; 5] = match &found.kept {
+            Ok(Kept::Answer(kept)) => {
+                let pods = read(kept).0.len().to_string();
+                [found.name().into(), "URL".into(), pods, Wall(kept.received_ns).rfc3339(), kept.url.clone()]
             }
-            Ok(None) => continue,
-            Err(why) => [name, "<none>".into(), "<none>".into(), format!("<{why}>")],
+            Ok(Kept::Pod(filed)) => {
+                let pod = &filed.keepsake.pod;
+                let (written, origin) = (filed.written.rfc3339(), pod.origin.to_string());
+                [pod.key.to_string(), "Pod".into(), "1".into(), written, origin]
+            }
+            Err(why) => {
+                let none = || "<none>".to_owned();
+                [found.name().into(), none(), none(), none(), format!("<{why}>")]
+            }
         };
         rows.push(row.iter().map(|text| Cell::from(text.as_str())).collect());
     }
@@ -103,33 +194,48 @@ fn list(dir: &Path, session: &mut Session<'_>) -> Result<(), Failure> {
 /// Any node's name: pods are shown without it.
 const NODE: &str = "n";
 
-/// What may be shown of it.
-fn shown(kept: &Kept) -> Value {
-    let name = |name: &str| name.strip_suffix("-n").unwrap_or(name).to_owned();
-    let (pods, objects) = match answer(&kept.url, &kept.body, NODE) {
+fn read(kept: &checkpoint::Kept) -> (Vec<DesiredPod>, Vec<Arc<Object>>) {
+    match answer(&kept.url, &kept.body, NODE) {
         Answer::Taken(output) => (output.pods, output.objects),
         Answer::Refused(_) => (Vec::new(), Vec::new()),
-    };
-    let pods = pods.iter().map(|pod| {
-        let images: Vec<&str> =
-            pod.pod.spec.all_containers().map(|container| container.image.as_str()).collect();
-        json!({"namespace": &*pod.key.namespace, "name": name(&pod.key.name), "images": images})
-    });
-    json!({
-        "url": kept.url, "received": Wall(kept.received_ns).rfc3339(), "etag": kept.etag,
-        "lastModified": kept.last_modified, "bytes": kept.body.len(), "pods": pods.collect::<Vec<_>>(),
-        "objects": objects.iter().map(|object| object.key.to_string()).collect::<Vec<_>>(),
-    })
+    }
 }
 
-/// The file that is meant.
-fn find(dir: &Path, name: &str) -> Result<PathBuf, Failure> {
-    let paths = checkpoint::list(dir).unwrap_or_default();
-    let by_url = checkpoint::path(dir, name);
-    let meant = |path: &&PathBuf| **path == by_url || path.file_name().is_some_and(|file| file == name);
-    let missing =
-        || Failure::error(format!("nothing is kept of {name}; `berth checkpoint ls` shows what is"));
-    paths.iter().find(meant).cloned().ok_or_else(missing)
+/// What may be shown of it.
+fn shown(kept: &Kept, digests: &Digests) -> Value {
+    match kept {
+        Kept::Answer(kept) => {
+            let (pods, objects) = read(kept);
+            let nothing = Images::new();
+            let images = |pod: &DesiredPod| digests.0.get(&checkpoint::name(pod)).map(|(_, images)| images);
+            let pods = pods.iter().map(|pod| shown_pod(pod, images(pod).unwrap_or(&nothing)));
+            json!({
+                "url": kept.url, "received": Wall(kept.received_ns).rfc3339(), "etag": kept.etag,
+                "lastModified": kept.last_modified, "bytes": kept.body.len(),
+                "pods": pods.collect::<Vec<_>>(), "objects": keys(&objects),
+            })
+        }
+        Kept::Pod(filed) => {
+            let Keepsake { pod, objects, images } = &filed.keepsake;
+            json!({
+                "from": &*pod.origin, "kept": filed.written.rfc3339(), "uid": pod.uid,
+                "pods": [shown_pod(pod, images)], "objects": keys(objects),
+            })
+        }
+    }
+}
+
+fn shown_pod(pod: &DesiredPod, digests: &Images) -> Value {
+    let spec = &pod.pod.spec;
+    let volumes = spec.volumes.iter().filter_map(|volume| Some(&volume.image.as_ref()?.reference));
+    let named = spec.all_containers().map(|container| &container.image).chain(volumes);
+    let image = |name: &String| json!({"image": name, "digest": digests.get(name)});
+    let images: Vec<Value> = named.map(image).collect();
+    json!({"namespace": &*pod.key.namespace, "name": written_name(pod), "images": images})
+}
+
+fn keys(objects: &[Arc<Object>]) -> Vec<String> {
+    objects.iter().map(|object| object.key.to_string()).collect()
 }
 
 #[cfg(test)]

@@ -158,9 +158,21 @@ impl Files {
     ) -> berth_core::event::DesiredSet {
         let path = |name: &str| table.get(name).map(|entry| entry.path.to_string_lossy().into_owned());
         let paths: Vec<String> = self.files.keys().map(|name| path(name).unwrap_or_default()).collect();
-        let outputs = self.files.values().map(|state| state.output.clone());
+        let outputs = self.outputs().cloned();
         let files: Vec<(&str, LoadOutput)> = paths.iter().map(String::as_str).zip(outputs).collect();
         manifest::merge_sources(&files, answers, &self.salt)
+    }
+
+    /// What each amounts to.
+    pub(super) fn outputs(&self) -> impl Iterator<Item = &LoadOutput> {
+        self.files.values().map(|state| &state.output)
+    }
+
+    /// Whether the file at this path was read and nothing is wrong with it.
+    pub(super) fn is_right(&self, path: &str) -> bool {
+        let read = |state: &State| state.seen.as_ref().is_some_and(|(seen, _)| seen == path);
+        let name = path.rsplit('/').next().unwrap_or_default();
+        self.files.get(name).is_some_and(|state| read(state) && state.output.problems.is_empty())
     }
 }
 

@@ -2,11 +2,15 @@
 //! inotify at once, and reads everything again now and then for what that cannot tell. Each look is a whole
 //! one; nothing depends on having heard every event. Never starts or stops anything.
 
+mod event;
 mod files;
 mod images;
+pub(crate) mod keepsake;
 mod lastgood;
+mod pins;
 mod read;
 mod salt;
+mod sealed;
 mod select;
 mod sys;
 #[cfg(test)]
@@ -18,17 +22,27 @@ mod watch;
 use berth_core::{
     event::DesiredSet,
     manifest::{DesiredPod, Problem, objects::Salt},
+    world::World,
 };
+pub(crate) use event::SourceEvent;
 use files::Files;
 pub(crate) use images::ImageWatch;
+use keepsake::{Ground, Keepsakes, Origin};
 use lastgood::Copies;
+pub(crate) use pins::Pins;
 pub(crate) use salt::salt;
 use select::Entry;
-use std::{cell::Cell, collections::BTreeMap, path::PathBuf, time::Duration};
+use std::{
+    cell::Cell,
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 use tokio::time::{Instant, sleep_until};
 use trace::Wanted;
 use url::Urls;
-pub(crate) use url::{Reports, SourceEvent, UrlSettings, checkpoint};
+pub(crate) use url::{Reports, UrlSettings, checkpoint};
 use watch::Watcher;
 
 /// Looks in a row while the directories change under the eyes; the events of the last one lead to the next.
@@ -55,6 +69,8 @@ pub(crate) struct Settings {
     pub(crate) copies: PathBuf,
     /// Time after a change when its copy is written: not while its pod is being started.
     pub(crate) copy_after: Duration,
+    /// Where pods are kept that ask for it; made if need be.
+    pub(crate) kept: PathBuf,
     /// Addresses, behind the paths.
     pub(crate) urls: UrlSettings,
     /// Where is told how it is with them.
@@ -69,11 +85,14 @@ pub(crate) struct Source {
     watcher: Option<Watcher>,
     files: Files,
     copies: Copies,
+    keepsakes: Keepsakes,
     /// None without an address.
     urls: Option<Urls>,
     urls_changed: bool,
     /// The manifests of each path when it could last be listed.
     layers: Vec<Vec<Entry>>,
+    /// What each path was at the last look.
+    grounds: Vec<Ground>,
     /// Problems of the directories themselves.
     problems: Vec<Problem>,
     started: bool,
@@ -98,7 +117,9 @@ impl Source {
             watcher: watcher.ok(),
             files: Files::new(&settings.node, settings.salt.clone(), recorded),
             copies: Copies::new(&settings.copies, settings.copy_after),
+            keepsakes: Keepsakes::load(&settings.kept),
             layers: vec![Vec::new(); settings.paths.len()],
+            grounds: vec![Ground::Nothing; settings.paths.len()],
             problems: Vec::new(),
             started: false,
             next_rescan: Instant::now() + settings.rescan,
@@ -175,18 +196,72 @@ impl Source {
         if changed {
             self.copies.save(self.files.take_good(), table.keys().cloned().collect());
         }
-        changed.then(|| {
-            let answers: Vec<_> = self.urls.iter().flat_map(Urls::outputs).collect();
-            let mut desired = self.files.desired(&table, &answers);
-            desired.problems.extend(self.problems.iter().cloned());
-            desired.problems.extend(self.urls.iter().flat_map(Urls::problems).cloned());
-            desired
-        })
+        changed |= self.keepsakes.is_disturbed();
+        changed.then(|| self.desired(&table))
     }
 
-    /// What happened to the addresses since the last time this was asked.
+    fn desired(&mut self, table: &BTreeMap<String, Entry>) -> DesiredSet {
+        let mut answers: Vec<_> = self.urls.iter().flat_map(Urls::outputs).collect();
+        let said = self.files.desired(table, &answers);
+        let others: Vec<_> = self.files.outputs().chain(answers.iter().map(|(_, output)| output)).collect();
+        let (paths, grounds) = (&self.settings.paths, &self.grounds);
+        let (files, urls) = (&self.files, &self.urls);
+        let held = self.keepsakes.take(&said, &others, |origin| match origin.starts_with('/') {
+            true => {
+                let of_it = paths.iter().zip(grounds).rfind(|(path, _)| Path::new(origin).starts_with(path));
+                let ground = of_it.map_or(Ground::Nothing, |(_, ground)| *ground);
+                Origin { ground, said: files.is_right(origin) }
+            }
+            false => {
+                let said = urls.as_ref().is_some_and(|urls| urls.is_heard(origin));
+                Origin { ground: Ground::Address, said }
+            }
+        });
+        let mut desired = if held.is_empty() {
+            said
+        } else {
+            answers.push(("", held));
+            self.files.desired(table, &answers)
+        };
+        self.keepsakes.note_desired(&desired);
+        desired.problems.extend(self.problems.iter().cloned());
+        desired.problems.extend(self.urls.iter().flat_map(Urls::problems).cloned());
+        for (url, notice) in self.urls.iter().flat_map(Urls::silent) {
+            desired.silent.insert(Arc::clone(url));
+            desired.notices.push(notice);
+        }
+        if let Some(urls) = &mut self.urls {
+            urls.note_desired(&desired);
+        }
+        desired
+    }
+
+    /// Takes note of what has become of pods whose checkpoints tell it; true if the pins are others now.
+    pub(crate) fn note_runs(&mut self, world: &World) -> bool {
+        let kept = self.keepsakes.note_runs(world);
+        let answered = self.urls.as_mut().is_some_and(|urls| urls.note_runs(world));
+        kept || answered
+    }
+
+    /// Which images pods are to have by their digests.
+    pub(crate) fn pins(&self) -> Pins {
+        let mut pins = Pins::default();
+        self.keepsakes.images().for_each(|images| pins.keep(images));
+        for (uid, images) in self.keepsakes.held_images() {
+            pins.hold(uid);
+            pins.pin(uid, images);
+        }
+        if let Some(urls) = &self.urls {
+            urls.pin(&mut pins);
+        }
+        pins
+    }
+
+    /// What happened to the sources since the last time this was asked.
     pub(crate) fn take_events(&mut self) -> Vec<SourceEvent> {
-        self.urls.as_mut().map(Urls::take_events).unwrap_or_default()
+        let mut events = self.urls.as_mut().map(Urls::take_events).unwrap_or_default();
+        events.append(&mut self.keepsakes.take_events());
+        events
     }
 
     /// When to look again after this look found a file open for writing.
@@ -204,10 +279,14 @@ impl Source {
     fn survey(&mut self) -> (Wanted, Vec<Problem>) {
         let mut wanted = Wanted::new();
         let mut problems = Vec::new();
-        for (path, layer) in self.settings.paths.iter().zip(&mut self.layers) {
+        if !self.keepsakes.is_empty() {
+            trace::trace(self.keepsakes.dir(), trace::Whole::Everything, &mut wanted);
+        }
+        let layers = self.layers.iter_mut().zip(&mut self.grounds);
+        for (path, (layer, ground)) in self.settings.paths.iter().zip(layers) {
             trace::trace(path, trace::Whole::Manifests, &mut wanted);
             match read::list(path) {
-                Ok(entries) => *layer = entries,
+                Ok(entries) => (*layer, *ground) = (entries, read::ground(path)),
                 // A directory that cannot be read says nothing: what was there is taken to be there still.
                 Err(e) => {
                     problems.push(files::whole(&path.to_string_lossy(), format!("cannot be listed: {e}")))

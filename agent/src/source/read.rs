@@ -2,6 +2,7 @@
 //! somebody is writing, never more than a file's limit.
 
 use super::{
+    keepsake::Ground,
     select::{self, Entry, Kind, Stamp},
     sys,
 };
@@ -27,6 +28,15 @@ pub(super) enum Content {
     Gone,
     /// It cannot be read; the words say why and what to do.
     Unfit(String),
+}
+
+/// What is at a configured path.
+pub(super) fn ground(path: &Path) -> Ground {
+    match fs::metadata(path) {
+        Ok(meta) if meta.is_dir() => Ground::Directory(meta.dev()),
+        Ok(_) => Ground::File,
+        Err(_) => Ground::Nothing,
+    }
 }
 
 /// The manifests at a configured path: of a directory all, of a file itself, of nothing none.

@@ -50,6 +50,7 @@ impl Bench {
             node: "box".into(),
             rescan: Duration::from_secs(3600),
             copies: dir.path().join("lastgood"),
+            kept: dir.path().join("kept"),
             copy_after: Duration::ZERO,
             urls: UrlSettings::default(),
             reports: Reports::default(),

@@ -1,6 +1,6 @@
 //! The body of an answer: whole, of a type that can be one, within its bound, decompressed.
 
-use super::{BODY_MAX_BYTES, Fetched, VALIDATOR_MAX_BYTES, Validators};
+use super::{BODY_MAX_BYTES, Fetched, VALIDATOR_MAX_BYTES, Validators, date};
 use flate2::read::MultiGzDecoder;
 use std::io::Read;
 use ureq::{Body, http::Response};
@@ -12,7 +12,10 @@ pub(super) fn read(answer: Response<Body>) -> Result<Fetched, String> {
     let header =
         |name: &str| answer.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
     let validator = |name: &str| header(name).filter(|value| value.len() <= VALIDATOR_MAX_BYTES);
-    let validators = Validators { etag: validator("etag"), last_modified: validator("last-modified") };
+    let mut validators = Validators { etag: validator("etag"), last_modified: validator("last-modified") };
+    if date::is_fresh(validators.last_modified.as_deref(), header("date").as_deref()) {
+        validators = Validators::default();
+    }
     let media = header("content-type").unwrap_or_default().to_ascii_lowercase();
     if !media.is_empty() && !TYPES.iter().any(|part| media.contains(part)) {
         return Err(format!("it answers with {media:?}, which is neither YAML nor JSON"));

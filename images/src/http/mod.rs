@@ -5,6 +5,7 @@
 
 mod body;
 mod connect;
+mod date;
 mod redirect;
 #[cfg(test)]
 mod tests;
@@ -158,6 +159,8 @@ impl Client {
 
     fn send(&self, at: &Uri, known: &Validators) -> Result<Response<Body>, ureq::Error> {
         let mut request = self.agent.get(at).header("Accept-Encoding", "gzip");
+        // A cache on the way is to ask the server too.
+        request = request.header("Cache-Control", "no-cache");
         let conditions = [("If-None-Match", &known.etag), ("If-Modified-Since", &known.last_modified)];
         for (name, value) in conditions {
             if let Some(value) = value {

@@ -65,7 +65,8 @@ if [ "$(cat /put/boot)" = 1 ]; then
     ready web
     is "the same still" "$two" "$(uid_of web)"
     echo "$two" >/var/uid
-    check "events tell of it" sh -c "berth get events -A | grep -q SourceFailed"
+    check "events of the node tell of it" sh -c "berth get events | grep -q 'SourceFailed.*node/'"
+    check "one that has never answered is no reason to be unwell" sh -c "! berth health | grep -q 'never answered'"
     check "what is kept is shown" sh -c "berth checkpoint show $U | grep -q 'name: web'"
     check "without its secret" sh -c "! berth checkpoint show $U | grep hush"
     berth get sources

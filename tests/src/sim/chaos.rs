@@ -127,7 +127,7 @@ impl Sim {
     }
 
     /// The agent notices within `delay_ms`, or when it comes up.
-    fn sources_changed(&mut self, delay_ms: u64) {
+    pub(super) fn sources_changed(&mut self, delay_ms: u64) {
         self.queue.push(self.now + delay_ms * NS_PER_MS, Happening::ReadSources(self.lives));
     }
 

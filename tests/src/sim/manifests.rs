@@ -2,11 +2,14 @@
 //!
 //! Each pod name has a few variants drawn from the seed, so that the same revision comes back now and
 //! then. One of the pods gives its own uid, so that its content changes under one uid. Some have a variable
-//! or files from the one ConfigMap, which comes, changes and goes too.
+//! or files from the one ConfigMap, which comes, changes and goes too. Behind the files there is an address.
 
 mod health;
 
-use super::rng::Rng;
+use super::{
+    address::{Address, NO_PODS, Says},
+    rng::Rng,
+};
 use berth_core::{
     event::DesiredSet,
     ids::{PodKey, PodUid},
@@ -48,6 +51,7 @@ pub(crate) struct Manifests {
     files: BTreeMap<String, File>,
     /// The ConfigMap's value, while there is one.
     conf: Option<u64>,
+    pub(crate) address: Address,
 }
 
 /// Values of the ConfigMap.
@@ -61,7 +65,7 @@ impl Manifests {
         let variants =
             (0..FILES).map(|i| (0..VARIANTS).map(|v| Arc::new(variant(rng, i, v))).collect()).collect();
         let conf = Some(rng.range(0, VALUES - 1)).filter(|_| rng.chance(800));
-        let mut manifests = Self { variants, files: BTreeMap::new(), conf };
+        let mut manifests = Self { variants, files: BTreeMap::new(), conf, address: Address::new() };
         for _ in 0..rng.range(1, 4) {
             manifests.write(rng);
         }
@@ -71,7 +75,8 @@ impl Manifests {
     /// Does one random thing to the directory; says what.
     pub(crate) fn change(&mut self, rng: &mut Rng) -> String {
         let names: Vec<String> = self.files.keys().cloned().collect();
-        match rng.range(0, 11) {
+        match rng.range(0, 14) {
+            12.. => self.address.change(rng),
             10 | 11 => {
                 self.conf = Some(rng.range(0, VALUES - 1)).filter(|_| rng.chance(700));
                 format!("the ConfigMap is {:?}", self.conf)
@@ -117,18 +122,21 @@ impl Manifests {
             file.broken = false;
         }
         self.conf.get_or_insert(0);
+        self.address.mend();
     }
 
     pub(crate) fn remove_all(&mut self) {
         self.files.clear();
+        self.address.say(Says::Text(NO_PODS.to_owned(), None), Some(&[]));
     }
 
     /// What a source tells that reads the directory now: of two pods with one key or uid the first by file
     /// name; of a broken file what it was at its last good reading.
-    pub(crate) fn read(&self, last_good: &mut LastGood) -> DesiredSet {
+    pub(crate) fn read(&mut self, last_good: &mut LastGood) -> DesiredSet {
         last_good.retain(|name, _| self.files.contains_key(name));
         let objects: Objects = self.conf.map(config_map).into_iter().collect();
-        let mut set = DesiredSet { objects, ..DesiredSet::default() };
+        let (answer, problems) = self.address.ask();
+        let mut set = DesiredSet { objects, problems, ..DesiredSet::default() };
         for (name, file) in &self.files {
             let pods = if file.broken {
                 set.problems.push(problem(name));
@@ -144,6 +152,11 @@ impl Manifests {
                 }
             }
         }
+        for pod in answer.pods {
+            if set.pods.iter().all(|have| have.key != pod.key) {
+                set.pods.push(pod);
+            }
+        }
         set
     }
 
@@ -157,6 +170,31 @@ impl Manifests {
             pod,
             origin: file.into(),
         }
+    }
+}
+
+/// For runs that follow a script.
+#[cfg(test)]
+impl Manifests {
+    /// There is one file, with the pod `p0` of one container, and nothing else.
+    pub(crate) fn only(&mut self, image: &str) {
+        let mut pod = Pod::default();
+        pod.metadata.name = "p0-node".into();
+        pod.metadata.namespace = "default".into();
+        pod.metadata.uid = format!("{image:0>32}");
+        pod.spec.termination_grace_period_seconds = Some(1);
+        pod.spec.containers.push(Container {
+            name: "c0".into(),
+            image: image.into(),
+            image_pull_policy: Some(PullPolicy::IfNotPresent),
+            ..Container::default()
+        });
+        self.variants[0][0] = Arc::new(pod);
+        self.files = BTreeMap::from([("f0.yaml".to_owned(), File { pods: vec![(0, 0)], broken: false })]);
+    }
+
+    pub(crate) fn remove_files(&mut self) {
+        self.files.clear();
     }
 }
 

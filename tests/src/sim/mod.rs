@@ -5,6 +5,9 @@
 //! core the [`oracle`] checks what must hold always. In the second nothing breaks any more, and the machine
 //! must come to what the manifests say. In the third all manifests go, and nothing may be left.
 
+mod address;
+#[cfg(test)]
+mod address_tests;
 mod chaos;
 mod converge;
 mod hands;
@@ -122,7 +125,8 @@ pub(crate) struct Sim {
 impl Sim {
     fn new(seed: u64, sabotage: Sabotage, trace: Trace) -> Self {
         let mut rng = Rng::new(seed);
-        let manifests = Manifests::new(&mut rng);
+        let mut manifests = Manifests::new(&mut rng);
+        manifests.address.empty_counts = sabotage == Sabotage::EmptyCounts;
         let machine = Machine::new(&mut rng);
         let tight = rng.chance(150);
         let containers_max = if tight { rng.range(3, 6) as usize } else { CONTAINERS_MAX };

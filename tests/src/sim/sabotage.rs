@@ -54,6 +54,8 @@ pub enum Sabotage {
     HookTwice,
     /// Stops containers that are well.
     StopWell,
+    /// Takes an empty answer of an address for one that wants no pods.
+    EmptyCounts,
 }
 
 /// What a sabotage remembers.

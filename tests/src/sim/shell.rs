@@ -5,6 +5,7 @@ use super::{
     Sim,
     keeper::{Input, Output, slot},
     manifests::LastGood,
+    oracle::Rule,
     queue::{Happening, Life},
 };
 use berth_core::{
@@ -115,6 +116,9 @@ impl Sim {
     pub(crate) fn read_sources(&mut self, life: Life) {
         let Some(agent) = self.agent.as_mut().filter(|agent| agent.life == life) else { return };
         let set = self.manifests.read(&mut agent.last_good);
+        if let Some(why) = self.manifests.address.misunderstood.take() {
+            self.oracle.broken(Rule::Source, why);
+        }
         agent.inbox.push(Event::Desired(set.into()));
         self.turn_at(self.now);
     }

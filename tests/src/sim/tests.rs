@@ -27,6 +27,7 @@ fn every_sabotage_is_caught() {
         (Sabotage::StaleCheck, &[Rule::Probe, Rule::OneAction]),
         (Sabotage::HookTwice, &[Rule::Hook]),
         (Sabotage::StopWell, &[Rule::Desired]),
+        (Sabotage::EmptyCounts, &[Rule::Source]),
     ] {
         let caught = (1..=SEEDS).find_map(|seed| run_with(seed, sabotage).err());
         let caught = caught.unwrap_or_else(|| panic!("{sabotage:?} gets through {SEEDS} seeds"));

@@ -1,6 +1,7 @@
-//! `cargo xtask power-cuts`: a guest that works on its image store is killed at random moments, as a power cut
-//! would, and booted again on the same disk. The guest's own half is `tests/guest/power-cut/script.sh`: after
-//! each boot it looks whether all is well, says what was found and repaired, and works on until the next cut.
+//! `cargo xtask power-cuts`: a guest that works on its disk is killed at random moments, as a power cut would, and
+//! booted again on the same disk. What it works on, image store or checkpoints, is the scenario's `script.sh` below
+//! `tests/guest`: after each boot it looks whether all is well, says what was found and repaired, and works on until the
+//! next cut.
 //! What the guest had not synced is in its memory, and lost with it.
 
 use crate::{
@@ -37,6 +38,12 @@ pub(crate) struct Args {
     /// Number from which the moments of the cuts follow [default: the clock]
     #[arg(long)]
     pub(crate) seed: Option<u64>,
+    /// Folder below tests/guest with the guest's half: power-cut works on the image store, checkpoint on checkpoints
+    #[arg(long, default_value = "power-cut")]
+    pub(crate) scenario: String,
+    /// Cargo profile of the binary in the guest
+    #[arg(long, default_value = "release")]
+    pub(crate) profile: String,
 }
 
 /// Passes what happens and what the guest says to `tell`.
@@ -44,7 +51,7 @@ pub(crate) fn run(args: &Args, tell: &(dyn Fn(&str) + Sync)) -> Result {
     let clock = || SystemTime::now().duration_since(UNIX_EPOCH).map_or(1, |since| since.as_secs());
     let seed = args.seed.unwrap_or_else(clock).max(1);
     tell(&format!("{} power cuts on {}, --seed {seed}", args.cuts, args.arch));
-    let folder = guest::dir(args.arch).join(format!("power-cut-{}", std::process::id()));
+    let folder = guest::dir(args.arch).join(format!("{}-{}", args.scenario, std::process::id()));
     fs::create_dir_all(&folder)?;
     let done = cut_and_boot(args, seed, &folder, tell);
     fs::remove_dir_all(&folder)?;
@@ -52,7 +59,7 @@ pub(crate) fn run(args: &Args, tell: &(dyn Fn(&str) + Sync)) -> Result {
 }
 
 fn cut_and_boot(args: &Args, seed: u64, folder: &Path, tell: &(dyn Fn(&str) + Sync)) -> Result {
-    let vm = machine(args.arch, folder)?;
+    let vm = machine(args, folder)?;
     let mut random = seed;
     for boot in 0..=args.cuts {
         let last = boot == args.cuts;
@@ -95,7 +102,8 @@ fn next(mut x: u64) -> u64 {
     x ^ x << 17
 }
 
-fn machine(arch: Arch, folder: &Path) -> Result<vm::Args> {
+fn machine(args: &Args, folder: &Path) -> Result<vm::Args> {
+    let arch = args.arch;
     let put = |file: &Path, to: &str| format!("{}:{to}", file.display());
     let mut puts = vec![
         put(&sh::root().join("tests/guest/lib.sh"), "/put/lib.sh"),
@@ -109,7 +117,8 @@ fn machine(arch: Arch, folder: &Path) -> Result<vm::Args> {
         keep_disk: Some(folder.join("disk")),
         no_start: true,
         timeout: Some(BOOT_MAX_S),
-        ..vm::Args::script(arch, sh::root().join("tests/guest/power-cut/script.sh"))
+        profile: args.profile.clone(),
+        ..vm::Args::script(arch, sh::root().join("tests/guest").join(&args.scenario).join("script.sh"))
     })
 }
 

@@ -47,7 +47,9 @@ impl Scenario {
     /// something for systemd in it, that is the first process.
     pub(crate) fn run(&self, arch: Arch, profile: &str, tell: &(dyn Fn(&str) + Sync)) -> Result {
         if let Ok(cuts) = fs::read_to_string(self.folder.join("cuts")) {
-            return power::run(&power::Args { cuts: cuts.trim().parse()?, arch, seed: None }, tell);
+            let (scenario, profile) = (self.name.clone(), profile.to_owned());
+            let args = power::Args { cuts: cuts.trim().parse()?, arch, seed: None, scenario, profile };
+            return power::run(&args, tell);
         }
         let boots =
             fs::read_to_string(self.folder.join("boots")).map_or(Ok(1), |text| text.trim().parse::<u32>())?;

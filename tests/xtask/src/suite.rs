@@ -72,6 +72,7 @@ pub(crate) fn run(args: &Args) -> Result {
             "apache2-utils",
             "attr",
             "openssl",
+            "nginx-light",
         ])?;
         tally.step("format", || sh::run(sh::cargo().args(["fmt", "--all", "--check"])));
         tally.step("tidy", || tidy::run(&tidy::Args::default()));

@@ -31,6 +31,9 @@ pub const ANNOTATION_SOURCE: &str = "kubernetes.io/config.source";
 
 /// Annotation: `"false"` on a pod without which the machine is well all the same (`berth health`).
 pub const ANNOTATION_REQUIRED: &str = "berth/required";
+/// Annotation: `"true"` on a pod that is kept with all that it needs, to start when its source is gone
+/// ([`super::keepsake`]).
+pub const ANNOTATION_CHECKPOINT: &str = "berth/checkpoint";
 
 /// The revision of a defaulted pod that has not been [`stamp`]ed yet: its own `metadata.uid`, or the hash.
 pub(super) fn uid(pod: &Pod, node: &str) -> PodUid {
@@ -66,6 +69,13 @@ pub(super) fn stamp(pod: &mut Pod, uid: &PodUid, node: &str, source: &str) {
     if source == "file" && !pod.spec.tolerations.contains(&everything) {
         pod.spec.tolerations.push(everything);
     }
+}
+
+/// The name that the pod's manifest has, without the node's.
+pub fn written_name(pod: &super::DesiredPod) -> &str {
+    let node = pod.pod.spec.node_name.as_deref().unwrap_or_default().to_ascii_lowercase();
+    let name = pod.key.name.strip_suffix(node.as_str()).and_then(|name| name.strip_suffix('-'));
+    name.unwrap_or(&pod.key.name)
 }
 
 /// The canonical form: JSON with sorted keys and without defaults.

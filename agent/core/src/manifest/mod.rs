@@ -9,6 +9,7 @@ mod file;
 mod finding;
 pub mod huge_pages;
 pub mod identity;
+pub mod keepsake;
 pub mod limits;
 mod locate;
 pub mod merge;

@@ -3,8 +3,13 @@
 use super::{
     World,
     state::{Pod, Run},
+    terms::Role,
 };
-use crate::{ids::ContainerId, manifest::DesiredPod, time::Mono};
+use crate::{
+    ids::{ContainerId, PodUid},
+    manifest::{DesiredPod, keepsake::Images},
+    time::Mono,
+};
 
 /// A container as it is now.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,7 +42,7 @@ impl World {
     }
 
     /// The containers of the pod with this uid, in the order of its spec; none if it is not known.
-    pub fn runs(&self, uid: &crate::ids::PodUid) -> Vec<RunView<'_>> {
+    pub fn runs(&self, uid: &PodUid) -> Vec<RunView<'_>> {
         self.pods.get(uid).map(|pod| pod.containers.iter().map(run_view).collect()).unwrap_or_default()
     }
 
@@ -56,6 +61,24 @@ impl World {
             });
             ensured.chain(running)
         })
+    }
+
+    /// The digests of the images that the pod with this uid has, by its references; none before all are known.
+    pub fn digests(&self, uid: &PodUid) -> Option<Images> {
+        let images = &self.pods.get(uid)?.images;
+        let known = |image: &super::state::Image| {
+            Some((image.reference.clone(), image.facts.as_ref()?.digest.clone()))
+        };
+        images.iter().map(known).collect()
+    }
+
+    /// The pod with this uid is ready, or it has succeeded: what it was meant to come to.
+    pub fn has_come_up(&self, uid: &PodUid) -> bool {
+        let succeeded = |pod: &Pod| {
+            let mut mains = pod.containers.iter().filter(|container| container.terms.role == Role::Main);
+            !pod.expired && pod.is_finished() && mains.all(|container| container.last_code() == Some(0))
+        };
+        self.pods.get(uid).is_some_and(|pod| pod.conditions.ready.holds || succeeded(pod))
     }
 
     /// Nothing is in flight but probes.

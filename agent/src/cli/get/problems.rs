@@ -48,11 +48,11 @@ pub(super) fn run(args: &Args, names: &[String], session: &mut Session<'_>) -> R
     }
 }
 
-/// Asks the agent for all problems.
+/// Asks the agent for all problems, and for what is to be said beside them.
 pub(super) fn read(session: &Session<'_>) -> Result<Vec<Problem>, Failure> {
     let answer = session.client.call(&Request::Problems)?;
     let problem = |item: &Value| serde_json::from_value(item.clone()).map_err(Failure::error);
-    json::list(&answer, "/items").iter().map(problem).collect()
+    json::list(&answer, "/items").iter().chain(json::list(&answer, "/notices")).map(problem).collect()
 }
 
 /// `file:line:column`, as editors and terminals understand it.

@@ -1,20 +1,23 @@
 //! The last good answer of an address on disk, so that a boot without network has its pods. With everything that it
-//! has, Secrets too, or its pods could not start: only root may read it. A first line holds the digest of the rest,
-//! so that a file that power, flash or a person has damaged is known for one and not used.
+//! has, Secrets too, or its pods could not start: only root may read it. Beside these files lies one with the digests of
+//! the images that the pods of all addresses run, which are known only when the images are there.
 
+use super::super::sealed;
+use berth_core::manifest::{DesiredPod, identity::written_name, keepsake::Images};
 use berth_images::Digest;
-use berth_oci::durable;
 use serde::{Deserialize, Serialize};
 use std::{
-    fs::{self, File},
-    io::{self, Read as _},
+    collections::BTreeMap,
+    fs, io,
     path::{Path, PathBuf},
 };
 
-/// Begins the first line; the number is the form's.
-const MAGIC: &str = "berth-url-checkpoint 1 ";
-/// Bytes of a file: a body and what stands before it.
-const FILE_LEN_MAX_BYTES: u64 = berth_images::http::BODY_MAX_BYTES as u64 + 64 * 1024;
+/// Begins the first line of an answer; the number is the form's.
+const MAGIC: &str = "berth-url-checkpoint 1";
+/// As [`MAGIC`], of the digests.
+const IMAGES_MAGIC: &str = "berth-url-images 1";
+/// Name of the file with the digests.
+const IMAGES: &str = "images";
 /// Characters of a digest that make a file's name.
 const NAME_LEN: usize = 32;
 
@@ -32,18 +35,29 @@ pub(crate) struct Kept {
     pub(crate) body: Vec<u8>,
 }
 
+/// What the pods of all addresses run: by namespace/name as written the revision, and its images.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub(crate) struct Digests(pub(crate) BTreeMap<String, (String, Images)>);
+
+/// The pod's key in [`Digests`].
+pub(crate) fn name(pod: &DesiredPod) -> String {
+    format!("{}/{}", pod.key.namespace, written_name(pod))
+}
+
 /// Where all of it is kept.
 pub(crate) fn dir(state: &Path) -> PathBuf {
     state.join("urls")
 }
 
-/// The files that are there, by name; of a write that was cut too.
+/// The files of answers that are there, by name; of a write that was cut too.
 pub(crate) fn list(dir: &Path) -> io::Result<Vec<PathBuf>> {
     let entries = match fs::read_dir(dir) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
         entries => entries?,
     };
-    let mut paths: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
+    let paths = entries.flatten().map(|entry| entry.path());
+    let mut paths: Vec<PathBuf> = paths.filter(|path| *path != dir.join(IMAGES)).collect();
     paths.sort();
     Ok(paths)
 }
@@ -55,15 +69,7 @@ pub(crate) fn path(dir: &Path, url: &str) -> PathBuf {
 
 /// Keeps it, durably.
 pub(crate) fn write(path: &Path, kept: &Kept) -> Result<(), berth_oci::Error> {
-    if let Some(dir) = path.parent() {
-        fs::create_dir_all(dir).map_err(berth_oci::Error::io("create the directory", dir))?;
-    }
-    let mut rest = serde_json::to_vec(kept).unwrap_or_default();
-    rest.push(b'\n');
-    rest.extend_from_slice(&kept.body);
-    let mut content = format!("{MAGIC}{}\n", Digest::of(&rest).hex()).into_bytes();
-    content.append(&mut rest);
-    durable::replace(path, &content)
+    sealed::write(path, &sealed::seal(MAGIC, kept, &kept.body))
 }
 
 /// What is kept of `url`; None if there is nothing.
@@ -82,33 +88,19 @@ pub(super) fn read_of(path: &Path, url: &str) -> Result<Option<Kept>, String> {
 /// # Errors
 /// What is wrong with it.
 pub(crate) fn read(path: &Path) -> Result<Option<Kept>, String> {
-    let mut bytes = Vec::new();
-    let read = File::open(path).and_then(|file| file.take(FILE_LEN_MAX_BYTES + 1).read_to_end(&mut bytes));
-    match read {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(format!("cannot be read: {error}")),
-        Ok(_) => {}
-    }
-    parse(&bytes).map(Some)
+    let read = sealed::read::<Kept>(path, MAGIC)?;
+    Ok(read.map(|(kept, body)| Kept { body, ..kept }))
 }
 
-fn parse(bytes: &[u8]) -> Result<Kept, String> {
-    let damaged = || "it is damaged (its digest is not that of its content)".to_owned();
-    let (digest, rest) = line(bytes).ok_or_else(damaged)?;
-    let digest = str::from_utf8(digest).ok().and_then(|line| line.strip_prefix(MAGIC)).ok_or_else(damaged)?;
-    if Digest::of(rest).hex() != digest {
-        return Err(damaged());
-    }
-    let (head, body) = line(rest).ok_or_else(damaged)?;
-    let kept: Kept =
-        serde_json::from_slice(head).map_err(|error| format!("its head cannot be read: {error}"))?;
-    Ok(Kept { body: body.to_vec(), ..kept })
+/// Where the digests are kept, and their file's content.
+pub(super) fn sealed_digests(dir: &Path, digests: &Digests) -> (PathBuf, Vec<u8>) {
+    (dir.join(IMAGES), sealed::seal(IMAGES_MAGIC, digests, &[]))
 }
 
-/// The first line and what follows it.
-fn line(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
-    let end = bytes.iter().position(|byte| *byte == b'\n')?;
-    Some((bytes.get(..end)?, bytes.get(end + 1..)?))
+/// The digests that are kept; without a whole file none.
+pub(crate) fn digests(dir: &Path) -> Digests {
+    let read = sealed::read::<Digests>(&dir.join(IMAGES), IMAGES_MAGIC);
+    read.ok().flatten().map(|(digests, _)| digests).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -137,20 +129,14 @@ mod tests {
     }
 
     #[test]
-    fn no_cut_and_no_wrong_byte_goes_unseen() {
+    fn digests_are_kept_beside_the_answers() {
         let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("f");
-        write(&path, &kept()).unwrap();
-        let whole = fs::read(&path).unwrap();
-        for end in 0..whole.len() {
-            parse(&whole[..end]).unwrap_err();
-        }
-        for at in 0..whole.len() {
-            let mut wrong = whole.clone();
-            wrong[at] ^= 1;
-            parse(&wrong).unwrap_err();
-        }
-        parse(&vec![0; whole.len()]).unwrap_err();
-        parse(&[&whole[..], b"x"].concat()).unwrap_err();
+        assert_eq!(digests(dir.path()), Digests::default());
+        let images = Images::from([("i:1".to_owned(), "sha256:0".to_owned())]);
+        let known = Digests(BTreeMap::from([("default/web".to_owned(), ("uid".to_owned(), images))]));
+        let (path, content) = sealed_digests(dir.path(), &known);
+        sealed::write(&path, &content).unwrap();
+        assert_eq!(digests(dir.path()), known);
+        assert_eq!(list(dir.path()).unwrap(), Vec::<PathBuf>::new());
     }
 }

@@ -5,22 +5,29 @@
 
 mod ask;
 pub(crate) mod checkpoint;
+#[cfg(test)]
+mod nginx_tests;
 mod pace;
 mod report;
 #[cfg(test)]
 mod tests;
 
-use super::files::whole;
+use super::{Pins, event::SourceEvent, files::whole, keepsake::Writer};
 use crate::config::{Headers, SOURCES_MAX_COUNT, UrlSource};
 use ask::{Asker, Heard, Known};
-use berth_core::manifest::{DesiredPod, LoadOutput, Problem};
+use berth_core::{
+    event::DesiredSet,
+    ids::PodUid,
+    manifest::{DesiredPod, LoadOutput, Problem},
+    world::World,
+};
 use berth_images::http;
 use berth_oci::clock;
+use checkpoint::Digests;
 use pace::Pace;
-pub(crate) use report::{Report, Reports, SourceEvent, State};
+pub(crate) use report::{Report, Reports, State};
 use std::{
     collections::BTreeSet,
-    fs,
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -50,22 +57,33 @@ struct Address {
     output: Arc<LoadOutput>,
     /// What is wrong with its configuration.
     fault: Vec<Problem>,
-    /// What is wrong with its last answer, or that there was never one.
+    /// What is wrong with its last answer.
     problems: Vec<Problem>,
+    /// It has never answered: what it wants is not known.
+    silent: bool,
+    /// It has answered since the start.
+    heard: bool,
     report: Report,
 }
 
 impl Address {
     /// With what is known of it at the start.
     fn new(url: &Arc<str>, known: &Known, report: Report) -> Self {
-        let problems = if report.last_good.is_some() { Vec::new() } else { vec![never_heard(url)] };
-        Self { url: Arc::clone(url), output: Arc::clone(&known.output), fault: Vec::new(), problems, report }
+        Self {
+            url: Arc::clone(url),
+            output: Arc::clone(&known.output),
+            fault: Vec::new(),
+            problems: Vec::new(),
+            silent: report.last_good.is_none(),
+            heard: false,
+            report,
+        }
     }
 
     /// One that counts for nothing.
     fn refused(url: &Arc<str>, fault: Problem, why: String) -> Self {
         let mut address = Self::new(url, &Known::default(), Report::new(url));
-        address.problems.clear();
+        address.silent = false;
         address.misconfigured(fault, why);
         address
     }
@@ -83,6 +101,15 @@ pub(super) struct Urls {
     heard: mpsc::Receiver<(usize, Heard)>,
     events: Vec<SourceEvent>,
     reports: Reports,
+    /// Where what they said is kept.
+    dir: PathBuf,
+    /// Which images their pods had last.
+    digests: Digests,
+    writer: Writer,
+    /// Their pods as they are wanted now: uid, namespace and name as written, and which address.
+    pods: Vec<(PodUid, String, usize)>,
+    /// Those of these whose images are not known yet.
+    watched: BTreeSet<PodUid>,
 }
 
 impl Urls {
@@ -99,7 +126,17 @@ impl Urls {
             return None;
         }
         let (tell, heard) = mpsc::channel(settings.sources.len());
-        let mut urls = Self { addresses: Vec::new(), heard, events: Vec::new(), reports: reports.clone() };
+        let mut urls = Self {
+            addresses: Vec::new(),
+            heard,
+            events: Vec::new(),
+            reports: reports.clone(),
+            dir: settings.checkpoints.clone(),
+            digests: checkpoint::digests(&settings.checkpoints),
+            writer: Writer::default(),
+            pods: Vec::new(),
+            watched: BTreeSet::new(),
+        };
         let mut seen = BTreeSet::new();
         for (i, source) in settings.sources.iter().enumerate() {
             let url: Arc<str> = source.url.as_str().into();
@@ -151,10 +188,13 @@ impl Urls {
         let mut news = event.is_some();
         self.events.extend(event);
         match heard {
-            Heard::Unchanged => news |= !std::mem::take(&mut address.problems).is_empty(),
+            Heard::Unchanged => {
+                news |= !std::mem::take(&mut address.problems).is_empty();
+                news |= !std::mem::replace(&mut address.heard, true);
+            }
             Heard::Taken(output) => {
                 address.problems.clear();
-                address.output = output;
+                (address.silent, address.heard, address.output) = (false, true, output);
                 news = true;
             }
             Heard::Refused(problems) => {
@@ -175,6 +215,58 @@ impl Urls {
     /// What is wrong with them.
     pub(super) fn problems(&self) -> impl Iterator<Item = &Problem> {
         self.addresses.iter().flat_map(|address| address.fault.iter().chain(&address.problems))
+    }
+
+    /// Those that have never answered, and a sentence about each.
+    pub(super) fn silent(&self) -> impl Iterator<Item = (&Arc<str>, Problem)> {
+        let silent = self.addresses.iter().filter(|address| address.silent);
+        silent.map(|address| (&address.url, never_heard(&address.url)))
+    }
+
+    /// Whether the address has answered since the start.
+    pub(super) fn is_heard(&self, url: &str) -> bool {
+        self.addresses.iter().any(|address| address.heard && *address.url == *url)
+    }
+
+    /// What is wanted in the end.
+    pub(super) fn note_desired(&mut self, desired: &DesiredSet) {
+        let of = |pod: &DesiredPod| self.addresses.iter().position(|address| address.url == pod.origin);
+        let pods = desired.pods.iter();
+        self.pods = pods.filter_map(|pod| Some((pod.uid.clone(), checkpoint::name(pod), of(pod)?))).collect();
+        self.watched = self.pods.iter().map(|(uid, ..)| uid.clone()).collect();
+    }
+
+    /// Takes note of the images that pods have got; true if any are others than before.
+    pub(super) fn note_runs(&mut self, world: &World) -> bool {
+        let mut news = false;
+        for (uid, key, _) in &self.pods {
+            if let Some(images) = self.watched.contains(uid).then(|| world.digests(uid)).flatten() {
+                self.watched.remove(uid);
+                let now = (uid.0.to_string(), images);
+                if self.digests.0.get(key) != Some(&now) {
+                    self.digests.0.insert(key.clone(), now);
+                    news = true;
+                }
+            }
+        }
+        if news {
+            self.digests.0.retain(|key, _| self.pods.iter().any(|(_, known, _)| known == key));
+            let (path, content) = checkpoint::sealed_digests(&self.dir, &self.digests);
+            self.writer.put(path, Some(content));
+        }
+        news
+    }
+
+    /// Pins the images of pods whose address has said nothing since the start.
+    pub(super) fn pin(&self, pins: &mut Pins) {
+        self.digests.0.values().for_each(|(_, images)| pins.keep(images));
+        for (uid, key, address) in &self.pods {
+            let heard = self.addresses.get(*address).is_some_and(|address| address.heard);
+            match self.digests.0.get(key) {
+                Some((known, images)) if !heard && **known == *uid.0 => pins.pin(uid, images),
+                _ => {}
+            }
+        }
     }
 
     /// What happened since the last time this was asked.
@@ -209,8 +301,8 @@ fn take_up(
     };
     let event = why.map(|why| {
         let message =
-            format!("what was kept of its last answer is not used: {}: {why}", checkpoint.display());
-        SourceEvent { url: Arc::clone(url), warning: true, reason: "CheckpointDamaged", message }
+            format!("what was kept of the last answer of {url} is not used: {}: {why}", checkpoint.display());
+        SourceEvent::of_node(true, "CheckpointDamaged", message)
     });
     let pods = recorded.iter().filter(|pod| *pod.origin == **url).cloned().collect();
     (Known::running(pods), report, event)
@@ -233,7 +325,7 @@ fn fault(config: &Path, source: &UrlSource, why: &str) -> Problem {
     Problem { file: config.to_string_lossy().into(), ..place }
 }
 
-/// While this stands nothing is taken for unwanted that may be the address's.
+/// While this stands nothing is taken for unwanted that was the address's.
 fn never_heard(url: &str) -> Problem {
     whole(
         url,
@@ -244,8 +336,8 @@ fn never_heard(url: &str) -> Problem {
 /// Removes what was kept of addresses that are not configured any more.
 fn forget_others(dir: &Path, sources: &[UrlSource]) {
     let keep: BTreeSet<PathBuf> = sources.iter().map(|source| checkpoint::path(dir, &source.url)).collect();
-    let Ok(entries) = fs::read_dir(dir) else { return };
-    for path in entries.flatten().map(|entry| entry.path()).filter(|path| !keep.contains(path)) {
+    let there = checkpoint::list(dir).unwrap_or_default();
+    for path in there.into_iter().filter(|path| !keep.contains(path)) {
         if let Err(error) = berth_oci::durable::remove(&path) {
             tracing::warn!(%error, "what was kept of an address stays");
         }

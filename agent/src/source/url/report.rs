@@ -1,7 +1,7 @@
 //! What is shown of an address, and what is worth an event: a change for the worse or back, not each request. Pure,
 //! apart from the shelf that the command line's answers are taken from.
 
-use super::ask::Heard;
+use super::{super::event::SourceEvent, ask::Heard};
 use berth_core::time::Wall;
 use serde_json::{Value, json};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -36,15 +36,6 @@ pub(crate) struct Report {
     pub(super) last_good: Option<Wall>,
 }
 
-/// An event of an address.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct SourceEvent {
-    pub(crate) url: Arc<str>,
-    pub(crate) warning: bool,
-    pub(crate) reason: &'static str,
-    pub(crate) message: String,
-}
-
 impl Report {
     pub(super) fn new(url: &Arc<str>) -> Self {
         let (url, state, message) = (Arc::clone(url), State::Pending, String::new());
@@ -74,15 +65,14 @@ impl Report {
         let before = std::mem::replace(&mut self.state, state);
         let same = before == state && self.message == message;
         self.message.clone_from(&message);
-        let event =
-            |warning, reason, message| Some(SourceEvent { url: Arc::clone(url), warning, reason, message });
+        let event = |warning, reason, message| Some(SourceEvent::of_node(warning, reason, message));
         match state {
             _ if same => None,
             State::Failing => event(true, "SourceFailed", message),
             // Its problems are events of their own.
             State::Refused => None,
             State::Current if matches!(before, State::Failing | State::Refused) => {
-                event(false, "SourceRecovered", "it answers again, and its answer counts".into())
+                event(false, "SourceRecovered", format!("{url} answers again, and its answer counts"))
             }
             _ => None,
         }

@@ -4,6 +4,7 @@
 use super::super::{Reports, Settings, Source, UrlSettings};
 use crate::config::UrlList;
 use berth_core::{event::DesiredSet, manifest::objects::Salt};
+use serde::Serialize;
 use std::{
     fs,
     io::{BufRead as _, BufReader, Write as _},
@@ -16,9 +17,9 @@ use std::{
 
 /// Longer than any of this takes on a loaded machine; only a failing test waits for it.
 const PATIENCE: Duration = Duration::from_secs(30);
-const NOTHING: &str = "{apiVersion: v1, kind: PodList, items: []}";
+pub(super) const NOTHING: &str = "{apiVersion: v1, kind: PodList, items: []}";
 
-fn pod(name: &str, image: &str) -> String {
+pub(super) fn pod(name: &str, image: &str) -> String {
     format!(
         "apiVersion: v1\nkind: Pod\nmetadata: {{name: {name}}}\nspec: {{containers: [{{name: c, image: {image}}}]}}\n"
     )
@@ -64,23 +65,24 @@ fn answer(mut stream: TcpStream, (status, text): &(u16, String)) {
     let _ = stream.write_all(head.as_bytes());
 }
 
-struct Bench {
+pub(super) struct Bench {
     dir: tempfile::TempDir,
     source: Source,
-    desired: DesiredSet,
-    reports: Reports,
-    events: Vec<String>,
+    pub(super) desired: DesiredSet,
+    pub(super) reports: Reports,
+    pub(super) events: Vec<String>,
 }
 
 impl Bench {
-    fn new(urls: &[String]) -> Self {
+    /// `urls`: as in a configuration.
+    pub(super) fn new(urls: &[impl Serialize]) -> Self {
         let dir = tempfile::tempdir().unwrap();
         fs::create_dir(dir.path().join("owner")).unwrap();
         Self::at(dir, urls)
     }
 
     /// An agent's start in `dir`.
-    fn at(dir: tempfile::TempDir, urls: &[String]) -> Self {
+    fn at(dir: tempfile::TempDir, urls: &[impl Serialize]) -> Self {
         let UrlList(sources) = serde_json::from_value(serde_json::json!(urls)).unwrap();
         let reports = Reports::default();
         let settings = Settings {
@@ -89,6 +91,7 @@ impl Bench {
             node: "box".into(),
             rescan: Duration::from_secs(3600),
             copies: dir.path().join("lastgood"),
+            kept: dir.path().join("kept"),
             copy_after: Duration::ZERO,
             urls: UrlSettings {
                 sources,
@@ -112,13 +115,13 @@ impl Bench {
         self.events.extend(events.map(|event| format!("{} {}", event.reason, event.message)));
     }
 
-    fn again(self, urls: &[String]) -> Self {
+    fn again(self, urls: &[impl Serialize]) -> Self {
         let Self { dir, source, .. } = self;
         drop(source);
         Self::at(dir, urls)
     }
 
-    fn pods(&self) -> Vec<String> {
+    pub(super) fn pods(&self) -> Vec<String> {
         let image = |pod: &berth_core::manifest::DesiredPod| {
             format!("{}={}", pod.key.name, pod.pod.spec.containers[0].image)
         };
@@ -129,7 +132,7 @@ impl Bench {
         super::checkpoint::path(&self.dir.path().join("urls"), url)
     }
 
-    async fn until(&mut self, what: &str, reached: impl Fn(&Self) -> bool) {
+    pub(super) async fn until(&mut self, what: &str, reached: impl Fn(&Self) -> bool) {
         let waiting = async {
             while !reached(self) {
                 self.source.changed().await;
@@ -150,7 +153,7 @@ impl Bench {
         }
     }
 
-    async fn until_pods(&mut self, expected: &[&str]) {
+    pub(super) async fn until_pods(&mut self, expected: &[&str]) {
         self.until(&format!("{expected:?}"), |bench| bench.pods() == expected).await;
     }
 }
@@ -163,9 +166,10 @@ fn is_file(path: &Path) -> bool {
 async fn pods_come_change_and_go_with_what_is_said() {
     let server = Server::new(&pod("a", "i:1"));
     let mut bench = Bench::new(&[server.url()]);
-    assert!(bench.desired.problems[0].message.contains("has never answered"), "{:?}", bench.desired.problems);
+    assert!(bench.desired.problems.is_empty(), "nothing waits for it: {:?}", bench.desired.problems);
+    assert!(bench.desired.notices[0].message.contains("has never answered"), "{:?}", bench.desired.notices);
     bench.until_pods(&["a-box=i:1"]).await;
-    assert!(bench.desired.problems.is_empty());
+    assert!(bench.desired.notices.is_empty());
     assert!(is_file(&bench.checkpoint(&server.url())));
     server.say(200, &format!("{}---\n{}", pod("a", "i:22"), pod("b", "i:1")));
     bench.until_pods(&["a-box=i:22", "b-box=i:1"]).await;
@@ -228,12 +232,12 @@ async fn what_was_said_last_outlives_the_agent_without_network() {
         bench = bench.again(&urls);
         assert!(bench.pods().is_empty());
         assert!(bench.events[0].starts_with("CheckpointDamaged"), "{:?}", bench.events);
-        assert!(!bench.desired.problems.is_empty(), "nothing may be cleaned away");
+        assert!(bench.desired.silent.contains(&*url), "what was its own may not be cleaned away");
     }
     server.say(200, &pod("a", "i:2"));
     bench.until_pods(&["a-box=i:2"]).await;
     // No longer configured: forgotten.
-    let bench = bench.again(&[]);
+    let bench = bench.again(&[""; 0]);
     assert!(bench.pods().is_empty() && !is_file(&bench.checkpoint(&url)));
 }
 

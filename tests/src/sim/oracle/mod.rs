@@ -56,6 +56,8 @@ pub enum Rule {
     Limit,
     /// Nothing begins for a pod that lacks an object, and none runs with another one than there is.
     Objects,
+    /// Of an address counts what it said last that means anything, and nothing else.
+    Source,
     /// A port of the node has one pod.
     Ports,
     /// What is desired comes to be.

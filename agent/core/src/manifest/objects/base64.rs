@@ -30,6 +30,21 @@ pub(super) fn decode(text: &str) -> Option<Vec<u8>> {
     Some(bytes)
 }
 
+/// The text for the bytes, padded.
+pub(super) fn encode(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
+    for group in bytes.chunks(3) {
+        let byte = |i: usize| u32::from(group.get(i).copied().unwrap_or_default());
+        let bits = byte(0) << 16 | byte(1) << 8 | byte(2);
+        for place in 0..4 {
+            let digit = DIGITS[(bits >> (18 - 6 * place) & 63) as usize];
+            text.push(if place > group.len() { '=' } else { char::from(digit) });
+        }
+    }
+    text
+}
+
 fn digit(byte: u8) -> Option<u8> {
     Some(match byte {
         b'A'..=b'Z' => byte - b'A',
@@ -67,5 +82,15 @@ mod tests {
             assert_eq!(decode(text).as_deref(), bytes.map(str::as_bytes), "{text:?}");
         }
         assert_eq!(decode("/+8="), Some(vec![0xff, 0xef]));
+    }
+
+    #[test]
+    fn what_is_written_is_read() {
+        for len in 0..=256_u16 {
+            let bytes: Vec<u8> = (0..len).map(|byte| (byte * 7) as u8).collect();
+            let text = encode(&bytes);
+            assert_eq!((text.len() % 4, decode(&text)), (0, Some(bytes)), "{text}");
+        }
+        assert_eq!(encode(b"fo"), "Zm8=");
     }
 }

@@ -8,6 +8,7 @@ pub mod env_file;
 pub mod files;
 mod read;
 mod revise;
+mod write;
 
 use super::{LoadOutput, Problem, types::PodSpec};
 use std::{
@@ -18,6 +19,7 @@ use std::{
 
 pub(super) use read::{is_object, read};
 pub use revise::{Salt, revise};
+pub use write::manifest;
 
 /// What kind of object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

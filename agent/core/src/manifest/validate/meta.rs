@@ -46,6 +46,12 @@ pub(super) fn validate(metadata: &Metadata, node: &str, path: &Path, findings: &
                 value,
                 "write \"false\" for a pod without which the machine is well, or \"true\"",
             );
+        } else if key == identity::ANNOTATION_CHECKPOINT && value != "true" && value != "false" {
+            findings.invalid(
+                &here,
+                value,
+                "write \"true\" for a pod that is to start when its source is gone, or \"false\"",
+            );
         }
     }
     let total: usize = metadata.annotations.iter().map(|(key, value)| key.len() + value.len()).sum();

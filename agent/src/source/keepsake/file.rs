@@ -1,0 +1,85 @@
+//! One kept pod as a file that only root reads: the pod and the digests of its images in the head, its objects as a
+//! manifest behind it.
+
+use super::super::sealed;
+use berth_core::{
+    ids::PodKey,
+    manifest::{
+        DesiredPod,
+        keepsake::{Images, Keepsake},
+    },
+    time::Wall,
+};
+use berth_images::Digest;
+use serde::{Deserialize, Serialize};
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+/// Begins the first line; the number is the form's.
+const MAGIC: &str = "berth-pod-checkpoint 1";
+/// Characters of a digest that make a file's name.
+const NAME_LEN: usize = 32;
+/// Files that are looked at: more pods than any configuration can have.
+const FILES_MAX: usize = 4096;
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Head {
+    /// Nanoseconds since 1970.
+    written_ns: u64,
+    images: Images,
+    pod: DesiredPod,
+}
+
+/// What a file has.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Filed {
+    pub(crate) written: Wall,
+    pub(crate) keepsake: Keepsake,
+}
+
+/// Where all of them are.
+pub(crate) fn dir(state: &Path) -> PathBuf {
+    state.join("kept")
+}
+
+/// Where the pod is kept.
+pub(crate) fn path(dir: &Path, key: &PodKey) -> PathBuf {
+    dir.join(&Digest::of(key.to_string().as_bytes()).hex()[..NAME_LEN])
+}
+
+/// All files, by name, but for what a write that was cut has left.
+pub(crate) fn list(dir: &Path) -> io::Result<Vec<PathBuf>> {
+    let entries = match fs::read_dir(dir) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries?,
+    };
+    let paths = entries.flatten().map(|entry| entry.path()).filter(|path| path.extension().is_none());
+    let mut paths: Vec<PathBuf> = paths.take(FILES_MAX).collect();
+    paths.sort();
+    Ok(paths)
+}
+
+/// The file's content.
+pub(super) fn content(filed: &Filed) -> Vec<u8> {
+    let Keepsake { pod, images, .. } = &filed.keepsake;
+    let head = Head { written_ns: filed.written.0, images: images.clone(), pod: pod.clone() };
+    sealed::seal(MAGIC, &head, &filed.keepsake.objects_manifest())
+}
+
+/// What the file has; None if it is not there.
+///
+/// # Errors
+/// What is wrong with it.
+pub(crate) fn read(path: &Path) -> Result<Option<Filed>, String> {
+    let Some((head, objects)) = sealed::read::<Head>(path, MAGIC)? else { return Ok(None) };
+    let Head { written_ns, images, pod } = head;
+    let keepsake =
+        Keepsake::with_objects(pod, images, &path.to_string_lossy(), &objects).map_err(|problems| {
+            let first = problems.first().map(ToString::to_string).unwrap_or_default();
+            format!("this Berth cannot read its objects: {first}")
+        })?;
+    Ok(Some(Filed { written: Wall(written_ns), keepsake }))
+}
