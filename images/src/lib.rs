@@ -29,4 +29,6 @@ pub use limits::Limits;
 pub use platform::Platform;
 pub use reference::Reference;
 pub use registry::{Registries, RegistrySettings};
-pub use store::{Baked, Damage, Exported, Imported, RecoveryReport, Store, StoreConfig, VerifyReport};
+pub use store::{
+    Baked, Damage, Download, Exported, Imported, RecoveryReport, Store, StoreConfig, VerifyReport,
+};

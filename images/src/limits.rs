@@ -73,6 +73,8 @@ pub const DIR_TIMES_MAX_BYTES: usize = 64 * 1024 * 1024;
 pub const DOWNLOADS_MAX_COUNT: usize = 3;
 /// Age at which what is left of a download is given up.
 pub const DOWNLOAD_KEPT_MAX_S: u64 = 7 * 24 * 3600;
+/// Age up to which what is left of a download is spared when the disk is full: longer than any wait between attempts.
+pub const DOWNLOAD_SPARED_MAX_S: u64 = 3600;
 
 /// The buffer through which file content goes.
 pub const COPY_BUFFER_BYTES: usize = 128 * 1024;

@@ -331,3 +331,12 @@ pub(crate) fn open_unnamed(dir: &CStr) -> io::Result<OwnedFd> {
     // SAFETY: the kernel just gave us this descriptor and nobody else owns it.
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
+
+/// Kills a process group that is led by a child of ours which has not been waited for.
+pub(crate) fn kill_group(leader: u32) {
+    if let Ok(group) = libc::pid_t::try_from(leader) {
+        // SAFETY: takes no pointer; the group's number cannot be another's while its leader is not reaped. That it
+        // is gone already is no failure.
+        unsafe { libc::kill(-group, libc::SIGKILL) };
+    }
+}

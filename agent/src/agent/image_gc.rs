@@ -14,6 +14,7 @@ use berth_core::time::{Mono, NS_PER_S};
 use berth_images::{
     ImageSummary,
     gc::{self, GcImage, GcPolicy},
+    limits::DOWNLOAD_SPARED_MAX_S,
 };
 use berth_oci::clock;
 use serde_json::json;
@@ -21,6 +22,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     path::PathBuf,
     sync::Arc,
+    time::Duration,
 };
 
 /// Seconds between two looks at the disk, as kubelet has it. Taken on the occasion of a rescan.
@@ -112,10 +114,11 @@ impl Agent {
         }
     }
 
-    /// Removes the layers that no image has, on a thread.
+    /// Removes the layers that no image has and what is left of downloads, on a thread.
     fn prune_layers(&self) {
         let env = Arc::clone(&self.env);
         tokio::task::spawn_blocking(move || {
+            env.store.forget_downloads(Duration::from_secs(DOWNLOAD_SPARED_MAX_S));
             if let Err(error) = env.store.prune_layers() {
                 tracing::warn!(%error, "layers of removed images stay for the next time");
             }

@@ -6,7 +6,7 @@ use super::{
     wire::ImageOperation,
 };
 use crate::agent::Env;
-use berth_images::{Error, ErrorKind, VerifyReport};
+use berth_images::{Download, Error, ErrorKind, VerifyReport};
 use serde_json::{Value, json};
 use std::{fs::File, os::fd::OwnedFd, path::Path, sync::Arc};
 
@@ -72,6 +72,10 @@ fn on_thread(operation: ImageOperation, file: Option<File>, env: &Env) -> Answer
             })?;
             let pulled = store.pull(&image, platform, registries).map_err(refusal)?;
             json!({"name": pulled.reference, "digest": pulled.digest})
+        }
+        ImageOperation::Progress => {
+            let item = |d: Download| json!({"name": d.reference, "bytes": d.bytes, "ofBytes": d.of_bytes});
+            json!({"items": store.downloading().map(item).into_iter().collect::<Vec<_>>()})
         }
         ImageOperation::Export { image } => {
             let file = file.ok_or_else(|| Refusal::bad("no descriptor to write to"))?;

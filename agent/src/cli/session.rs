@@ -19,6 +19,8 @@ pub(crate) struct Session<'a> {
     pub(crate) out: &'a mut dyn Write,
     /// Standard error: warnings and notes.
     pub(crate) err: &'a mut dyn Write,
+    /// Standard error is a terminal: how far long work is may be drawn there.
+    pub(crate) progress: bool,
     /// Colours are wanted.
     pub(crate) colour: bool,
     /// The wall clock.
@@ -37,7 +39,8 @@ impl Session<'_> {
         let mut out = io::BufWriter::new(io::stdout().lock());
         let mut err = io::stderr().lock();
         let client = Client::new(socket_path(socket));
-        let mut session = Session { client, out: &mut out, err: &mut err, colour, now };
+        let progress = err.is_terminal() && std::env::var_os("TERM").is_some_and(|term| term != "dumb");
+        let mut session = Session { client, out: &mut out, err: &mut err, progress, colour, now };
         let result = verb(&mut session).and_then(|()| session.out.flush().map_err(Failure::from));
         match result {
             Ok(()) => ExitCode::SUCCESS,

@@ -103,7 +103,14 @@ pub(super) struct Ran {
 pub(super) fn run_verb(agent: &Agent, verb: impl FnOnce(&mut Session<'_>) -> Result<(), Failure>) -> Ran {
     let (mut out, mut err) = (Vec::new(), Vec::new());
     let client = Client::new(agent.socket.clone());
-    let result = verb(&mut Session { client, out: &mut out, err: &mut err, colour: false, now: || NOW });
+    let result = verb(&mut Session {
+        client,
+        out: &mut out,
+        err: &mut err,
+        progress: false,
+        colour: false,
+        now: || NOW,
+    });
     let text = |bytes| String::from_utf8(bytes).unwrap();
     Ran { result, out: text(out), err: text(err) }
 }

@@ -8,6 +8,7 @@ mod auth;
 mod challenge;
 mod config;
 mod download;
+mod helper;
 mod image;
 mod session;
 mod tls;
@@ -35,7 +36,7 @@ const CONFIG_MAX_BYTES: u64 = 1024 * 1024;
 pub struct RegistrySettings {
     /// Mirrors and insecure registries: a subset of containers-registries.conf(5).
     pub registries_conf: PathBuf,
-    /// Names and passwords: containers-auth.json(5).
+    /// Names and passwords, or programs that know them: containers-auth.json(5).
     pub auth_file: PathBuf,
     /// Authorities and client certificates, by `HOST[:PORT]`: containers-certs.d(5).
     pub certs_dirs: Vec<PathBuf>,

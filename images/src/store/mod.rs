@@ -4,6 +4,7 @@
 
 mod bake;
 mod disk;
+mod downloads;
 mod export;
 mod fault;
 mod import;
@@ -18,6 +19,7 @@ mod vendor;
 mod verify;
 
 pub use bake::Baked;
+pub use downloads::Download;
 pub use export::Exported;
 pub use manage::Imported;
 pub use recover::RecoveryReport;
@@ -99,6 +101,8 @@ pub struct Store {
     suspects: Mutex<HashSet<Digest>>,
     /// One at a time downloads: two would write to the same files.
     pulling: Mutex<()>,
+    /// What it downloads.
+    flight: Mutex<Option<downloads::Flight>>,
     /// Held for reading by imports, whose layers no record names yet; for writing by who removes such layers.
     importing: RwLock<()>,
     /// It is made for other machines.
@@ -130,6 +134,7 @@ impl Store {
             pinned: RwLock::default(),
             suspects: Mutex::default(),
             pulling: Mutex::default(),
+            flight: Mutex::default(),
             importing: RwLock::default(),
             baking: false,
         };

@@ -7,7 +7,7 @@ use crate::{
     digest::{self, Digest},
     error::{Doing as _, Error},
     image::Image,
-    limits::{DOWNLOAD_KEPT_MAX_S, DOWNLOADS_MAX_COUNT},
+    limits::DOWNLOADS_MAX_COUNT,
     platform::Platform,
     reference::Reference,
     registry::{Registries, RemoteImage, Root},
@@ -16,13 +16,12 @@ use crate::{
 use serde_json::json;
 use std::{
     fs,
-    path::{Path, PathBuf},
+    path::Path,
     sync::{
         Arc, PoisonError,
         atomic::{AtomicUsize, Ordering},
     },
     thread,
-    time::{Duration, SystemTime},
 };
 
 impl Store {
@@ -43,6 +42,7 @@ impl Store {
         }
         let _pulling = self.pulling.lock().unwrap_or_else(PoisonError::into_inner);
         let dir = self.downloads().join(Digest::of(wanted.to_string().as_bytes()).hex());
+        let _landing = self.take_off(wanted.to_string(), &dir);
         fs::create_dir_all(dir.join("blobs/sha256")).doing(|| format!("make {}", dir.display()))?;
         let roots = vec![(remote.root(&dir)?, wanted.tagged().unwrap_or_else(|| wanted.to_string()))];
         let entry = self.pull_into(&dir, &wanted, platform, &remote, roots)?;
@@ -96,6 +96,7 @@ impl Store {
                 missing.push((digest, max));
             }
         }
+        self.manifest_known(&missing);
         let next = AtomicUsize::new(0);
         let work = || {
             while let Some((digest, max)) = missing.get(next.fetch_add(1, Ordering::Relaxed)) {
@@ -114,23 +115,6 @@ impl Store {
             ended.extend(others.into_iter().filter_map(|other| other.join().ok()));
             ended.into_iter().collect()
         })
-    }
-
-    pub(super) fn downloads(&self) -> PathBuf {
-        self.disk.part("downloads")
-    }
-
-    /// Removes what is left of downloads that nobody has gone on with.
-    pub(super) fn forget_downloads(&self) {
-        let Ok(entries) = fs::read_dir(self.downloads()) else { return };
-        for path in entries.flatten().map(|entry| entry.path()) {
-            let touched = path.join("index.json").metadata().and_then(|metadata| metadata.modified());
-            let age = touched.map(|at| SystemTime::now().duration_since(at).unwrap_or_default());
-            if age.is_ok_and(|age| age > Duration::from_secs(DOWNLOAD_KEPT_MAX_S)) {
-                // Left for the next start if it cannot be done now.
-                let _ = self.disk.discard(&path);
-            }
-        }
     }
 }
 

@@ -12,13 +12,16 @@ use crate::{
     digest::Digest,
     error::{Doing as _, Error},
     image::ConfigFile,
-    limits::{QUARANTINE_MAX_ENTRIES, RECORDS_MAX_COUNT, SNAPSHOTS_MAX_COUNT, SWEEP_MAX_FILES},
+    limits::{
+        DOWNLOAD_KEPT_MAX_S, QUARANTINE_MAX_ENTRIES, RECORDS_MAX_COUNT, SNAPSHOTS_MAX_COUNT, SWEEP_MAX_FILES,
+    },
 };
 use std::{
     collections::HashSet,
     fs, io,
     path::{Path, PathBuf},
     sync::{Arc, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 /// What opening the store found and did.
@@ -75,7 +78,7 @@ impl Store {
         // Nothing is being staged yet: all that is there is left over.
         *self.leftovers() = list(&self.disk.staging(), SWEEP_MAX_FILES)?;
         report.leftovers_removed = self.sweep();
-        self.forget_downloads();
+        self.forget_downloads(Duration::from_secs(DOWNLOAD_KEPT_MAX_S));
         report.leftovers_remain = !self.leftovers().is_empty();
         Ok(report)
     }

@@ -51,6 +51,21 @@ mkdir -p /root/www/v2/shop/other; cp -r $W/* /root/www/v2/shop/other/
 serve
 ready other 120s
 
+step "a program knows the password"
+mkdir -p /root/www/v2/shop/closed; cp -r $W/* /root/www/v2/shop/closed/
+printf '/v2/shop/closed:box:geheim\n' >/root/httpd.conf
+kill "$(pidof httpd)"
+httpd -p 127.0.0.1:5000 -h /root/www -c /root/httpd.conf
+pod closed hub.test:5000/shop/closed:1 IfNotPresent
+denied() { berth get pod closed -o yaml | grep -q 'wants a name and a password'; }
+eventually 60 "without it the registry says what it wants" denied
+printf '#!/bin/sh\nread -r host\necho "{\"Username\": \"box\", \"Secret\": \"geheim\"}"\n' >/usr/bin/docker-credential-box
+chmod 755 /usr/bin/docker-credential-box
+echo '{"credHelpers": {"hub.test:5000": "box"}}' >/etc/berth/auth.json
+ready closed 120s
+check "the password is told nowhere" sh -c '! grep -rq geheim /var/lib/berth /run/berth /var/log && ! berth get events | grep -q geheim'
+rm $M/closed.yaml; gone closed
+
 step "no registry is asked"
 echo 'registryPullEnabled: false' >/etc/berth/config.yaml
 /etc/init.d/berth stop; /etc/init.d/berth start

@@ -29,7 +29,13 @@ pub fn measure(rig: &Rig, tier: &str, watch: Duration) -> Result<Vec<Row>> {
         let written: Result<u64> = processes.values().map(|pid| cpu::value(*pid, "io", "write_bytes:")).sum();
         Ok((wakeups?, written?))
     };
-    let row = |name, unit, value| Row { name, tier: tier.to_owned(), unit, ours: vec![value], peer: None };
+    let row = |name: &str, unit, value| Row {
+        name: name.into(),
+        tier: tier.to_owned(),
+        unit,
+        ours: vec![value],
+        peer: None,
+    };
     let mut rows = vec![
         row("idle-pss", "MiB", pss_kib(&["keeper", "agent"])? / 1024.0),
         row("idle-pss-with-front", "MiB", pss_kib(&["front", "keeper", "agent"])? / 1024.0),

@@ -3,6 +3,7 @@
 
 pub mod cpu;
 pub mod idle;
+pub mod images;
 pub mod peer;
 pub mod rig;
 pub mod start;

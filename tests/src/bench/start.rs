@@ -72,9 +72,9 @@ pub fn measure(
     let mean = |values: Vec<f64>| vec![values.iter().sum::<f64>() / values.len().max(1) as f64];
     let peer = |values: Vec<f64>| with_peer.then_some(("crun-run", values));
     Ok([
-        Row { name: case.name, tier: tier.to_owned(), unit: "ms", ours, peer: peer(theirs) },
+        Row { name: case.name.into(), tier: tier.to_owned(), unit: "ms", ours, peer: peer(theirs) },
         Row {
-            name: case.cpu_name,
+            name: case.cpu_name.into(),
             tier: tier.to_owned(),
             unit: "ms",
             ours: mean(our_cpu),
@@ -98,7 +98,7 @@ pub fn measure_network(rig: &Rig, tier: &str, rounds: u32) -> Result<Row> {
         }
     }
     let tier = tier.to_owned();
-    Ok(Row { name: "start-network", tier, unit: "ms", ours: own, peer: Some(("hostNetwork", nodes)) })
+    Ok(Row { name: "start-network".into(), tier, unit: "ms", ours: own, peer: Some(("hostNetwork", nodes)) })
 }
 
 fn children_ms() -> Result<f64> {

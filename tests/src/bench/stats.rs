@@ -1,11 +1,13 @@
 //! Rows of figures, as a table for people and as JSON for machines.
 
+use super::Result;
 use serde_json::{Value, json};
+use std::{fs, path::Path};
 
 /// Measurements of one thing, and of the peer's same thing.
 pub struct Row {
     /// What was measured.
-    pub name: &'static str,
+    pub name: String,
     /// `native` or `guest`.
     pub tier: String,
     /// Unit of all figures.
@@ -57,8 +59,22 @@ impl Row {
     }
 }
 
+/// Prints the table, and writes the same as JSON.
+///
+/// # Errors
+/// The file cannot be written.
+pub fn report(rows: &[Row], file: Option<&Path>) -> Result {
+    println!("{HEADER}");
+    rows.iter().for_each(|row| println!("{}", row.line()));
+    if let Some(file) = file {
+        let rows: Vec<Value> = rows.iter().map(Row::json).collect();
+        fs::write(file, serde_json::to_vec_pretty(&json!({ "rows": rows }))?)?;
+    }
+    Ok(())
+}
+
 /// The line above the rows.
-pub const HEADER: &str = "measured               tier    unit       min       p50       p99  peer             min       p50       p99  ratio";
+const HEADER: &str = "measured               tier    unit       min       p50       p99  peer             min       p50       p99  ratio";
 
 #[cfg(test)]
 mod tests {

@@ -56,12 +56,7 @@ fn run() -> Result {
     let rig = Rig::start(&options.berth, &options.stamp, &root, "bridge")?;
     rows.push(start::measure_network(&rig, &options.tier, options.rounds)?);
     drop(rig);
-    println!("{}", stats::HEADER);
-    rows.iter().for_each(|row| println!("{}", row.line()));
-    if let Some(file) = options.json {
-        let rows: Vec<_> = rows.iter().map(stats::Row::json).collect();
-        std::fs::write(file, serde_json::to_vec_pretty(&serde_json::json!({ "rows": rows }))?)?;
-    }
+    stats::report(&rows, options.json.as_deref())?;
     std::fs::remove_dir_all(root)?;
     Ok(())
 }

@@ -21,6 +21,8 @@ use std::{
 /// fs/ext4/ialloc.c), some milliseconds a start after a build. The guests have a disk of their own.
 const INSIDE: &str = "mount -t cgroup2 none /sys/fs/cgroup && mount -t tmpfs -o mode=755 none /run \
      && mkdir /run/tmp && TMPDIR=/run/tmp exec \"$@\"";
+/// Rounds of images at most: each takes seconds.
+const IMAGE_ROUNDS_MAX: u32 = 5;
 /// Marks the lines of JSON on a guest's console.
 const JSON_MARK: &str = "bench-json:";
 
@@ -35,6 +37,9 @@ pub(crate) struct Args {
     /// Only this machine, no guests
     #[arg(long)]
     native: bool,
+    /// Instead: images, against podman, umoci and skopeo
+    #[arg(long)]
+    images: bool,
     /// Write the rows as JSON
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
@@ -43,14 +48,13 @@ pub(crate) struct Args {
 impl Args {
     /// As few rounds as show that it works.
     pub(crate) fn smoke() -> Self {
-        Self { rounds: 3, watch: 2, native: true, json: None }
+        Self { rounds: 3, watch: 2, native: true, images: false, json: None }
     }
 }
 
 pub(crate) fn run(args: &Args) -> Result {
-    apt::ensure(&["crun", "util-linux", "binutils"])?;
-    let mut rows = native(args)?;
-    if !args.native {
+    let mut rows = if args.images { images(args)? } else { native(args)? };
+    if !args.native && !args.images {
         for arch in Arch::ALL {
             rows.extend(guest(args, arch)?);
         }
@@ -73,7 +77,21 @@ fn programs(arch: Arch) -> Result<[PathBuf; 3]> {
     Ok([berth, dir.join("bench"), dir.join("stamp")])
 }
 
+/// On the disk: durability is part of what is measured.
+fn images(args: &Args) -> Result<Vec<Value>> {
+    apt::ensure(&["podman", "umoci", "skopeo", "docker-registry", "time"])?;
+    compile::build(Arch::host(), "release", &["--package", "berth-tests", "--bin", "image-bench"])?;
+    let program = compile::out_dir(Arch::host(), "release").join("image-bench");
+    let dir = sh::target().join("bench-images");
+    fs::create_dir_all(&dir)?;
+    let json = dir.join("rows.json");
+    let rounds = args.rounds.min(IMAGE_ROUNDS_MAX).to_string();
+    sh::run(cmd(&program.to_string_lossy(), [dir.as_os_str()]).arg(rounds).arg(&json))?;
+    rows(&fs::read_to_string(json)?)
+}
+
 fn native(args: &Args) -> Result<Vec<Value>> {
+    apt::ensure(&["crun", "util-linux", "binutils"])?;
     let [berth, bench, stamp] = programs(Arch::host())?;
     let json = qemu::scratch(Arch::host(), "bench.json")?;
     let mut command = cmd("unshare", ["-m", "sh", "-c", INSIDE, "sh"]);

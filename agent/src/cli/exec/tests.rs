@@ -94,7 +94,8 @@ fn exec(options: &[&str], command: &str, input: BorrowedFd<'_>) -> Ended {
     let agent = agent();
     let (mut out, mut err) = (Vec::new(), Vec::new());
     let client = crate::cli::client::Client::new(agent.socket.clone());
-    let mut session = Session { client, out: &mut out, err: &mut err, colour: false, now: || NOW };
+    let mut session =
+        Session { client, out: &mut out, err: &mut err, progress: false, colour: false, now: || NOW };
     let result = run_with(&args, &mut session, &streams);
     let text = |file: &mut File| {
         let mut text = String::new();

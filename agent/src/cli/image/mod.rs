@@ -2,6 +2,7 @@
 
 mod bake;
 mod list;
+mod progress;
 
 use super::{client::Next, failure::Failure, json, output, session::Session};
 use crate::api::wire::{ImageOperation, Request};
@@ -46,7 +47,8 @@ Registries:
   Asked for what is in no store and no source, and where imagePullPolicy is Always for what is newer; when none can
   be reached, an image that is here runs. /etc/berth/registries.conf is a subset of containers-registries.conf(5):
   [[registry]] with prefix, location, insecure, blocked, and [[registry.mirror]] with location, insecure,
-  pull-from-mirror. Credentials stand in /etc/berth/auth.json, authorities and client certificates below
+  pull-from-mirror. Credentials stand in /etc/berth/auth.json: in auths, or in programs docker-credential-NAME
+  that credHelpers and credsStore name. Authorities and client certificates stand below
   /etc/berth/certs.d/HOST:PORT. Proxies are those of the service's environment.
 
 Which images may run:
@@ -195,7 +197,7 @@ pub(crate) fn import(args: &ImportArgs, session: &mut Session<'_>) -> Result<(),
 
 fn pull(images: &[String], session: &mut Session<'_>) -> Result<(), Failure> {
     images.iter().try_for_each(|image| {
-        let answer = ask(session, ImageOperation::Pull { image: image.clone() }, &[])?;
+        let answer = progress::ask(session, ImageOperation::Pull { image: image.clone() })?;
         let (name, digest) = (json::text(&answer, "/name"), json::text(&answer, "/digest"));
         Ok(writeln!(session.out, "pulled {name} {digest}")?)
     })

@@ -2,9 +2,10 @@
 
 use super::{registry::Registry, *};
 use crate::{
-    Trouble,
+    Digest, Download, Trouble,
     registry::{Registries, RegistrySettings},
 };
+use std::time::Duration;
 
 /// A registry with one image, and the way to it.
 struct Hub {
@@ -199,4 +200,40 @@ fn two_pulls_of_one_image_do_not_get_into_each_others_files() {
         let other = scope.spawn(|| hub.pull(&store).unwrap().id);
         assert_eq!(hub.pull(&store).unwrap().id, other.join().unwrap());
     });
+}
+
+#[test]
+fn how_far_a_download_is_is_read_off_its_files() {
+    let place = Place::new();
+    let (store, _) = place.open();
+    assert_eq!(store.downloading(), None);
+    let dir = place.store("downloads").join("x");
+    let blobs = dir.join("blobs/sha256");
+    fs::create_dir_all(&blobs).unwrap();
+    let (whole, half, absent) = (Digest::of(b"whole"), Digest::of(b"half"), Digest::of(b"absent"));
+    fs::write(blobs.join(whole.hex()), [0; 100]).unwrap();
+    fs::write(blobs.join(half.hex()).with_extension("part"), [0; 30]).unwrap();
+    let landing = store.take_off("a.test/b:1".into(), &dir);
+    let told = |bytes, of_bytes| Some(Download { reference: "a.test/b:1".into(), bytes, of_bytes });
+    assert_eq!(store.downloading(), told(0, 0));
+    store.manifest_known(&[(whole, 100), (half, 60), (absent, 40)]);
+    assert_eq!(store.downloading(), told(130, 200));
+    drop(landing);
+    assert_eq!(store.downloading(), None);
+}
+
+#[test]
+fn what_is_left_of_downloads_goes_but_not_of_the_one_that_goes_on() {
+    let place = Place::new();
+    let (store, _) = place.open();
+    let dir = |name: &str| place.store("downloads").join(name);
+    for name in ["given-up", "goes-on"] {
+        fs::create_dir_all(dir(name)).unwrap();
+        fs::write(dir(name).join("index.json"), "{}").unwrap();
+    }
+    let _landing = store.take_off("a".into(), &dir("goes-on"));
+    store.forget_downloads(Duration::from_secs(3600));
+    assert!(dir("given-up").exists(), "it is too young");
+    store.forget_downloads(Duration::ZERO);
+    assert!(!dir("given-up").exists() && dir("goes-on").exists());
 }
