@@ -228,7 +228,7 @@ impl Source {
         desired.problems.extend(self.urls.iter().flat_map(Urls::problems).cloned());
         for (url, notice) in self.urls.iter().flat_map(Urls::silent) {
             desired.silent.insert(Arc::clone(url));
-            desired.notices.push(notice);
+            desired.notices.extend(notice);
         }
         if let Some(urls) = &mut self.urls {
             urls.note_desired(&desired);

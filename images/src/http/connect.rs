@@ -1,6 +1,6 @@
 //! TLS for [`super::Client`]: whom to trust, which keys, and as of when. ureq's own layer knows neither pins nor a
-//! clock other than the system's; this one takes its place in ureq's chain of connectors (an interface outside ureq's
-//! promise of stability, so the lock file holds the version).
+//! clock other than the system's; this one takes its place in ureq's chain of connectors (an interface that
+//! ureq may change with a minor version but not with a patch, so `~3.5` is asked for).
 
 use super::Settings;
 use crate::{error::Error, pem};

@@ -1,6 +1,7 @@
 #!/bin/sh
 # Pods from an address: they come and change with what it says, nothing but an explicit empty list takes them away,
-# and after a boot without a server they start from what was kept.
+# and after a boot without a server they start from what was kept. The cases of kubelet's own tests of its source by HTTP
+# are here under their names; all of them, and more, are in the simulator (`tests/src/sim/address_tests.rs`).
 . /put/lib.sh
 W=/root/www
 mkdir -p $W /etc/berth
@@ -9,7 +10,21 @@ staticPodURL:
 - {url: "http://127.0.0.1:8080/pods.yaml", checkFrequency: 1s, timeout: 2s}
 - {url: "http://127.0.0.1:8081/never", checkFrequency: 1s}
 - {url: "https://127.0.0.1:8082/", caFile: /none.pem}
+- {url: "http://127.0.0.1:8080/cgi-bin/box", checkFrequency: 1s, headers: {X-Box: [seven]}}
 Y
+mkdir -p $W/cgi-bin
+# Says what is in box.json, and only to who is box seven.
+cat >$W/cgi-bin/box <<'Y'
+#!/bin/sh
+[ "$HTTP_X_BOX" = seven ] && [ -e ../box.json ] || { printf 'Status: 403 Forbidden\r\nContent-Length: 0\r\n\r\n'; exit; }
+printf 'Content-Type: application/json\r\nContent-Length: %s\r\n\r\n' "$(wc -c <../box.json)"
+cat ../box.json
+Y
+chmod +x $W/cgi-bin/box
+# item NAME: a pod as JSON.
+item() { printf '{"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "%s"}, "spec": {"terminationGracePeriodSeconds": 0, "containers": [{"name": "c", "image": "berth.test/busybox:1", "command": ["sleep", "100000"]}]}}' "$1"; }
+box() { cat >$W/.box && mv $W/.box $W/box.json; }
+B=http://127.0.0.1:8080/cgi-bin/box
 serve() { httpd -p 127.0.0.1:8080 -h $W; }
 # say: standard input becomes what is served.
 say() { cat >$W/.new && mv $W/.new $W/pods.yaml; }
@@ -47,14 +62,42 @@ if [ "$(cat /put/boot)" = 1 ]; then
     serve
     ready web
     eventually 20 "its word is said" sh -c 'berth logs web | grep -qx hush-one'
-    check "what is kept is root's" test "$(stat -c %a /var/lib/berth/urls/*)" = 600
+    check "what is kept is root's" test "$(stat -c %a /var/lib/berth/urls/* | sort -u)" = 600
     one=$(uid_of web)
     pods two | say
     eventually 60 "the new one is said" sh -c 'berth logs web 2>/dev/null | grep -qx hush-two'
     ready web
     two=$(uid_of web)
     check "another revision" test "$one" != "$two"
-    step "no error takes it away"
+    step "TestURLWithHeader, TestExtractPodsFromHTTP"
+    item one | box
+    ready one
+    is "what was asked for with a header is shown without it" "" "$(berth config 2>/dev/null | grep seven)"
+    echo "{\"apiVersion\": \"v1\", \"kind\": \"PodList\", \"items\": [$(item one), $(item two)]}" | box
+    ready two
+    ready one
+    echo "{\"apiVersion\": \"v1\", \"kind\": \"List\", \"items\": [$(item two)]}" | box
+    gone one
+    ready two
+    echo '{"apiVersion": "v1", "kind": "PodList", "items": []}' | box
+    gone two
+    step "TestExtractFromHttpBadness, TestExtractInvalidPods"
+    wrong() {
+        box
+        eventually 30 "$1 is refused" state_is $B Refused
+        check "it is told" sh -c "berth get problems | grep -q 'cgi-bin/box'"
+        ready web
+        echo '{"apiVersion": "v1", "kind": "PodList", "items": []}' | box
+        eventually 30 "and is well again" state_is $B Current
+    }
+    echo 'bad json' | wrong "what is no JSON"
+    item foo | sed 's/"v1"/"v9"/' | wrong "an invalid version"
+    item foo | sed 's/"containers"/"volumes": [{"name": "_INVALID_", "emptyDir": {}}], &/' | wrong "an invalid volume name"
+    item foo | sed 's/"containers"/"volumes": [{"name": "v", "emptyDir": {}}, {"name": "v", "emptyDir": {}}], &/' | wrong "a volume name twice"
+    item foo | sed 's/"name": "c"/"name": ""/' | wrong "a container without a name"
+    item foo | sed 's/"name": "c"/"name": "_INVALID_"/' | wrong "an invalid container name"
+    is "nothing of it ran" "" "$(berth get pods --no-headers | grep foo)"
+    step "no error takes it away (TestURLErrorNotExistNoUpdate)"
     : | say
     eventually 20 "an empty answer is refused" state_is $U Refused
     is "it runs on" "$two" "$(uid_of web)"

@@ -63,10 +63,20 @@ pub(crate) fn list(dir: &Path) -> io::Result<Vec<PathBuf>> {
 }
 
 /// The file's content.
-pub(super) fn content(filed: &Filed) -> Vec<u8> {
+///
+/// # Errors
+/// What could not be read again: its objects are too many or too large for one manifest.
+pub(super) fn content(filed: &Filed) -> Result<Vec<u8>, String> {
     let Keepsake { pod, images, .. } = &filed.keepsake;
     let head = Head { written_ns: filed.written.0, images: images.clone(), pod: pod.clone() };
-    sealed::seal(MAGIC, &head, &filed.keepsake.objects_manifest())
+    let objects = filed.keepsake.objects_manifest();
+    with_objects(pod.clone(), images.clone(), "its objects", &objects)?;
+    Ok(sealed::seal(MAGIC, &head, &objects))
+}
+
+fn with_objects(pod: DesiredPod, images: Images, file: &str, objects: &[u8]) -> Result<Keepsake, String> {
+    Keepsake::with_objects(pod, images, file, objects)
+        .map_err(|problems| problems.first().map(ToString::to_string).unwrap_or_default())
 }
 
 /// What the file has; None if it is not there.
@@ -76,10 +86,7 @@ pub(super) fn content(filed: &Filed) -> Vec<u8> {
 pub(crate) fn read(path: &Path) -> Result<Option<Filed>, String> {
     let Some((head, objects)) = sealed::read::<Head>(path, MAGIC)? else { return Ok(None) };
     let Head { written_ns, images, pod } = head;
-    let keepsake =
-        Keepsake::with_objects(pod, images, &path.to_string_lossy(), &objects).map_err(|problems| {
-            let first = problems.first().map(ToString::to_string).unwrap_or_default();
-            format!("this Berth cannot read its objects: {first}")
-        })?;
+    let keepsake = with_objects(pod, images, &path.to_string_lossy(), &objects)
+        .map_err(|why| format!("this Berth cannot read its objects: {why}"))?;
     Ok(Some(Filed { written: Wall(written_ns), keepsake }))
 }

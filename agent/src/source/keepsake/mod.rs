@@ -3,7 +3,7 @@
 
 pub(crate) mod file;
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 mod writer;
 
 use super::event::SourceEvent;
@@ -22,7 +22,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
 };
-pub(super) use writer::Writer;
+pub(super) use writer::{Content, Writer};
 
 /// Where a pod comes from, as far as it matters whether that is still there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -215,7 +215,9 @@ impl Keepsakes {
     }
 
     fn write(&self, filed: &Filed) {
-        self.writer.put(file::path(&self.dir, &filed.keepsake.pod.key), Some(file::content(filed)));
+        let path = file::path(&self.dir, &filed.keepsake.pod.key);
+        let filed = filed.clone();
+        self.writer.put(path, Some(Content::new(move || file::content(&filed))));
     }
 
     fn forget(&mut self, key: &PodKey, why: &str) {

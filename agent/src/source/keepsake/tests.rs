@@ -97,31 +97,7 @@ impl Machine {
     }
 
     fn step(&mut self, event: Event, starts: bool) {
-        let mut news = vec![event];
-        while !news.is_empty() {
-            self.now_s += 1;
-            let now = Now { mono: Mono(self.now_s * NS_PER_S), wall: Wall(self.now_s * NS_PER_S) };
-            let plan = step(&mut self.world, now, &news);
-            news = plan
-                .actions
-                .into_iter()
-                .filter_map(|action| {
-                    let outcome = match action.kind {
-                        ActionKind::EnsureImage { image, .. } => Outcome::Image(Box::new(ImageFacts {
-                            id: "sha256:id".into(),
-                            digest: "sha256:digest".into(),
-                            reference: image,
-                            ..ImageFacts::default()
-                        })),
-                        ActionKind::CreateSandbox { .. } => Outcome::Sandbox { ips: Vec::new() },
-                        ActionKind::StartContainer { .. } if starts => Outcome::Started { pid: 7, at: now },
-                        ActionKind::StartContainer { .. } | ActionKind::Signal { .. } => return None,
-                        _ => Outcome::Ok,
-                    };
-                    Some(Event::Done { action: action.id, outcome })
-                })
-                .collect();
-        }
+        carry_out(&mut self.world, &mut self.now_s, event, starts);
     }
 
     fn pods(&self) -> Vec<&str> {
@@ -143,6 +119,33 @@ impl Machine {
 
     fn kept(&self) -> Option<file::Filed> {
         file::read(&self.file()).unwrap()
+    }
+}
+
+/// Tells the core, and does at once what it wants then; with `starts` containers start too.
+pub(in super::super) fn carry_out(world: &mut World, now_s: &mut u64, event: Event, starts: bool) {
+    let mut news = vec![event];
+    while !news.is_empty() {
+        *now_s += 1;
+        let now = Now { mono: Mono(*now_s * NS_PER_S), wall: Wall(*now_s * NS_PER_S) };
+        let actions = step(world, now, &news).actions.into_iter();
+        news = actions
+            .filter_map(|action| {
+                let outcome = match action.kind {
+                    ActionKind::EnsureImage { image, .. } => Outcome::Image(Box::new(ImageFacts {
+                        id: "sha256:id".into(),
+                        digest: "sha256:digest".into(),
+                        reference: image,
+                        ..ImageFacts::default()
+                    })),
+                    ActionKind::CreateSandbox { .. } => Outcome::Sandbox { ips: Vec::new() },
+                    ActionKind::StartContainer { .. } if starts => Outcome::Started { pid: 7, at: now },
+                    ActionKind::StartContainer { .. } | ActionKind::Signal { .. } => return None,
+                    _ => Outcome::Ok,
+                };
+                Some(Event::Done { action: action.id, outcome })
+            })
+            .collect();
     }
 }
 
@@ -280,4 +283,25 @@ async fn what_is_damaged_is_told_and_not_used() {
     fs::write(machine.file().with_extension("new"), &whole[..9]).unwrap();
     machine = machine.again();
     assert_eq!((machine.pods(), machine.events.as_slice()), (vec![NAME], &["CheckpointUsed".to_owned()][..]));
+}
+
+#[tokio::test]
+async fn what_is_too_large_for_one_manifest_is_told() {
+    let mut machine = Machine::new();
+    let mut volumes = String::new();
+    // Base64 makes more of it than a manifest may have.
+    for i in 0..9 {
+        let bytes = "AAAA".repeat(300_000 - i);
+        machine.write(
+            &format!("m{i}.yaml"),
+            &format!(
+                "apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: m{i}}}\nbinaryData: {{b: {bytes}}}\n"
+            ),
+        );
+        volumes.push_str(&format!("{{name: v{i}, configMap: {{name: m{i}}}}}, "));
+    }
+    machine.write("word.yaml", SECRET);
+    machine.write("web.yaml", &format!("{}  volumes: [{volumes}]\n", pod("serve")));
+    assert_eq!(machine.pods(), [NAME], "{:?}", machine.desired.problems);
+    assert_eq!((machine.kept(), machine.events.as_slice()), (None, &["CheckpointFailed".to_owned()][..]));
 }

@@ -5,9 +5,26 @@ use super::super::sealed;
 use berth_oci::durable;
 use std::{
     collections::{BTreeMap, BTreeSet},
+    fmt,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
+
+/// Makes a file's content, on the thread that writes it; or says why there can be none.
+#[derive(Clone)]
+pub(in super::super) struct Content(Arc<dyn Fn() -> Result<Vec<u8>, String> + Send + Sync>);
+
+impl Content {
+    pub(in super::super) fn new(make: impl Fn() -> Result<Vec<u8>, String> + Send + Sync + 'static) -> Self {
+        Self(Arc::new(make))
+    }
+}
+
+impl fmt::Debug for Content {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Content")
+    }
+}
 
 /// The writer.
 #[derive(Debug, Clone, Default)]
@@ -20,7 +37,7 @@ pub(in super::super) struct Writer {
 #[derive(Debug, Default)]
 struct State {
     /// By path the content to come; none for a file that is to go.
-    pending: BTreeMap<PathBuf, Option<Vec<u8>>>,
+    pending: BTreeMap<PathBuf, Option<Content>>,
     /// Files that are there as they should be.
     there: BTreeSet<PathBuf>,
     /// What went wrong since that was asked last, by path.
@@ -38,7 +55,7 @@ impl Writer {
     }
 
     /// Has a file written, or with no content removed; soon. Within the runtime.
-    pub(in super::super) fn put(&self, path: PathBuf, content: Option<Vec<u8>>) {
+    pub(in super::super) fn put(&self, path: PathBuf, content: Option<Content>) {
         {
             let mut state = self.state();
             state.there.remove(&path);
@@ -69,10 +86,15 @@ impl Writer {
         let _one_at_a_time = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
         let pending = std::mem::take(&mut self.state().pending);
         for (path, content) in pending {
-            let done = match &content {
-                Some(content) => sealed::write(&path, content),
-                None => durable::remove(&path),
-            };
+            let made = content.as_ref().map(|content| content.0()).transpose();
+            let lasting = made.is_err();
+            let done = made.and_then(|made| {
+                let done = match made {
+                    Some(made) => sealed::write(&path, &made),
+                    None => durable::remove(&path),
+                };
+                done.map_err(|error| error.to_string())
+            });
             let mut state = self.state();
             match done {
                 // Asked for anew meanwhile: that is still to come.
@@ -82,10 +104,12 @@ impl Writer {
                         state.there.insert(path);
                     }
                 }
-                Err(error) => {
-                    tracing::warn!(file = %path.display(), %error, "a checkpoint is not as it should be");
-                    state.failed.push((path.clone(), error.to_string()));
-                    state.pending.insert(path, content);
+                Err(why) => {
+                    tracing::warn!(file = %path.display(), why, "a checkpoint is not as it should be");
+                    state.failed.push((path.clone(), why));
+                    if !lasting {
+                        state.pending.insert(path, content);
+                    }
                 }
             }
         }

@@ -12,7 +12,12 @@ mod report;
 #[cfg(test)]
 mod tests;
 
-use super::{Pins, event::SourceEvent, files::whole, keepsake::Writer};
+use super::{
+    Pins,
+    event::SourceEvent,
+    files::whole,
+    keepsake::{Content, Writer},
+};
 use crate::config::{Headers, SOURCES_MAX_COUNT, UrlSource};
 use ask::{Asker, Heard, Known};
 use berth_core::{
@@ -217,10 +222,10 @@ impl Urls {
         self.addresses.iter().flat_map(|address| address.fault.iter().chain(&address.problems))
     }
 
-    /// Those that have never answered, and a sentence about each.
-    pub(super) fn silent(&self) -> impl Iterator<Item = (&Arc<str>, Problem)> {
+    /// Those that have never answered, and a sentence about each that does not have a problem anyway.
+    pub(super) fn silent(&self) -> impl Iterator<Item = (&Arc<str>, Option<Problem>)> {
         let silent = self.addresses.iter().filter(|address| address.silent);
-        silent.map(|address| (&address.url, never_heard(&address.url)))
+        silent.map(|address| (&address.url, address.fault.is_empty().then(|| never_heard(&address.url))))
     }
 
     /// Whether the address has answered since the start.
@@ -252,7 +257,7 @@ impl Urls {
         if news {
             self.digests.0.retain(|key, _| self.pods.iter().any(|(_, known, _)| known == key));
             let (path, content) = checkpoint::sealed_digests(&self.dir, &self.digests);
-            self.writer.put(path, Some(content));
+            self.writer.put(path, Some(Content::new(move || Ok(content.clone()))));
         }
         news
     }
@@ -272,6 +277,12 @@ impl Urls {
     /// What happened since the last time this was asked.
     pub(super) fn take_events(&mut self) -> Vec<SourceEvent> {
         std::mem::take(&mut self.events)
+    }
+
+    /// Waits until all is written.
+    #[cfg(test)]
+    pub(super) fn finish(&self) {
+        self.writer.finish();
     }
 
     fn publish(&self) {

@@ -336,6 +336,15 @@ async fn whose_certificate_is_not_right_is_not_believed_and_holds_up_nobody() {
         ),
         (nginx.source(good, "pods.yaml?2", json!({"pins": [wrong_pin]})), "Failing", "pinned"),
         (nginx.source(good, "box.yaml?1", json!({})), "Failing", "status 403"),
+        (
+            nginx.source(
+                clients,
+                "pods.yaml?3",
+                json!({"certFile": nginx.file("box.pem"), "keyFile": nginx.file("key.pem")}),
+            ),
+            "Misconfigured",
+            "does not belong",
+        ),
         (nginx.source(clients, "pods.yaml?1", json!({})), "Failing", ""),
         (
             nginx.source(good, "pods.yaml?3", json!({"caFile": nginx.file("none.pem")})),

@@ -1,9 +1,13 @@
 //! Sources by address against a server on the loopback: what counts, what does not, and what of it outlives the
 //! agent. Every wait is for an event.
 
-use super::super::{Reports, Settings, Source, UrlSettings};
+use super::super::{Reports, Settings, Source, UrlSettings, keepsake::tests::carry_out};
 use crate::config::UrlList;
-use berth_core::{event::DesiredSet, manifest::objects::Salt};
+use berth_core::{
+    event::{DesiredSet, Event},
+    manifest::objects::Salt,
+    world::{World, WorldConfig},
+};
 use serde::Serialize;
 use std::{
     fs,
@@ -280,4 +284,32 @@ async fn pods_that_run_hold_where_nothing_was_kept() {
     let urls = super::Urls::start(&settings, "box", &running, &Reports::default()).unwrap();
     let output = urls.outputs().next().unwrap().1;
     assert_eq!(output.pods, running);
+}
+
+#[tokio::test]
+async fn after_a_boot_pods_have_the_images_that_they_had_until_the_address_is_heard() {
+    let server = Server::new(&pod("a", "i:1"));
+    let urls = [server.url()];
+    let mut bench = Bench::new(&urls);
+    bench.until_pods(&["a-box=i:1"]).await;
+    let (mut world, mut now_s) = (World::new(WorldConfig::default()), 1);
+    for event in [Event::Inventory(Box::default()), Event::Desired(Arc::new(bench.desired.clone()))] {
+        carry_out(&mut world, &mut now_s, event, true);
+    }
+    assert!(bench.source.note_runs(&world));
+    assert!(!bench.source.note_runs(&world), "that is known already");
+    let pinned = |bench: &Bench| bench.source.pins().of(&bench.desired.pods[0].uid, "i:1");
+    assert_eq!(pinned(&bench), None, "it has said that it wants what i:1 means");
+    assert_eq!(
+        bench.source.pins().kept().collect::<Vec<_>>(),
+        ["i:1@sha256:digest"],
+        "and that is not removed"
+    );
+    bench.source.urls.as_ref().unwrap().finish();
+    server.say(500, "");
+    let mut bench = bench.again(&urls);
+    assert_eq!(pinned(&bench).as_deref(), Some("i:1@sha256:digest"));
+    server.say(200, &pod("a", "i:1"));
+    bench.until("it is heard", |bench| pinned(bench).is_none()).await;
+    assert_eq!(bench.pods(), ["a-box=i:1"]);
 }
