@@ -11,7 +11,6 @@ pub mod gc;
 pub mod http;
 mod image;
 pub mod limits;
-mod pem;
 mod platform;
 pub mod reference;
 mod registry;
@@ -20,6 +19,7 @@ mod source;
 mod store;
 mod sys;
 mod tarstream;
+mod tls;
 mod unpack;
 
 pub use digest::Digest;

@@ -4,28 +4,27 @@
 //! Nothing of what is configured as a header, and nothing of a body, ever stands in an error.
 
 mod body;
-mod connect;
 mod date;
 mod redirect;
 #[cfg(test)]
 mod tests;
 
-pub use connect::Pin;
+pub use crate::tls::Pin;
 
-use crate::error::Error;
-use connect::Tls;
+use crate::{
+    error::Error,
+    tls::{self, Trust, pem},
+};
+use rustls::ClientConfig;
 use std::{
     fmt,
     path::PathBuf,
+    sync::Arc,
     time::{Duration, SystemTime},
 };
 use ureq::{
     Agent, Body,
     http::{HeaderName, HeaderValue, Response, Uri},
-    unversioned::{
-        resolver::DefaultResolver,
-        transport::{ConnectProxyConnector, Connector as _, TcpConnector},
-    },
 };
 
 /// Bytes of a body, and of what it decompresses to: what a manifest may have.
@@ -113,7 +112,7 @@ impl Client {
                 .map_err(|_| bad("its value has characters that none may have".into()))?;
         }
         let tls = match url.scheme_str() {
-            Some("https") => Some(Tls::new(&settings, not_before)?),
+            Some("https") => Some(trust(&settings, not_before)?),
             _ => None,
         };
         let config = Agent::config_builder()
@@ -128,12 +127,7 @@ impl Client {
             .timeout_connect(Some(settings.connect_timeout))
             .timeout_global(Some(settings.timeout))
             .build();
-        let connector =
-            ().chain(ConnectProxyConnector::default())
-                .chain(TcpConnector::default())
-                .chain(connect::TlsLayer(tls));
-        let agent = Agent::with_parts(config, connector, DefaultResolver::default());
-        Ok(Self { settings, url, agent })
+        Ok(Self { settings, url, agent: tls::agent(config, tls) })
     }
 
     /// Asks once. Blocks for at most the time-out for each of the redirects.
@@ -174,6 +168,25 @@ impl Client {
         }
         request.call()
     }
+}
+
+/// Reads the files: whom to trust, and who to be.
+fn trust(settings: &Settings, not_before: SystemTime) -> Result<Arc<ClientConfig>, Error> {
+    let (own, file) = (settings.ca_file.clone(), settings.ca_file.clone().or_else(pem::system));
+    let file = file.ok_or_else(|| {
+        Error::unsupported(
+            settings.url.clone(),
+            "no authority to trust: this system has none; name a file (caFile)",
+        )
+    })?;
+    let roots = pem::certificates(&file)?;
+    let (system, own) = if own.is_some() { (Vec::new(), roots) } else { (roots, Vec::new()) };
+    let client = match &settings.client {
+        Some((certificate, key)) => Some(pem::identity(certificate, key)?),
+        None => None,
+    };
+    let trust = Trust { system, own, client, pins: settings.pins.clone(), not_before, anybody: false };
+    trust.config().map_err(|why| Error::unsupported(file.display().to_string(), why))
 }
 
 /// Whether `url` is one that can be asked.

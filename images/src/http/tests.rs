@@ -2,7 +2,7 @@
 //! certificates that openssl makes.
 
 use super::*;
-use crate::pem;
+use crate::tls::pem;
 use rustls::{
     RootCertStore, ServerConfig, ServerConnection, StreamOwned,
     server::{WebPkiClientVerifier, danger::ClientCertVerifier},
@@ -334,10 +334,28 @@ fn files_that_do_not_fit_are_named() {
 }
 
 #[test]
-fn a_clock_that_is_not_set_is_not_believed() {
-    use rustls::time_provider::TimeProvider as _;
-    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap();
-    let seen = |not_before: Duration| connect::Clock { not_before }.current_time().unwrap().as_secs();
-    assert!(seen(Duration::ZERO) >= now.as_secs());
-    assert_eq!(seen(now + Duration::from_secs(10_000)), now.as_secs() + 10_000);
+fn a_server_that_is_its_own_authority_is_known_by_its_certificate() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    // As people make them: this one calls itself an authority.
+    let own = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=localhost \
+               -addext subjectAltName=DNS:localhost";
+    sh(dir, &format!("{own} -keyout key.pem -out cert.pem; {own} -keyout other.key -out other.pem"));
+    let server = serve(dir, None);
+    let url = format!("https://localhost:{}/", server.port);
+    let as_of = |url: &str, ca: &str, days: u64| {
+        let floor = SystemTime::now() + Duration::from_secs(days * 24 * 3600);
+        let settings = Settings { ca_file: Some(dir.join(ca)), ..settings(url.to_owned()) };
+        Client::new(settings, floor).unwrap().fetch(&Validators::default()).map_err(|error| error.to_string())
+    };
+    assert_eq!(as_of(&url, "cert.pem", 0), body("x"));
+    let elsewhere = url.replace("localhost", "127.0.0.1");
+    for (url, ca, days, why) in [
+        (&url, "other.pem", 0, "CaUsedAsEndEntity"),
+        (&url, "cert.pem", 3, "expired"),
+        (&elsewhere, "cert.pem", 0, "not valid for name"),
+    ] {
+        let error = as_of(url, ca, days).unwrap_err();
+        assert!(error.contains(why), "{why}: {error}");
+    }
 }

@@ -7,7 +7,10 @@ use super::{
     config::Endpoint,
     tls,
 };
-use crate::error::{Error, Trouble};
+use crate::{
+    error::{Error, Trouble},
+    tls::agent,
+};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde::Deserialize;
 use std::{
@@ -77,7 +80,6 @@ impl Session {
         let tls = tls::config(&access.certs_dirs, &endpoint.host, endpoint.insecure)?;
         let credentials = auth::find(&access.auth_file, &endpoint.host, &endpoint.repository)?;
         let config = Agent::config_builder()
-            .tls_config(tls)
             .http_status_as_error(false)
             .user_agent("berth")
             .timeout_resolve(Some(Duration::from_secs(CONNECT_MAX_S)))
@@ -86,7 +88,7 @@ impl Session {
             .timeout_per_read(Some(Duration::from_secs(SILENCE_MAX_S)))
             .build();
         let state = Mutex::new(State { scheme: "https", authorization: None });
-        Ok(Self { endpoint, agent: config.new_agent(), credentials, state })
+        Ok(Self { endpoint, agent: agent(config, Some(tls)), credentials, state })
     }
 
     /// For messages.
