@@ -121,7 +121,7 @@ const NANO: i128 = 1_000_000_000;
 fn of_node(node: &NodeFacts, name: &str) -> i128 {
     let amount = match name {
         "cpu" => u64::from(node.cpus),
-        "memory" => node.memory_bytes,
+        "memory" => node.memory_bytes.saturating_sub(node.policy.reserved_memory_bytes),
         "ephemeral-storage" => node.storage_bytes,
         _ => 0,
     };

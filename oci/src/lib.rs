@@ -28,6 +28,7 @@ pub mod spec;
 mod teardown;
 #[cfg(test)]
 mod testing;
+pub mod usage;
 pub mod users;
 pub mod variables;
 pub mod volumes;

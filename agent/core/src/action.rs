@@ -107,6 +107,13 @@ pub enum ActionKind {
         /// See `Standing`.
         ready: bool,
     },
+    /// Count what the pod has on disk, for at most the time that there is. Answer: `Measured` or `Failed`.
+    Measure {
+        /// The whole pod.
+        desired: Box<DesiredPod>,
+        /// The present runs of its containers, by the container's name.
+        runs: Vec<(String, ContainerId)>,
+    },
     /// Kill all that is in the container's cgroup (`cgroup.kill`). Already gone is `Ok`.
     Kill {
         /// The container.

@@ -5,6 +5,7 @@ use crate::{
     check::{Answer, Standing},
     ids::{ActionId, ContainerId, PodUid},
     manifest::{DesiredPod, Problem, objects::Objects},
+    storage::StorageUse,
     time::{Mono, Now},
 };
 use serde::{Deserialize, Serialize};
@@ -79,6 +80,9 @@ pub struct DesiredSet {
     /// Origins of which it is not known what they want: what was theirs must not be cleaned away.
     #[serde(default)]
     pub silent: BTreeSet<Arc<str>>,
+    /// All pods are to go, those of lower priority first.
+    #[serde(default)]
+    pub shutdown: bool,
     /// ConfigMaps, Secrets and claims, one per key as with pods. Never serialised: values are secret.
     #[serde(skip)]
     pub objects: Objects,
@@ -105,6 +109,8 @@ pub enum Outcome {
     },
     /// The container's answer to a check.
     Checked(Answer),
+    /// What the pod has on disk.
+    Measured(Box<StorageUse>),
     /// It did not work.
     Failed(Failure),
 }
@@ -265,8 +271,43 @@ pub struct Checkpoint {
     /// It has been active for longer than it may, and has failed for good.
     #[serde(default)]
     pub expired: bool,
+    /// The node has ended it, and it begins anew later or not at all.
+    #[serde(default)]
+    pub evicted: Option<Evicted>,
     /// Per container name.
     pub containers: BTreeMap<String, ContainerMemory>,
+}
+
+/// The last time that the node has ended the pod as a whole.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Evicted {
+    /// What for.
+    pub cause: Cause,
+    /// A sentence for people.
+    pub message: String,
+    /// When that was decided. `mono` is 0 if that was in an earlier boot.
+    pub at: Now,
+    /// How often in a row for this cause; from 1.
+    pub count: u32,
+}
+
+/// Why the node ends a pod that is desired; `status.reason`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Cause {
+    /// It used more than it may, or the node ran short.
+    Evicted,
+    /// A pod of a higher priority needs its room.
+    Preempting,
+}
+
+impl Cause {
+    /// As in `status.reason`, and the reason of the event.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Evicted => "Evicted",
+            Self::Preempting => "Preempting",
+        }
+    }
 }
 
 /// What is remembered of one container.

@@ -21,7 +21,7 @@ use berth_oci::{
     cgroup, checkpoint, clock,
     container::{self, Run},
     error::Error,
-    sandbox,
+    sandbox, usage,
     volumes::mount_images,
 };
 use std::{path::Path, sync::Arc, time::Duration};
@@ -62,6 +62,7 @@ impl Agent {
                 let noted = container::note(&self.env.roots, &run, started, ready);
                 self.done(id, outcome(noted, FailReason::Internal));
             }
+            ActionKind::Measure { desired, runs } => self.measure(id, *desired, runs),
             ActionKind::Kill { id: run } => {
                 let killed = container::kill(&self.env.roots, &run);
                 self.done(id, outcome(killed, FailReason::Internal));
@@ -103,6 +104,22 @@ impl Agent {
                 Ok(ips) => Outcome::Sandbox { ips },
                 Err(error) => Outcome::Failed(error.to_failure(FailReason::CreatePodSandboxError)),
             }
+        });
+    }
+
+    /// Counts what the pod has on disk, one pod at a time, on a thread.
+    fn measure(&self, action: ActionId, pod: DesiredPod, runs: Vec<(String, ContainerId)>) {
+        let (env, told, measuring) = (Arc::clone(&self.env), self.told.clone(), Arc::clone(&self.measuring));
+        tokio::spawn(async move {
+            let _turn = measuring.acquire_owned().await;
+            let counted = tokio::task::spawn_blocking(move || usage::of_pod(&env.roots, &pod, &runs)).await;
+            let outcome = match counted {
+                Ok(Ok(found)) => Outcome::Measured(Box::new(found)),
+                Ok(Err(error)) => Outcome::Failed(error.to_failure(FailReason::Internal)),
+                // The runtime ends, and the agent with it.
+                Err(_) => return,
+            };
+            let _ = told.send(Told::Done(action, outcome)).await;
         });
     }
 

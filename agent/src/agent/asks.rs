@@ -25,8 +25,7 @@ impl Agent {
     pub(super) fn answer(&mut self, ask: Ask) {
         match ask {
             Ask::Pods(answer) => {
-                let node = NodeView { name: self.env.node.name.clone(), host_ips: node::addresses() };
-                let _ = answer.send(Ok(view::pod_list(&self.world, clock::now(), &node)));
+                let _ = answer.send(Ok(view::pod_list(&self.world, clock::now(), &self.node_view())));
             }
             Ask::Events(after, answer) => {
                 let _ = answer.send((self.events.sequence(), self.events.since(after)));
@@ -41,6 +40,9 @@ impl Agent {
             }
             Ask::Sources(answer) => {
                 let _ = answer.send(Ok(json!({"items": self.sources()})));
+            }
+            Ask::Node(answer) => {
+                let _ = answer.send(Ok(self.node()));
             }
             Ask::RemoveImages(removal, answer) => {
                 let _ = answer.send(self.remove_images(removal));
@@ -83,6 +85,27 @@ impl Agent {
         paths.chain(self.reports.show()).chain(held).collect()
     }
 
+    fn node_view(&self) -> NodeView {
+        NodeView { name: self.env.node.name.clone(), host_ips: node::addresses() }
+    }
+
+    /// What `Request::Node` is answered with.
+    fn node(&self) -> serde_json::Value {
+        let facts = &self.env.node;
+        let mut node = view::node(&self.world, &self.node_view());
+        node["metadata"]["creationTimestamp"] = json!(self.started.wall.rfc3339());
+        node["status"]["nodeInfo"] = json!({
+            "architecture": facts.architecture,
+            "bootID": facts.boot_id,
+            "containerRuntimeVersion": concat!("berth://", env!("CARGO_PKG_VERSION")),
+            "kernelVersion": facts.kernel_release,
+            "kubeletVersion": concat!("berth-", env!("CARGO_PKG_VERSION")),
+            "operatingSystem": "linux",
+            "osImage": facts.os_image,
+        });
+        node
+    }
+
     fn status(&self) -> serde_json::Value {
         let node = &self.env.node;
         json!({
@@ -102,7 +125,7 @@ impl Agent {
     fn drain(&mut self) {
         tracing::info!("stopping all pods until the next start");
         self.draining = true;
-        self.desire(DesiredSet::default());
+        self.desire(DesiredSet { shutdown: true, ..DesiredSet::default() });
     }
 
     /// What `Request::Boot` is answered with.

@@ -1,8 +1,13 @@
 //! Before anything else: configuration, logging, and whether this machine is one on which pods can run.
 
 use crate::config::{Config, ConfigError, DEFAULT_PATH};
+use berth_core::{
+    node::{Amounts, CPU, MEMORY, PODS},
+    storage::EPHEMERAL,
+};
 use berth_images::{Platform, Registries, RegistrySettings, Store, StoreConfig};
 use berth_oci::{
+    cgroup,
     network::{Network, Setup},
     node::{MemoryQos, NodeFacts, Policy},
     paths::Roots,
@@ -100,9 +105,14 @@ pub(super) fn prepare(config: Option<&Path>) -> Result<Env, Unfit> {
         cluster_dns: config.cluster_d_n_s.clone(),
         pod_dns: network.name_server(),
         cluster_domain: config.cluster_domain.clone(),
+        reserved_milli: reserved(&config).get(CPU).unwrap_or(0),
+        reserved_memory_bytes: reserved(&config).get(MEMORY).unwrap_or(0),
     };
     if !node.cgroup_unified {
         return Err(Unfit::Cgroups(no_unified_hierarchy(&roots.cgroup)));
+    }
+    if let Err(error) = cgroup::refresh_all(&roots, &node) {
+        tracing::warn!(%error, "what all pods may use together stays as it was");
     }
     let (store, report) = Store::open(StoreConfig {
         vendor_dirs: config.image_store_paths.0.clone(),
@@ -178,6 +188,33 @@ fn raise_descriptor_limit() {
     if let Err(error) = raised {
         tracing::warn!(%error, "the limit of open files cannot be raised");
     }
+}
+
+impl Env {
+    /// What the node has.
+    pub(crate) fn capacity(&self) -> Amounts {
+        let node = &self.node;
+        let amounts = Amounts::default()
+            .with(CPU, u64::from(node.cpus) * 1000)
+            .with(MEMORY, node.memory_bytes)
+            .with(PODS, u64::from(self.config.max_pods));
+        // Nobody may be able to say.
+        if node.storage_bytes == 0 { amounts } else { amounts.with(EPHEMERAL, node.storage_bytes) }
+    }
+
+    /// What of it is for pods.
+    pub(crate) fn allocatable(&self) -> Amounts {
+        let mut rest = self.capacity();
+        rest.take(&reserved(&self.config));
+        rest
+    }
+}
+
+/// What is kept back from pods.
+fn reserved(config: &Config) -> Amounts {
+    let mut reserved = Amounts::read(&config.kube_reserved);
+    reserved.add(&Amounts::read(&config.system_reserved));
+    reserved
 }
 
 impl fmt::Display for Env {

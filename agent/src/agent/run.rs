@@ -26,8 +26,9 @@ use berth_core::{
     action::{Action, ActionKind, Plan, PodEvent},
     event::{DesiredSet, Event, FailReason, Failure, Inventory, Outcome},
     ids::{ActionId, ContainerId, PodKey, PodUid},
+    node::CONTAINERS,
     time::{Mono, Now},
-    world::{Labels, World, WorldConfig, step},
+    world::{CONTAINERS_MAX, Labels, World, WorldConfig, step},
 };
 use berth_keeper::protocol::Request;
 use berth_oci::{
@@ -110,6 +111,8 @@ pub(crate) struct Agent {
     pub(crate) importing: Arc<tokio::sync::Semaphore>,
     /// Lets one download run at a time, as kubelet does by default, beside imports.
     pub(crate) pulling: Arc<tokio::sync::Semaphore>,
+    /// Lets one pod be measured at a time.
+    pub(crate) measuring: Arc<tokio::sync::Semaphore>,
 }
 
 /// What the loop listens to.
@@ -200,10 +203,11 @@ fn node_labels(env: &Env) -> Labels {
 }
 
 fn world_config(env: &Env) -> WorldConfig {
-    let Config { max_pods, crash_loop_back_off, .. } = &env.config;
+    let crash_loop_back_off = &env.config.crash_loop_back_off;
     WorldConfig {
         boot_id: env.node.boot_id.clone(),
-        pods_max: usize::try_from(*max_pods).unwrap_or(usize::MAX),
+        allocatable: env.allocatable().with(CONTAINERS, CONTAINERS_MAX),
+        capacity: env.capacity(),
         crash_backoff_max_s: crash_loop_back_off.max_container_restart_period.0.as_secs(),
         allowed_unsafe_sysctls: env.config.allowed_unsafe_sysctls.clone(),
         app_armor: env.node.app_armor,
@@ -247,6 +251,7 @@ impl Agent {
             leaving: false,
             importing: Arc::new(tokio::sync::Semaphore::new(1)),
             pulling: Arc::new(tokio::sync::Semaphore::new(1)),
+            measuring: Arc::new(tokio::sync::Semaphore::new(1)),
         })
     }
 
@@ -445,10 +450,12 @@ impl Agent {
     }
 }
 
-/// Probes that go on and find nothing new: nobody who looks at pods need look again.
+/// Probes and measurements that go on and find nothing new: nobody who looks at pods need look again.
 fn is_routine(news: &[Event], plan: &Plan) -> bool {
-    let answer = |event: &Event| matches!(event, Event::Done { outcome: Outcome::Checked(_), .. });
-    let asks = |action: &Action| matches!(action.kind, ActionKind::Check { .. });
+    let answer = |event: &Event| {
+        matches!(event, Event::Done { outcome: Outcome::Checked(_) | Outcome::Measured(_), .. })
+    };
+    let asks = |action: &Action| matches!(action.kind, ActionKind::Check { .. } | ActionKind::Measure { .. });
     plan.events.is_empty() && news.iter().all(answer) && plan.actions.iter().all(asks)
 }
 

@@ -54,6 +54,8 @@ pub(crate) enum Ask {
     Objects(oneshot::Sender<Answer>),
     /// Where manifests come from.
     Sources(oneshot::Sender<Answer>),
+    /// The `v1.Node`.
+    Node(oneshot::Sender<Answer>),
     /// Remove images: the loop knows which are used.
     RemoveImages(Removal, oneshot::Sender<Answer>),
     /// Images came into the store: who waits for one goes on.

@@ -150,6 +150,7 @@ impl Connection {
             Request::Problems => ask(&asks, Ask::Problems).await?,
             Request::Objects => ask(&asks, Ask::Objects).await?,
             Request::Sources => ask(&asks, Ask::Sources).await?,
+            Request::Node => ask(&asks, Ask::Node).await?,
             Request::Status => ask(&asks, Ask::Status).await?,
             Request::Drain => ask(&asks, Ask::Drain).await?,
             Request::Boot => ask(&asks, Ask::Boot).await?,

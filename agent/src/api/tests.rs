@@ -65,7 +65,11 @@ fn by_rote(ask: Ask) {
     match ask {
         Ask::Pods(answer) => drop(answer.send(Ok(json!({"kind": "PodList", "items": [pod]})))),
         Ask::Events(after, answer) => drop(answer.send((after + 1, vec![json!({"n": after + 1})]))),
-        Ask::Problems(answer) | Ask::Objects(answer) | Ask::Sources(answer) | Ask::Status(answer) => {
+        Ask::Problems(answer)
+        | Ask::Objects(answer)
+        | Ask::Sources(answer)
+        | Ask::Node(answer)
+        | Ask::Status(answer) => {
             drop(answer.send(Ok(json!({"items": []}))));
         }
         Ask::Exec(what, answer) => {

@@ -43,6 +43,8 @@ pub(crate) enum Request {
     /// Where manifests come from, in order: `{"items":[{"kind":"Path"|"URL","location":…,"state":…,"message":…,
     /// "pods":n,"failures":n,"lastAsked":…,"lastGood":…}…]}`; of a path only the first two and the pods.
     Sources,
+    /// The node, as a `v1.Node`.
+    Node,
     /// The effective configuration as JSON.
     Config,
     /// Where a container's log lies: `{"directory":…,"restartCount":n,"running":bool,"pod":…}`.

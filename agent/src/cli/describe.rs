@@ -1,6 +1,7 @@
-//! `berth describe pod`: all about one pod on one page, with what happened to it.
+//! `berth describe pod`: all about one pod on one page, with what happened to it; and `berth describe node`.
 
 mod container;
+mod node;
 mod page;
 mod volume;
 
@@ -19,11 +20,11 @@ use berth_oci::network::{BRIDGE, Traffic, traffic};
 use page::Page;
 use serde_json::Value;
 
-/// Show all about a pod: spec, state, problems of its manifest, events
+/// Show all about a pod: spec, state, problems of its manifest, events; or about the node
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// pod NAME, pod/NAME or NAME; several are possible
+    /// pod NAME, pod/NAME or NAME; several are possible. Or node
     #[arg(value_name = "POD")]
     names: Vec<String>,
     /// Namespace of the pods
@@ -38,10 +39,16 @@ const EXAMPLES: &str = "\
 Examples:
   berth describe pod web
   berth describe pod/web-box1 -n factory
-  berth describe pods -l app=web";
+  berth describe pods -l app=web
+  berth describe node                  what there is for pods, and who asks for how much";
 
 /// Runs the verb.
 pub(crate) fn run(args: &Args, session: &mut Session<'_>) -> Result<(), Failure> {
+    let node =
+        args.names.split_first().filter(|(first, _)| ["node", "nodes", "no"].contains(&first.as_str()));
+    if let Some((_, names)) = node {
+        return node::run(names, session);
+    }
     let is_kind = |name: &str| matches!(name, "pod" | "pods" | "po");
     let names = match args.names.split_first() {
         Some((first, rest)) if is_kind(first) => rest,

@@ -1,8 +1,9 @@
-//! `berth get`: lists of pods, events, images, problems, sources and the objects beside the pods.
+//! `berth get`: lists of pods, events, images, problems, sources, the node and the objects beside the pods.
 
 mod events;
 mod images;
 mod kind;
+mod nodes;
 mod objects;
 mod pods;
 mod problems;
@@ -22,11 +23,11 @@ use super::{
 use kind::{Kind, KindParser, Target};
 use serde_json::Value;
 
-/// Show pods, images, events, problems, sources, or the objects beside pods
+/// Show pods, images, events, problems, sources, the node, or the objects beside pods
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// What to show: pods, images, events, problems (of manifests), sources, configmaps, secrets, pvc; also pod/NAME
+    /// What to show: pods, images, events, problems (of manifests), sources, nodes, configmaps, secrets, pvc; also pod/NAME
     #[arg(value_name = "KIND", value_parser = KindParser)]
     target: Target,
     /// Only these; pod names with or without the node's suffix
@@ -81,6 +82,7 @@ pub(crate) fn run(args: &Args, session: &mut Session<'_>) -> Result<(), Failure>
         Kind::Images => images::run(args, &names, session),
         Kind::Problems => problems::run(args, &names, session),
         Kind::Sources => sources::run(args, &names, session),
+        Kind::Nodes => nodes::run(args, &names, session),
         Kind::ConfigMaps => objects::run(args, &objects::CONFIG_MAPS, &names, session),
         Kind::Secrets => objects::run(args, &objects::SECRETS, &names, session),
         Kind::Claims => objects::run(args, &objects::CLAIMS, &names, session),

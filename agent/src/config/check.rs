@@ -2,7 +2,7 @@
 //! its range, all at once and with its place. Pure.
 
 use super::{Config, KEYS, Key};
-use berth_core::world::sysctl;
+use berth_core::{manifest::quantity, world::sysctl};
 use std::{
     fmt,
     net::IpAddr,
@@ -159,6 +159,18 @@ fn out_of_range(config: &Config) -> Vec<(&'static str, String)> {
         "allowedUnsafeSysctls",
         "each must be a setting that a pod has for itself: net.*, kernel.shm*, kernel.msg*, kernel.sem, fs.mqueue.*",
     );
+    for (key, reserved) in
+        [("kubeReserved", &config.kube_reserved), ("systemReserved", &config.system_reserved)]
+    {
+        let known = |name: &str| ["cpu", "memory", "ephemeral-storage"].contains(&name);
+        let amount = |text: &str| quantity::parse(text).is_ok_and(|amount| !amount.is_negative());
+        let right = reserved.iter().all(|(name, text)| known(name) && amount(text));
+        expect(
+            right,
+            key,
+            "must have amounts of cpu, memory and ephemeral-storage only, like {memory: 64Mi}",
+        );
+    }
     let second = Duration::from_secs(1);
     expect(config.file_check_frequency.0 >= second, "fileCheckFrequency", "must be 1s or more");
     expect(config.http_check_frequency.0 >= second, "httpCheckFrequency", "must be 1s or more");

@@ -32,7 +32,7 @@ pub fn create_pod(roots: &Roots, node: &NodeFacts, pod: &DesiredPod) -> Result<V
         }
         enable(&dir, large, &mut lacking)?;
         if made && dir == roots.kubepods() {
-            apply(&dir, &kubepods(node.memory_bytes, node.cpus, 0, 0))?;
+            apply(&dir, &of_all_pods(node))?;
         }
     }
     let mut warnings = apply(&leaf, &pod_limits(&pod.pod, node))?;
@@ -43,6 +43,23 @@ pub fn create_pod(roots: &Roots, node: &NodeFacts, pod: &DesiredPod) -> Result<V
         )
     }));
     Ok(warnings)
+}
+
+fn of_all_pods(node: &NodeFacts) -> Vec<CgroupWrite> {
+    let policy = &node.policy;
+    kubepods(node.memory_bytes, node.cpus, policy.reserved_memory_bytes, policy.reserved_milli)
+}
+
+/// Brings the limits of all pods together up to what the node keeps back now; nothing where there are no pods.
+///
+/// # Errors
+/// [`Error::Io`].
+pub fn refresh_all(roots: &Roots, node: &NodeFacts) -> Result<()> {
+    let dir = roots.kubepods();
+    if dir.is_dir() {
+        apply(&dir, &of_all_pods(node))?;
+    }
+    Ok(())
 }
 
 /// Brings the classes' weights up to date with the pods that run; to be called when one comes or goes.

@@ -2,11 +2,14 @@
 
 use super::{CgroupWrite, limits::memory_limit};
 use crate::node::{MemoryQos, NodeFacts};
-use berth_core::manifest::{
-    huge_pages,
-    qos::{self, QosClass},
-    quantity,
-    types::{Container, Pod, Resources},
+use berth_core::{
+    manifest::{
+        huge_pages,
+        qos::{self, QosClass},
+        quantity,
+        types::{Container, Pod, Resources},
+    },
+    node::{CLUSTER_CRITICAL, priority},
 };
 use std::collections::BTreeMap;
 
@@ -57,7 +60,11 @@ pub(super) fn of_pod(pod: &Pod, node: &NodeFacts) -> Vec<CgroupWrite> {
 
 /// None by default; else a burstable container's share of the node's swap, as of its memory.
 fn swap_bytes(pod: &Pod, request: u64, limit: Option<u64>, node: &NodeFacts) -> u64 {
-    let may = node.policy.swap_limited && qos::of(pod) == QosClass::Burstable && limit != Some(request);
+    let critical = priority(&pod.spec) >= CLUSTER_CRITICAL;
+    let may = node.policy.swap_limited
+        && !critical
+        && qos::of(pod) == QosClass::Burstable
+        && limit != Some(request);
     if !may || node.memory_bytes == 0 {
         return 0;
     }

@@ -6,7 +6,7 @@ mod formulas;
 mod limits;
 mod memory;
 
-pub use create::{Opened, apply, create_pod, open, refresh_qos};
+pub use create::{Opened, apply, create_pod, open, refresh_all, refresh_qos};
 pub use formulas::{PERIOD_US, quota_us, shares, weight};
 pub use limits::{burstable_weight, container_after, container_before, kubepods, pod};
 

@@ -18,6 +18,7 @@ fn checkpoint(uid: &PodUid, attempt: u32) -> Checkpoint {
         terminating: None,
         ending: None,
         expired: false,
+        evicted: None,
         containers: [("app".to_owned(), memory)].into(),
     }
 }

@@ -80,6 +80,11 @@ pub struct Policy {
     pub pod_dns: Option<IpAddr>,
     /// The domain of such a cluster, or of names of pods; empty for none.
     pub cluster_domain: String,
+    /// Of CPU time what is kept for programs beside the pods, in thousandths: kubelet's `kubeReserved` and
+    /// `systemReserved` together.
+    pub reserved_milli: u64,
+    /// Bytes of memory that are.
+    pub reserved_memory_bytes: u64,
 }
 
 /// Kubelet's `MemoryQoS`.

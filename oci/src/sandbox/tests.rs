@@ -225,6 +225,7 @@ fn removal_takes_links_and_logs_of_this_pod_only_and_leaves_the_checkpoint() {
             terminating: None,
             ending: None,
             expired: false,
+            evicted: None,
             containers: Default::default(),
         };
         checkpoint::save(roots, &memory).unwrap();

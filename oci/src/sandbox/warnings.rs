@@ -43,12 +43,6 @@ pub(super) fn of(
     let mut warnings: Vec<Warning> = lacking.into_iter().map(|text| warning(NOT_ENFORCED, text)).collect();
     warnings.extend(network.map(|text| warning(NETWORK_LIMITED, text)));
     let spec = &pod.pod.spec;
-    let limited = spec.all_containers().filter(|c| c.resources.limits.contains_key("ephemeral-storage"));
-    for container in limited {
-        let name = &container.name;
-        let text = format!("container {name}: nothing holds it to its limit of ephemeral-storage");
-        warnings.push(warning(NOT_ENFORCED, text));
-    }
     if files::lacks_cluster_dns(node, pod) {
         let policy = match spec.dns_policy {
             DnsPolicy::ClusterFirstWithHostNet => "ClusterFirstWithHostNet",

@@ -8,6 +8,8 @@ use berth_core::manifest::{
 
 /// Of guaranteed pods, as of what keeps the node alive.
 const GUARANTEED: i32 = -997;
+/// What keeps the node alive.
+const NODE_CRITICAL_CLASS: &str = "system-node-critical";
 /// Of best-effort pods: the first to go.
 const BEST_EFFORT: i32 = 1000;
 /// A burstable container never stands as well as a guaranteed one, and never as badly as best effort.
@@ -16,6 +18,7 @@ const BURSTABLE: (i64, i64) = (3, 999);
 /// `oom_score_adj` of the container, for a node with this much memory.
 pub fn score_adj(pod: &Pod, container: &Container, memory_bytes: u64) -> i32 {
     match qos::of(pod) {
+        _ if pod.spec.priority_class_name.as_deref() == Some(NODE_CRITICAL_CLASS) => GUARANTEED,
         QosClass::Guaranteed => GUARANTEED,
         QosClass::BestEffort => BEST_EFFORT,
         QosClass::Burstable => {

@@ -92,7 +92,6 @@ check "its class follows from it" test "$(dirname "$W")" = /sys/fs/cgroup/kubepo
 is "pod memory.max" 67108864 "$(cat $W/memory.max)"
 is "pod cpu.max" "50000 100000" "$(cat $W/cpu.max)"
 is "containers: the own limit, or the pod's" "16777216 67108864" "$(cat $W/*/memory.max | sort -n | tr '\n' ' ' | sed 's/ $//')"
-check "what nothing holds it to is told" sh -c 'berth get events | grep NotEnforced | grep -q ephemeral-storage'
 rm $M/whole.yaml; gone whole
 
 step "devices"

@@ -21,7 +21,7 @@ struct Scene(Sim);
 impl Scene {
     fn new() -> Self {
         let mut sim = Sim::new(1, Sabotage::None, Trace::on());
-        (sim.pods_max, sim.containers_max) = (110, super::CONTAINERS_MAX);
+        sim.allocatable = berth_core::node::Amounts::default();
         sim.machine.dials = Dials::default();
         sim.machine.missing.clear();
         sim.machine.free_slots();

@@ -1,7 +1,10 @@
 //! Peace: has the machine come to what the manifests say? Judged by what the view shows and by what the
 //! machine really has.
 
-use super::{Sim, oracle::Rule};
+use super::{
+    MILLI_CRAMPED, Sim,
+    oracle::{Rule, after, in_circle, leans_on, milli, priority},
+};
 use berth_core::{
     event::DesiredSet,
     manifest::{
@@ -23,6 +26,23 @@ const END_MAX_S: u64 = 1800;
 
 /// What no container may be in, not even for a moment.
 const BACKOFF_OVER: &str = "it waits for a back-off that is over";
+
+/// A pod that says so stands in a circle, or the one that it names is not there.
+fn waits_for_another(pod: &DesiredPod, set: &DesiredSet, items: &[Value]) -> Result<(), String> {
+    let named = set.pods.iter().find(|other| after(pod) == Some(&*other.key.name));
+    let shown = named.and_then(|named| items.iter().find(|item| item["metadata"]["uid"] == *named.uid.0));
+    let there = shown.is_some_and(|shown| {
+        let ends = shown["spec"]["restartPolicy"] != "Always";
+        let conditions = shown["status"]["conditions"].as_array();
+        let ready =
+            conditions.is_some_and(|all| all.iter().any(|c| c["type"] == "Ready" && c["status"] == "True"));
+        shown["status"]["phase"] == "Succeeded" || !ends && ready
+    });
+    match there && !in_circle(pod, &set.pods) {
+        true => Err(format!("{} waits for one that is there", pod.key)),
+        false => Ok(()),
+    }
+}
 
 impl Sim {
     /// Whether all desired pods are as they should be; a broken rule if it takes too long.
@@ -55,9 +75,11 @@ impl Sim {
         let probes = |c: &Container| {
             c.startup_probe.is_some() || c.liveness_probe.is_some() || c.readiness_probe.is_some()
         };
+        let limited =
+            agent.world.pods().any(|pod| pod.pod.spec.volumes.iter().any(|v| v.empty_dir.is_some()));
         let probed = agent.world.pods().any(|pod| pod.pod.spec.all_containers().any(probes));
         match agent.wake {
-            Some(wake) if all_run && !probed => {
+            Some(wake) if all_run && !probed && !limited => {
                 Err(format!("everything runs, and yet the core wants to wake at {wake:?}"))
             }
             _ => Ok(()),
@@ -81,6 +103,13 @@ impl Sim {
             let shown = items.iter().find(|item| item["metadata"]["uid"] == *pod.uid.0);
             let shown = shown.ok_or_else(|| format!("{} is not shown", pod.key))?;
             let files = set.objects.of_volumes(&pod.key.namespace, &pod.pod.spec);
+            if self.cramped && shown["status"]["reason"] == "OutOfcpu" {
+                self.waits_in_vain(pod, set, items)?;
+            }
+            if shown["status"]["reason"].as_str().is_some_and(|reason| reason.starts_with("StartAfter")) {
+                waits_for_another(pod, set, items)?;
+                continue;
+            }
             self.pod_differs(pod, &files, shown, may_lack_port)
                 .map_err(|why| format!("{}: {why}: {}", pod.key, shown["status"]))?;
         }
@@ -88,6 +117,26 @@ impl Sim {
         match strays.into_iter().find(|uid| set.pods.iter().all(|pod| pod.uid != **uid)) {
             Some(uid) => Err(format!("something of {uid} is left")),
             None => Ok(()),
+        }
+    }
+
+    /// A pod that waits for room has none but what those have that are as important.
+    fn waits_in_vain(&self, pod: &DesiredPod, set: &DesiredSet, items: &[Value]) -> Result<(), String> {
+        let rank = priority(&pod.pod.spec);
+        let holds = |other: &&DesiredPod| {
+            let shown = items.iter().find(|item| item["metadata"]["uid"] == *other.uid.0);
+            let status = shown.map(|shown| &shown["status"]);
+            let over = status.is_some_and(|status| {
+                status["reason"].is_string()
+                    || ["Succeeded", "Failed"].contains(&status["phase"].as_str().unwrap_or_default())
+            });
+            let needed = leans_on(pod, &set.pods).contains(&&other.key);
+            other.uid != pod.uid && !over && (needed || priority(&other.pod.spec) >= rank)
+        };
+        let taken: u64 = set.pods.iter().filter(holds).map(|other| milli(&other.pod.spec)).sum();
+        match taken + milli(&pod.pod.spec) <= MILLI_CRAMPED {
+            true => Err(format!("{} waits, and those before it have {taken}m", pod.key)),
+            false => Ok(()),
         }
     }
 
@@ -102,6 +151,10 @@ impl Sim {
             return Err("terminating");
         }
         let reason = shown["status"]["reason"].as_str().unwrap_or_default();
+        if reason == "Evicted" || reason == "Preempting" {
+            let never = pod.pod.spec.restart_policy == RestartPolicy::Never;
+            return if never { Ok(()) } else { Err("evicted") };
+        }
         if reason.starts_with("OutOf") || reason == "NodePorts" && may_lack_port {
             return Ok(());
         }

@@ -5,6 +5,7 @@ use super::{
     Sim,
     keeper::name,
     machine::create,
+    oracle::LIMIT_BYTES,
     queue::{Happening, Life},
     shell::{Op, OpId, failed},
 };
@@ -13,7 +14,8 @@ use berth_core::{
     check::{Answer, Check, Purpose, Standing, Verdict},
     event::{ContainerRecord, Event, FailReason, Outcome, RecordState, SandboxRecord},
     ids::ContainerId,
-    manifest::objects::env::variables,
+    manifest::{DesiredPod, objects::env::variables},
+    storage::StorageUse,
     time::{NS_PER_MS, NS_PER_S},
 };
 use berth_keeper::protocol::Request;
@@ -117,6 +119,7 @@ impl Sim {
                 }
                 Next::Answer(Outcome::Ok)
             }
+            ActionKind::Measure { desired, .. } => Next::Answer(self.measure(desired)),
             ActionKind::Kill { id } => {
                 self.kill(id);
                 Next::Answer(Outcome::Ok)
@@ -139,6 +142,16 @@ impl Sim {
             }
             ActionKind::SaveCheckpoint { .. } | ActionKind::DropCheckpoint => self.disk(phase, action, pause),
         }
+    }
+
+    fn measure(&mut self, pod: &DesiredPod) -> Outcome {
+        if self.rng.chance(self.machine.dials.remove_fails) {
+            return failed(FailReason::Internal);
+        }
+        let bytes = if self.rng.chance(self.machine.dials.grows) { LIMIT_BYTES + 1 } else { LIMIT_BYTES };
+        let volumes = pod.pod.spec.volumes.iter().filter(|volume| volume.empty_dir.is_some());
+        let volumes = volumes.map(|volume| (volume.name.clone(), bytes)).collect();
+        Outcome::Measured(Box::new(StorageUse { volumes, ..StorageUse::default() }))
     }
 
     fn image(&mut self, image: &str) -> Outcome {

@@ -40,6 +40,8 @@ pub(crate) struct Dials {
     pub(crate) adoption_lost: u64,
     /// A container is not well when it is asked.
     pub(crate) check_fails: u64,
+    /// A pod has written more than it may when it is measured.
+    pub(crate) grows: u64,
 }
 
 impl Dials {
@@ -60,6 +62,7 @@ impl Dials {
             slow_worker: dial(400),
             adoption_lost: dial(500),
             check_fails: dial(600),
+            grows: dial(300),
         }
     }
 }

@@ -8,6 +8,7 @@ mod health;
 
 use super::{
     address::{Address, NO_PODS, Says},
+    oracle::LIMIT_BYTES,
     rng::Rng,
 };
 use berth_core::{
@@ -17,8 +18,8 @@ use berth_core::{
         DesiredPod, Problem,
         objects::{Object, ObjectKey, ObjectKind, Objects, Salt, Value, revise},
         types::{
-            ConfigMapVolume, Container, ContainerPort, EnvFromSource, ExitCodes, InOrNot, Pod, PullPolicy,
-            RestartPolicy, RestartRule, Volume, WholeRef,
+            ConfigMapVolume, Container, ContainerPort, EmptyDir, EnvFromSource, ExitCodes, InOrNot, Pod,
+            PullPolicy, RestartPolicy, RestartRule, Volume, WholeRef,
         },
     },
 };
@@ -249,6 +250,18 @@ fn variant(rng: &mut Rng, i: usize, v: usize) -> Pod {
         }
         pod.spec.containers.push(main);
     }
+    if let Some(first) = pod.spec.containers.first_mut().filter(|_| rng.chance(600)) {
+        let milli = rng.pick(&["100m", "300m", "600m"]);
+        first.resources.requests.insert("cpu".to_owned(), (*milli).to_owned());
+    }
+    if rng.chance(120) {
+        let other = rng.range(0, FILES as u64 - 1) as usize;
+        if other != i {
+            let name = "berth/start-after".to_owned();
+            pod.metadata.annotations.insert(name, format!("p{other}-node"));
+        }
+    }
+    pod.spec.priority = *rng.pick(&[None, None, Some(0), Some(10), Some(1000)]);
     if i != FIXED && rng.chance(300) {
         let named = WholeRef { name: "conf".to_owned(), optional: None };
         let source = EnvFromSource { config_map_ref: Some(named), ..EnvFromSource::default() };
@@ -265,6 +278,10 @@ fn variant(rng: &mut Rng, i: usize, v: usize) -> Pod {
             ..ContainerPort::default()
         };
         pod.spec.containers[0].ports.push(port);
+    }
+    if rng.chance(250) {
+        let dir = EmptyDir { size_limit: Some(LIMIT_BYTES.to_string()), ..EmptyDir::default() };
+        pod.spec.volumes.push(Volume { name: "data".to_owned(), empty_dir: Some(dir), ..Volume::default() });
     }
     if rng.chance(300) {
         let source = ConfigMapVolume { name: "conf".to_owned(), ..ConfigMapVolume::default() };

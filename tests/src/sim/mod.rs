@@ -27,7 +27,10 @@ mod trace;
 pub use oracle::Rule;
 pub use sabotage::Sabotage;
 
-use berth_core::time::NS_PER_S;
+use berth_core::{
+    node::{Amounts, CONTAINERS, CPU, PODS},
+    time::NS_PER_S,
+};
 use berth_keeper::protocol::CONTAINERS_MAX;
 use chaos::Chaos;
 use machine::Machine;
@@ -39,6 +42,8 @@ use shell::Agent;
 use std::fmt;
 use trace::Trace;
 
+/// Thousandths of a CPU on a node that is short of it.
+const MILLI_CRAMPED: u64 = 1000;
 /// Happenings in one run; more means that something turns in a circle.
 const HAPPENINGS_MAX: u64 = 400_000;
 
@@ -118,8 +123,10 @@ pub(crate) struct Sim {
     chaos: Chaos,
     trace: Trace,
     steps: u64,
-    pods_max: usize,
-    containers_max: usize,
+    /// What there is for pods.
+    allocatable: Amounts,
+    /// Only CPU time is short.
+    cramped: bool,
 }
 
 impl Sim {
@@ -130,6 +137,11 @@ impl Sim {
         let machine = Machine::new(&mut rng);
         let tight = rng.chance(150);
         let containers_max = if tight { rng.range(3, 6) as usize } else { CONTAINERS_MAX };
+        let pods_max = if tight { rng.range(1, 3) } else { 110 };
+        let cramped = !tight && rng.chance(300);
+        let cpu = if cramped { MILLI_CRAMPED } else { 1_000_000 };
+        let allocatable =
+            Amounts::default().with(PODS, pods_max).with(CONTAINERS, containers_max as u64).with(CPU, cpu);
         Self {
             seed,
             now: 0,
@@ -137,13 +149,13 @@ impl Sim {
             manifests,
             agent: None,
             lives: 0,
-            oracle: Oracle::new(containers_max),
+            oracle: Oracle::new(containers_max, cpu),
             sabotage: sabotage::State::new(sabotage),
             chaos: Chaos::draw(&mut rng),
             trace,
             steps: 0,
-            pods_max: if tight { rng.range(1, 3) as usize } else { 110 },
-            containers_max,
+            allocatable,
+            cramped,
             machine,
             rng,
         }

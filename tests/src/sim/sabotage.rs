@@ -7,6 +7,7 @@ use berth_core::{
     event::{DesiredSet, Event, Outcome},
     ids::{ActionId, ContainerId, PodUid},
     manifest::objects::Objects,
+    node::Amounts,
     world::WorldConfig,
 };
 
@@ -56,6 +57,8 @@ pub enum Sabotage {
     StopWell,
     /// Takes an empty answer of an address for one that wants no pods.
     EmptyCounts,
+    /// Does not know whom an earlier agent has evicted.
+    ForgetEvictions,
 }
 
 /// What a sabotage remembers.
@@ -88,7 +91,7 @@ impl State {
             config.crash_backoff_max_s = 0;
         }
         if self.kind == Sabotage::IgnoreLimits {
-            (config.pods_max, config.containers_max) = (usize::MAX, usize::MAX);
+            config.allocatable = Amounts::default();
         }
     }
 
@@ -96,6 +99,7 @@ impl State {
         match self.kind {
             Sabotage::NeverRemove => self.never_remove(events),
             Sabotage::ForgetStops => forget_stops(events),
+            Sabotage::ForgetEvictions => forget_evictions(events),
             _ => {}
         }
     }
@@ -223,6 +227,13 @@ fn forget_stops(events: &mut [Event]) {
             (checkpoint.terminating, checkpoint.ending) = (None, None);
             checkpoint.containers.values_mut().for_each(|memory| memory.stop = None);
         }
+    }
+}
+
+fn forget_evictions(events: &mut [Event]) {
+    for event in events {
+        let Event::Inventory(inventory) = event else { continue };
+        inventory.checkpoints.iter_mut().for_each(|checkpoint| checkpoint.evicted = None);
     }
 }
 

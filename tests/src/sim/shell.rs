@@ -48,8 +48,7 @@ impl Sim {
         }
         self.lives += 1;
         let mut config = WorldConfig { boot_id: self.machine.boot_id(), ..WorldConfig::default() };
-        config.pods_max = self.pods_max;
-        config.containers_max = self.containers_max;
+        config.allocatable = self.allocatable.clone();
         self.sabotage.config(&mut config);
         let inventory = self.inventory();
         self.say(|| {

@@ -28,6 +28,7 @@ fn every_sabotage_is_caught() {
         (Sabotage::HookTwice, &[Rule::Hook]),
         (Sabotage::StopWell, &[Rule::Desired]),
         (Sabotage::EmptyCounts, &[Rule::Source]),
+        (Sabotage::ForgetEvictions, &[Rule::Backoff, Rule::Desired, Rule::Grace]),
     ] {
         let caught = (1..=SEEDS).find_map(|seed| run_with(seed, sabotage).err());
         let caught = caught.unwrap_or_else(|| panic!("{sabotage:?} gets through {SEEDS} seeds"));

@@ -44,6 +44,7 @@ pub(crate) fn action(action: &Action) -> String {
         ActionKind::Signal { id, signal } => format!("signal {signal} to {id}"),
         ActionKind::Check { id, check } => format!("check {:?} of {id}", check.purpose),
         ActionKind::Note { id, started, ready } => format!("note {id}: {started} {ready}"),
+        ActionKind::Measure { .. } => "measure".to_owned(),
         ActionKind::Kill { id } => format!("kill {id}"),
         ActionKind::RemoveContainer { id } => format!("remove container {id}"),
         ActionKind::RemoveSandbox { .. } => "remove sandbox".to_owned(),

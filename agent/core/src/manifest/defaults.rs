@@ -5,6 +5,7 @@ use super::{
     huge_pages, quantity,
     types::{Container, EmptyDir, FieldRef, HttpGet, Pod, PodSpec, Probe, PullPolicy, Resources, Volume},
 };
+use crate::node::priority_of_class;
 use std::collections::BTreeMap;
 
 /// Seconds between SIGTERM and the kill when the manifest does not say.
@@ -24,6 +25,7 @@ pub(super) fn apply(pod: &mut Pod) {
     spec.termination_grace_period_seconds.get_or_insert(GRACE_DEFAULT_S);
     spec.enable_service_links.get_or_insert(true);
     spec.scheduler_name.get_or_insert_with(|| "default-scheduler".to_owned());
+    spec.priority = spec.priority.or_else(|| priority_of_class(spec.priority_class_name.as_deref()?));
     spec.volumes.iter_mut().for_each(volume);
     let host_network = spec.host_network;
     for entry in spec.all_containers_mut() {

@@ -22,6 +22,7 @@ pub mod qos;
 pub mod quantity;
 mod scalar;
 mod schema;
+pub mod start_after;
 mod suggest;
 pub mod support;
 mod text;

@@ -31,7 +31,8 @@ pub(super) fn show(pod: &Pod) -> Vec<Value> {
 
 /// Why a pod is not ready, as kubelet says it.
 fn not_ready(pod: &Pod) -> Option<(&'static str, String)> {
-    if pod.is_finished() && !pod.has_failed_init() && !pod.expired {
+    let ended = pod.expired || pod.is_evicted_for_good();
+    if pod.is_finished() && !pod.has_failed_init() && !ended {
         return Some(("PodCompleted", String::new()));
     }
     let lasting = pod.containers.iter().filter(|container| container.terms.role != Role::Init);

@@ -128,6 +128,9 @@ fn why_waiting(
     container: &Container,
     now: Now,
 ) -> (&'static str, String) {
+    if let Some(evicted) = pod.eviction().filter(|_| pod.refusal.is_none()) {
+        return (evicted.cause.as_str(), evicted.message.clone());
+    }
     if let Some(refusal) = &pod.refusal {
         return (refusal.reason, refusal.message.clone());
     }

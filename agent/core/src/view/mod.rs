@@ -7,6 +7,7 @@
 
 mod conditions;
 mod container;
+mod node;
 mod pod;
 mod status;
 
@@ -18,6 +19,7 @@ use crate::{
         parts::{Pod, Stage},
     },
 };
+pub use node::node;
 use serde_json::{Value, json};
 
 /// What the view must be told of the node.

@@ -41,6 +41,9 @@ pub(super) fn show(world: &World, pod: &Pod, now: Now, node: &NodeView) -> Value
     if pod.expired {
         (status["reason"], status["message"]) = (json!(EXPIRED.0), json!(EXPIRED.1));
     }
+    if let Some(evicted) = pod.eviction() {
+        (status["reason"], status["message"]) = (json!(evicted.cause.as_str()), json!(evicted.message));
+    }
     if let Some(refusal) = &pod.refusal {
         status["reason"] = json!(refusal.reason);
         status["message"] = json!(refusal.message);
@@ -72,7 +75,9 @@ pub(super) fn phase(pod: &Pod) -> &'static str {
     let any = |wanted| mains().any(|container| standing(container) == wanted);
     let sidecars_run = pod.containers.iter().any(|container| standing(container) == Standing::Running);
     let runs = pod.containers.iter().any(|container| standing(container) == Standing::Running);
-    if pod.expired {
+    if pod.has_failed_evicted() {
+        "Failed"
+    } else if pod.expired {
         if runs { "Running" } else { "Failed" }
     } else if pod.has_failed_init() {
         // As with other ends: the last word is spoken when nothing runs any more.

@@ -144,7 +144,8 @@ fn a_manifest_that_broke_under_a_running_pod() {
 
 #[test]
 fn a_pod_for_which_there_is_no_room() {
-    let mut scene = Scene::with(WorldConfig { pods_max: 0, ..WorldConfig::default() }, Inventory::default());
+    let allocatable = crate::node::Amounts::default().with("pods", 0);
+    let mut scene = Scene::with(WorldConfig { allocatable, ..WorldConfig::default() }, Inventory::default());
     scene.desire(&[&web()]);
     golden("refused", &scene);
 }

@@ -78,6 +78,10 @@ pub(crate) fn recall(pod: &mut Pod, checkpoint: &Checkpoint, boot_id: &str) {
     pod.conditions.created = checkpoint.started.wall;
     pod.memory.on_disk = true;
     pod.expired = checkpoint.expired;
+    pod.evicted.clone_from(&checkpoint.evicted);
+    if let Some(evicted) = pod.evicted.as_mut().filter(|_| !same_boot) {
+        evicted.at.mono = Mono(0);
+    }
     if same_boot {
         pod.active_since = checkpoint.started.mono;
     }

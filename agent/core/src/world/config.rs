@@ -2,16 +2,18 @@
 //! nothing here is read from anywhere.
 
 use super::Labels;
+use crate::node::{Amounts, CONTAINERS, PODS};
 
 /// What the core is told once, at its start.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WorldConfig {
     /// `/proc/sys/kernel/random/boot_id`.
     pub boot_id: String,
-    /// Pods that may be active at one time (kubelet's `maxPods`); a further one waits, refused.
-    pub pods_max: usize,
-    /// Containers that may exist at one time: the keeper's `CONTAINERS_MAX`. A pod that does not fit waits, refused.
-    pub containers_max: usize,
+    /// What there is for pods to ask for, `pods` among it (kubelet's `maxPods`), and `containers`: the keeper's
+    /// `CONTAINERS_MAX`. A pod that does not fit waits, refused.
+    pub allocatable: Amounts,
+    /// What the node has altogether, only to show.
+    pub capacity: Amounts,
     /// Longest wait between two restarts of a crashing container, seconds
     /// (kubelet's `crashLoopBackOff.maxContainerRestartPeriod`).
     pub crash_backoff_max_s: u64,
@@ -46,14 +48,16 @@ pub struct Deadlines {
     pub checkpoint_s: u64,
     /// `Check`, beside the time that the container has to answer: a command must come to run.
     pub check_s: u64,
+    /// `Measure`.
+    pub measure_s: u64,
 }
 
 impl Default for WorldConfig {
     fn default() -> Self {
         Self {
             boot_id: String::new(),
-            pods_max: PODS_MAX,
-            containers_max: CONTAINERS_MAX,
+            allocatable: Amounts::default().with(PODS, PODS_MAX).with(CONTAINERS, CONTAINERS_MAX),
+            capacity: Amounts::default(),
             crash_backoff_max_s: 300,
             allowed_unsafe_sysctls: Vec::new(),
             app_armor: false,
@@ -75,11 +79,12 @@ impl Default for Deadlines {
             remove_s: 60,
             checkpoint_s: 30,
             check_s: 30,
+            measure_s: 60,
         }
     }
 }
 
-/// [`WorldConfig::pods_max`] if nothing else is said; kubelet's.
-pub const PODS_MAX: usize = 110;
-/// [`WorldConfig::containers_max`] if nothing else is said.
-pub const CONTAINERS_MAX: usize = 256;
+/// Pods if nothing else is said; kubelet's.
+pub const PODS_MAX: u64 = 110;
+/// Containers if nothing else is said.
+pub const CONTAINERS_MAX: u64 = 256;

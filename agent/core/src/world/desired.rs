@@ -47,6 +47,16 @@ impl Desired {
         self.set.pods.iter().map(|pod| &pod.uid).filter(|uid| self.contains(uid)).cloned().collect()
     }
 
+    /// The accepted pods.
+    pub(crate) fn pods(&self) -> impl Iterator<Item = &DesiredPod> {
+        self.by_uid.values().filter_map(|i| self.set.pods.get(*i))
+    }
+
+    /// All pods go, and the node perhaps.
+    pub(crate) fn is_shutdown(&self) -> bool {
+        self.set.shutdown
+    }
+
     pub(crate) fn objects(&self) -> Objects {
         self.set.objects.clone()
     }

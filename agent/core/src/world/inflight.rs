@@ -23,6 +23,8 @@ pub(crate) enum Object {
     Sandbox,
     /// The pod's n-th container.
     Container(usize),
+    /// What the pod has on disk.
+    Storage,
     /// The pod's checkpoint.
     Checkpoint,
     /// A question to a run of the pod's n-th container.
@@ -45,6 +47,7 @@ pub(crate) enum Verb {
     Signal,
     Check,
     Note,
+    Measure,
     Kill,
     Remove,
     /// The checkpoint's content of this version.
@@ -121,21 +124,23 @@ impl Flights {
         self.late.remove(place)
     }
 
-    /// Stops waiting for the pod's images: they are of no use to it any more.
-    pub(crate) fn forget_images(&mut self, pod: &PodUid) {
-        self.table.retain(|_, flight| flight.pod != *pod || !matches!(flight.object, Object::Image(_)));
+    /// Stops waiting for the pod's images, and for what it has on disk: they are of no use to it any more.
+    pub(crate) fn forget_answers(&mut self, pod: &PodUid) {
+        let of_use = |object: &Object| !matches!(object, Object::Image(_) | Object::Storage);
+        self.table.retain(|_, flight| flight.pod != *pod || of_use(&flight.object));
     }
 
     pub(crate) fn earliest_deadline(&self) -> Option<Mono> {
         self.table.values().map(|flight| flight.deadline).min()
     }
 
-    /// Nothing but probes: as long as there are containers to be probed these go on and on.
+    /// Nothing but probes and measuring: as long as there are pods for it these go on and on.
     pub(crate) fn is_quiet(&self) -> bool {
         let probes = [Purpose::Startup, Purpose::Liveness, Purpose::Readiness];
         let probe =
             |object: &Object| matches!(object, Object::Check(_, purpose, _) if probes.contains(purpose));
-        self.table.values().all(|flight| probe(&flight.object))
+        let endless = |object: &Object| probe(object) || *object == Object::Storage;
+        self.table.values().all(|flight| endless(&flight.object))
     }
 }
 

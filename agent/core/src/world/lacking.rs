@@ -90,7 +90,7 @@ pub(super) fn refreshed(
 
 /// It is lacking something else than before.
 pub(super) fn is_other(before: &Refusal, now: &Refusal) -> bool {
-    matches!(now.event, FAILED | FAILED_MOUNT) && before.message != now.message
+    before.event.is_empty() || matches!(now.event, FAILED | FAILED_MOUNT) && before.message != now.message
 }
 
 /// Objects have changed: a start that failed for want of one need not wait any longer.

@@ -11,6 +11,7 @@
 //! - a world without news plans nothing before its `wake`; one that has come to rest has none;
 //! - every table is bounded: pods by the desired set and what was found, actions by objects.
 
+mod admission;
 mod adopt;
 mod affinity;
 mod backoff;
@@ -19,6 +20,7 @@ mod config;
 mod container;
 mod desired;
 mod eligible;
+mod evict;
 mod exits;
 mod health;
 mod host_ports;
@@ -36,8 +38,10 @@ mod remember;
 #[cfg(test)]
 pub(crate) mod scene;
 mod shortfall;
+mod start_after;
 mod state;
 mod stopping;
+mod storage;
 pub mod sysctl;
 mod teardown;
 mod terms;

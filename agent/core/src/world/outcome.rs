@@ -12,6 +12,7 @@ use super::{
     planner::Planner,
     remains, remember,
     state::{Birth, Live, Pod, Remains, Run},
+    storage,
 };
 use crate::{
     check::{Purpose, Standing},
@@ -55,6 +56,7 @@ fn landed(world: &mut World, flight: &Flight, outcome: Outcome, planner: &mut Pl
                 Object::Sandbox => sandbox(pod, flight.verb, outcome, planner),
                 Object::Container(i) if flight.verb == Verb::Start => start(pod, *i, outcome, planner),
                 Object::Container(i) => container(pod, *i, flight.verb, &plain(outcome), planner),
+                Object::Storage => storage::answered(pod, outcome, planner),
                 Object::Check(i, purpose, id) => checked(pod, *i, *purpose, id, outcome, planner),
                 Object::Standing(i, id) => {
                     pod.containers.get_mut(*i).into_iter().for_each(|container| health::noted(container, id));

@@ -79,6 +79,7 @@ impl Planner {
             ActionKind::Signal { .. } | ActionKind::Kill { .. } | ActionKind::Note { .. } => {
                 deadlines.signal_s
             }
+            ActionKind::Measure { .. } => deadlines.measure_s,
             ActionKind::Check { check, .. } => check.timeout_s + deadlines.check_s,
             ActionKind::RemoveContainer { .. } => deadlines.remove_s,
             ActionKind::SaveCheckpoint { .. } | ActionKind::DropCheckpoint => deadlines.checkpoint_s,

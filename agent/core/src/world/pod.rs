@@ -12,7 +12,7 @@ use super::{
     planner::Planner,
     remember,
     state::{Pod, Run},
-    stopping,
+    stopping, storage,
 };
 use crate::action::ActionKind;
 
@@ -29,9 +29,11 @@ pub(crate) fn advance(pod: &mut Pod, clear: bool, boot_id: &str, planner: &mut P
     }
     // A sidecar may have come up just now, without any news: its hook was to sleep until then.
     order::note_initialised(pod);
-    if !finished && pod.refusal.is_none() {
+    // One that is not wanted lets others go first.
+    if !finished && pod.refusal.is_none() && pod.wanted {
         begin(pod, clear, boot_id, planner);
     }
+    storage::tend(pod, planner);
     remember::save(pod, boot_id, planner);
 }
 

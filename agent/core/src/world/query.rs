@@ -1,8 +1,8 @@
 //! Questions that the shell asks of a world. Nothing here changes it.
 
 use super::{
-    World,
-    state::{Pod, Run},
+    World, WorldConfig,
+    state::{Pod, Run, Stage},
     terms::Role,
 };
 use crate::{
@@ -79,6 +79,16 @@ impl World {
             !pod.expired && pod.is_finished() && mains.all(|container| container.last_code() == Some(0))
         };
         self.pods.get(uid).is_some_and(|pod| pod.conditions.ready.holds || succeeded(pod))
+    }
+
+    /// The pod with this uid is on its way out.
+    pub fn is_stopping(&self, uid: &crate::ids::PodUid) -> bool {
+        self.pods.get(uid).is_some_and(|pod| matches!(pod.stage, Stage::Terminating { .. }))
+    }
+
+    /// What this world was told at its start.
+    pub(crate) fn config(&self) -> &WorldConfig {
+        &self.config
     }
 
     /// Nothing is in flight but probes.

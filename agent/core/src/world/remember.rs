@@ -27,6 +27,8 @@ pub(crate) struct Memory {
     version: u64,
     /// The version that is on disk.
     saved: u64,
+    /// The version that is to be saved although the pod has not come to rest.
+    urgent: u64,
     /// The latest version that the disk did not take.
     refused: u64,
     /// There may be a file.
@@ -50,6 +52,11 @@ impl Memory {
         self.touch()
     }
 
+    /// As [`Self::touch_now`], for what must not be forgotten whatever the pod is at.
+    pub(crate) fn touch_urgently(&mut self) {
+        self.urgent = self.touch_now();
+    }
+
     /// What needed this version on disk may go on.
     pub(crate) fn has(&self, gate: u64) -> bool {
         self.saved >= gate || self.refused >= gate && self.retry.failures >= SAVE_TRIES
@@ -62,8 +69,8 @@ pub(crate) fn save(pod: &mut Pod, boot_id: &str, planner: &mut Planner) {
     if memory.version == memory.saved || memory.busy.is_some() {
         return;
     }
-    let waited_for =
-        pod.containers.iter().any(|c| matches!(&c.run, Run::Remains(r) if r.gate > memory.saved));
+    let waited_for = memory.urgent > memory.saved
+        || pod.containers.iter().any(|c| matches!(&c.run, Run::Remains(r) if r.gate > memory.saved));
     let at_rest = pod.sandbox.busy.is_none()
         && pod.images.iter().all(|image| image.busy.is_none())
         && pod.containers.iter().all(|container| container.busy.is_none());
@@ -91,6 +98,7 @@ fn checkpoint(pod: &Pod, boot_id: &str) -> Checkpoint {
         terminating,
         ending: pod.ending,
         expired: pod.expired,
+        evicted: pod.evicted.clone(),
         containers,
     }
 }

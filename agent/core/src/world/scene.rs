@@ -135,6 +135,7 @@ impl Scene {
             let outcome = match &action.kind {
                 ActionKind::EnsureImage { image, .. } => Outcome::Image(Box::new(facts(image))),
                 ActionKind::StartContainer { .. } => Outcome::Started { pid: 42, at: self.now },
+                ActionKind::Measure { .. } => Outcome::Measured(Box::default()),
                 ActionKind::Check { .. } => Outcome::Checked(checked(Verdict::Success)),
                 _ => Outcome::Ok,
             };
@@ -204,6 +205,7 @@ fn words(action: &Action) -> String {
         ActionKind::Signal { signal, .. } => format!("signal {signal}"),
         ActionKind::Check { check, .. } => format!("check {:?}", check.purpose),
         ActionKind::Note { started, ready, .. } => format!("note {started} {ready}"),
+        ActionKind::Measure { .. } => "measure".to_owned(),
         ActionKind::Kill { .. } => "kill".to_owned(),
         ActionKind::RemoveContainer { .. } => "remove container".to_owned(),
         ActionKind::RemoveSandbox { .. } => "remove sandbox".to_owned(),

@@ -9,12 +9,13 @@ use super::{
     conditions::Conditions,
     health::{Health, Hook},
     remember::Memory,
+    storage::Storage,
     terms::{Role, Terms},
 };
 use crate::{
     action::ImageFacts,
     check::Standing,
-    event::{ContainerMemory, Failure, LastRun},
+    event::{ContainerMemory, Evicted, Failure, LastRun},
     ids::{ActionId, ContainerId},
     manifest::{
         DesiredPod,
@@ -46,6 +47,9 @@ pub(crate) struct Pod {
     pub(crate) active_since: Mono,
     /// They are over: it has failed for good.
     pub(crate) expired: bool,
+    /// The node has ended it; kept when it begins anew.
+    pub(crate) evicted: Option<Evicted>,
+    pub(crate) storage: Storage,
     /// That it is being stopped, and since when, is for its checkpoint.
     pub(crate) stop_kept: bool,
     pub(crate) memory: Memory,
@@ -79,7 +83,7 @@ pub(crate) enum Stage {
 pub(crate) struct Refusal {
     /// Shown of the pod's containers.
     pub(crate) reason: &'static str,
-    /// The reason of the event.
+    /// The reason of the event; empty if it is told elsewhere.
     pub(crate) event: &'static str,
     pub(crate) message: String,
 }
@@ -265,6 +269,7 @@ impl Pod {
         let mut conditions = Conditions::new(now.wall);
         let initialised = desired.pod.spec.init_containers.is_empty();
         conditions.initialised.holds = initialised;
+        let storage = Storage::of(&desired.pod.spec);
         Self {
             desired,
             stage: Stage::Queued,
@@ -277,6 +282,8 @@ impl Pod {
             ending: None,
             active_since: now.mono,
             expired: false,
+            evicted: None,
+            storage,
             stop_kept: false,
             memory: Memory::default(),
             found: false,
@@ -295,7 +302,8 @@ impl Pod {
 
     /// Seconds between the stop signal and the kill.
     pub(crate) fn grace_s(&self) -> u64 {
-        self.desired.pod.spec.termination_grace_period_seconds.unwrap_or(GRACE_DEFAULT_S)
+        let own_s = self.desired.pod.spec.termination_grace_period_seconds.unwrap_or(GRACE_DEFAULT_S);
+        own_s.min(self.grace_max_s())
     }
 
     /// It has init containers, sidecars among them.
@@ -307,7 +315,10 @@ impl Pod {
     /// containers have ended for good. Sidecars may still run.
     pub(crate) fn is_finished(&self) -> bool {
         let mut mains = self.containers.iter().filter(|container| container.terms.role == Role::Main);
-        self.expired || self.has_failed_init() || mains.all(Container::is_completed)
+        self.expired
+            || self.is_evicted_for_good()
+            || self.has_failed_init()
+            || mains.all(Container::is_completed)
     }
 
     /// An init container has failed for good.

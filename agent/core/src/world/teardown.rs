@@ -19,8 +19,8 @@ pub(crate) fn advance(pod: &mut Pod, clear: bool, boot_id: &str, planner: &mut P
     if let Stage::Terminating { since } = pod.stage {
         stopping::all(pod, since.mono, planner);
     }
-    // The ends of a pod that goes are of no use to anybody; how long its grace has been going on is.
-    if pod.stop_kept && pod.containers.iter().any(Container::may_run) {
+    // The ends of a pod that goes are of no use to anybody; how long its grace has been going on is, and why it goes.
+    if pod.is_being_evicted() || pod.stop_kept && pod.containers.iter().any(Container::may_run) {
         remember::save(pod, boot_id, planner);
     }
     for (i, container) in pod.containers.iter_mut().enumerate() {

@@ -215,7 +215,8 @@ impl Oracle {
     /// The pod's grace, seconds.
     pub(super) fn grace_s(&self, uid: &PodUid) -> u64 {
         let spec = self.begun.get(uid).map(|pod| &pod.pod.spec);
-        spec.and_then(|spec| spec.termination_grace_period_seconds).unwrap_or(0)
+        let own_s = spec.and_then(|spec| spec.termination_grace_period_seconds).unwrap_or(0);
+        own_s.min(self.grace_max_s(uid))
     }
 
     /// What has just been found unwell is being stopped with this plan.

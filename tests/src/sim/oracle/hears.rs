@@ -14,6 +14,8 @@ impl Oracle {
     pub(crate) fn agent_up(&mut self, inventory: &Inventory, now: Mono, machine: &Machine) {
         self.desired = None;
         self.terminating.clear();
+        self.held.clear();
+        self.ever.clear();
         self.seen.clear();
         self.made.clear();
         self.in_flight.clear();
@@ -42,6 +44,7 @@ impl Oracle {
                 self.stops.insert(checkpoint.uid.clone(), since.mono);
             }
         }
+        self.evictions_up(&inventory.checkpoints, &machine.boot_id());
         self.present.clear();
         self.ups.clear();
         self.doomed_now.clear();
@@ -139,8 +142,10 @@ impl Oracle {
 
     fn hears_desired(&mut self, set: &Arc<DesiredSet>) {
         self.desired = Some(set.clone());
+        self.evictions_hear_desired();
         for new in &set.pods {
             self.seen.insert(new.uid.clone());
+            self.ever.insert(new.uid.clone(), new.clone());
             // The same revision in another file now; or the same but for what it lacks.
             let lacks = new.base.is_some() && self.lacks(new);
             for (uid, pod) in &mut self.begun {
@@ -184,6 +189,7 @@ impl Oracle {
     fn hears_answer(&mut self, action: ActionId, outcome: &Outcome, now: Mono, machine: &Machine) {
         let Some(flight) = self.in_flight.remove(&action) else { return };
         match (&flight.what, outcome) {
+            (Doing::Measure, Outcome::Measured(found)) => self.hears_measured(&flight.uid, found),
             (Doing::Check(..), outcome) => self.hears_check(&flight, outcome, now),
             (Doing::Start { name, id, asked }, outcome) => {
                 let run = self.runs.entry(id.clone()).or_default();
@@ -222,7 +228,7 @@ impl Oracle {
                 self.failed_saves.remove(&flight.uid);
             }
             (Doing::Drop, _) => self.removed(&flight.uid, machine, true),
-            (Doing::Other, _) => {}
+            (Doing::Measure | Doing::Other, _) => {}
         }
     }
 
@@ -246,7 +252,7 @@ impl Oracle {
                 let lost = Outcome::Failed(Failure { reason: FailReason::Timeout, message });
                 self.hears_check(flight, &lost, now);
             }
-            Doing::Start { .. } | Doing::Remove(_) | Doing::Other => {}
+            Doing::Start { .. } | Doing::Remove(_) | Doing::Measure | Doing::Other => {}
         }
     }
 }

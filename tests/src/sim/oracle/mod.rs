@@ -5,6 +5,9 @@ mod health;
 mod hears;
 mod ledger;
 mod plans;
+mod room;
+mod storage;
+mod together;
 mod turns;
 
 use super::machine::{Machine, Process};
@@ -18,10 +21,13 @@ use berth_core::{
     world::World,
 };
 use ledger::Ledger;
+pub(crate) use room::{milli, priority};
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
 };
+pub(crate) use storage::LIMIT_BYTES;
+pub(crate) use together::{after, in_circle, leans_on};
 
 /// What can be broken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -58,6 +64,8 @@ pub enum Rule {
     Objects,
     /// Of an address counts what it said last that means anything, and nothing else.
     Source,
+    /// Pods are measured, and those that write too much are ended, and no others.
+    Storage,
     /// A port of the node has one pod.
     Ports,
     /// What is desired comes to be.
@@ -80,6 +88,7 @@ enum Doing {
     Remove(ContainerId),
     Check(ContainerId, Purpose),
     Pull(String),
+    Measure,
     Save,
     Drop,
     Other,
@@ -133,6 +142,8 @@ pub(crate) struct Oracle {
     failed_drops: BTreeMap<PodUid, u32>,
     /// Containers that there may be.
     containers_max: usize,
+    /// Thousandths of a CPU that there are.
+    cpu_milli: u64,
     /// Attempts that came as far as a process (or a refusal to be one), since the pod was last removed.
     reached: BTreeMap<(PodUid, String), u32>,
     /// When the pod's present sandbox was begun.
@@ -145,6 +156,13 @@ pub(crate) struct Oracle {
     ups: BTreeSet<(PodUid, String)>,
     /// Runs that were found unwell since the last plan.
     doomed_now: Vec<ContainerId>,
+    evictions: storage::Evictions,
+    /// Ended with this plan for others.
+    preempted: BTreeSet<PodUid>,
+    /// Wanted no more, and perhaps waiting for others to go first.
+    held: BTreeSet<PodUid>,
+    /// All that was desired in this agent's life.
+    ever: BTreeMap<PodUid, DesiredPod>,
 }
 
 /// Exit code of a program that could not be started.
@@ -155,8 +173,8 @@ const EXIT_WAIT_S: u64 = 5;
 const DISK_TRIES: u32 = 3;
 
 impl Oracle {
-    pub(crate) fn new(containers_max: usize) -> Self {
-        Self { containers_max, ..Self::default() }
+    pub(crate) fn new(containers_max: usize, cpu_milli: u64) -> Self {
+        Self { containers_max, cpu_milli, ..Self::default() }
     }
 
     /// The first broken rule counts.
@@ -228,6 +246,9 @@ impl Oracle {
         self.failed_drops.remove(uid);
         self.sandboxes.remove(uid);
         self.stops.remove(uid);
+        self.evictions.going.remove(uid);
+        self.held.remove(uid);
+        self.forget_measurements(uid);
         self.present.retain(|(pod, _)| pod != uid);
         self.ups.retain(|(pod, _)| pod != uid);
         self.ledgers.retain(|(pod, _), _| pod != uid);
@@ -256,7 +277,7 @@ impl Oracle {
             memory.last.as_ref().is_some_and(|last| last.id == *id) || memory.next_attempt > run.attempt + 1
         });
         let refused = self.failed_saves.get(uid).is_some_and(|failures| *failures >= DISK_TRIES);
-        on_disk || refused || self.terminating.contains(uid)
+        on_disk || refused || self.terminating.contains(uid) || self.preempted.contains(uid)
     }
 
     /// Whether the container need not run yet.
@@ -276,6 +297,13 @@ impl Oracle {
             }
         }
         for uid in unwanted {
+            let may_be_held = self.begun.get(&uid).is_some_and(|pod| self.may_be_held(&uid, pod));
+            if may_be_held && !self.terminating.contains(&uid) {
+                self.held.insert(uid);
+                continue;
+            }
+            self.held.remove(&uid);
+            self.forget_measurements(&uid);
             if self.terminating.insert(uid.clone()) {
                 self.stops.insert(uid, now);
             }
@@ -324,9 +352,14 @@ impl Oracle {
         if self.desired.is_none() && !plan.actions.is_empty() {
             self.broken(Rule::Desired, "it acts before the sources have spoken".to_owned());
         }
+        self.check_held(world, now.mono);
+        self.check_evictions(plan, now.mono);
+        self.check_preemptions(plan);
         for action in &plan.actions {
+            self.check_end_of_preempted(action, now.mono);
             self.check_action(action, now.mono, machine);
         }
+        self.end_preempted(now.mono);
         self.check_doomed(plan);
         self.check_wakes(plan, world, now.mono, machine);
         let known: BTreeSet<&PodUid> = world.pods().map(|pod| &pod.uid).collect();

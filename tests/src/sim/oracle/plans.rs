@@ -34,6 +34,9 @@ impl Oracle {
                 if self.lacks(desired) && !self.begun.contains_key(uid) {
                     self.broken(Rule::Objects, format!("{uid} begins, and lacks its ConfigMap"));
                 }
+                self.check_begins_anew(desired, now);
+                self.check_room(desired);
+                self.check_turn(desired);
                 self.begun.insert(uid.clone(), (**desired).clone());
                 self.made.insert(uid.clone());
                 self.sandbox_made(uid, *begun);
@@ -84,6 +87,7 @@ impl Oracle {
             }
             ActionKind::Check { id, check } => self.check_check(uid, id, check, now, machine),
             ActionKind::Note { .. } => {}
+            ActionKind::Measure { .. } => self.check_measure(uid, now),
             ActionKind::Kill { id } => self.check_kill(uid, id, now),
             ActionKind::RemoveContainer { id } => self.check_remove(uid, id, machine),
             ActionKind::RemoveSandbox { .. } => {
@@ -118,7 +122,11 @@ impl Oracle {
             return;
         }
         for ((uid, name), ledger) in self.ledgers.iter().filter(|(_, ledger)| now < ledger.not_before()) {
-            let Some(pod) = self.begun.get(uid).filter(|_| !self.terminating.contains(uid)) else { continue };
+            let Some(pod) =
+                self.begun.get(uid).filter(|_| !self.terminating.contains(uid) && !self.held.contains(uid))
+            else {
+                continue;
+            };
             // What is left of the last run, or of a process that turned up late, is cleared first.
             let clearing = |run: &Run| {
                 run.uid.as_ref() == Some(uid)
@@ -322,6 +330,7 @@ impl Oracle {
             ActionKind::Check { id, check } => {
                 (format!("{:?} of {id}", check.purpose), Doing::Check(id.clone(), check.purpose))
             }
+            ActionKind::Measure { .. } => ("storage".to_owned(), Doing::Measure),
             ActionKind::Note { id, .. } => (format!("note of {id}"), Doing::Other),
             ActionKind::SaveCheckpoint { .. } => ("checkpoint".to_owned(), Doing::Save),
             ActionKind::DropCheckpoint => ("checkpoint".to_owned(), Doing::Drop),

@@ -107,7 +107,7 @@ impl Oracle {
     ) {
         let Some(pod) = self.begun.get(uid) else { return };
         let spec = &pod.pod.spec;
-        let grace_s = spec.termination_grace_period_seconds.unwrap_or(0);
+        let grace_s = self.grace_s(uid);
         let over = self.stops.get(uid).is_some_and(|since| now >= since.plus_s(grace_s));
         if over || !is_sidecar(spec, name) {
             return;

@@ -66,9 +66,9 @@ const SPEC: &[Field] = &[
     ),
     accepted("schedulingGroup", Kind::Any, NO_SCHEDULER),
     accepted("workloadRef", Kind::Any, NO_SCHEDULER),
-    later("priorityClassName", Kind::Text),
-    later("priority", INT32),
-    later("preemptionPolicy", Kind::Choice(&["Never", "PreemptLowerPriority"]))
+    yes("priorityClassName", Kind::Text),
+    yes("priority", INT32),
+    yes("preemptionPolicy", Kind::Choice(&["Never", "PreemptLowerPriority"]))
         .default(Literal::Text("PreemptLowerPriority")),
     later("readinessGates", Kind::List(&Kind::Object(READINESS_GATE))),
     later_but("runtimeClassName", Kind::Text, "there is one runtime"),

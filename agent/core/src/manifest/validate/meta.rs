@@ -2,7 +2,12 @@
 
 use super::{names, syntax};
 use crate::manifest::{
-    finding::Findings, identity, limits::ANNOTATIONS_LEN_MAX_BYTES, path::Path, types::Metadata,
+    finding::Findings,
+    identity,
+    limits::ANNOTATIONS_LEN_MAX_BYTES,
+    path::Path,
+    start_after::{self, ANNOTATION_START_AFTER, NAMES_MAX},
+    types::Metadata,
 };
 
 /// Bytes of a file's name: the pod's log directory is `<namespace>_<name>_<uid>`.
@@ -40,6 +45,8 @@ pub(super) fn validate(metadata: &Metadata, node: &str, path: &Path, findings: &
             findings.forbidden(&here, "AppArmor profiles are not supported yet; remove it");
         } else if key == identity::ANNOTATION_HASH || key == identity::ANNOTATION_SOURCE {
             findings.warn(&here, "the agent writes this annotation itself; remove it");
+        } else if key == ANNOTATION_START_AFTER {
+            start_after(value, metadata, node, &here, findings);
         } else if key == identity::ANNOTATION_REQUIRED && value != "true" && value != "false" {
             findings.invalid(
                 &here,
@@ -60,6 +67,30 @@ pub(super) fn validate(metadata: &Metadata, node: &str, path: &Path, findings: &
             "Too long: {total} bytes of annotations; at most {ANNOTATIONS_LEN_MAX_BYTES} are allowed"
         );
         findings.value(&annotations, message);
+    }
+}
+
+/// The pods after which it begins.
+fn start_after(value: &str, metadata: &Metadata, node: &str, path: &Path, findings: &mut Findings) {
+    let read = start_after::read(value, &metadata.namespace);
+    if read.len() > NAMES_MAX {
+        findings.value(path, format!("Too many: {}: must have at most {NAMES_MAX} pods", read.len()));
+    }
+    for named in read {
+        match named {
+            Err(why) => {
+                let remedy =
+                    "write names of pods with commas between, namespace/name for one of another namespace";
+                findings.invalid(path, value, &format!("{why}; {remedy}"));
+            }
+            Ok(named) => {
+                let own =
+                    *named.name == *metadata.name || *named.name == identity::node_name(&metadata.name, node);
+                if own && *named.namespace == *metadata.namespace {
+                    findings.invalid(path, value, "a pod cannot begin after itself");
+                }
+            }
+        }
     }
 }
 

@@ -11,6 +11,7 @@ mod health;
 mod meta;
 pub(super) mod names;
 mod ports;
+mod priority;
 mod resources;
 mod restart;
 mod security;
@@ -41,6 +42,7 @@ pub(super) fn validate(pod: &Pod, node: &str, base: &Path, findings: &mut Findin
     }
     dns::validate(spec, &path, findings);
     affinity::validate(spec, &path, findings);
+    priority::validate(spec, &path, findings);
     security::pod(&spec.security_context, &path.field("securityContext"), findings);
     resources::pod(spec, &path, findings);
     let volumes = volume::validate(spec, &path.field("volumes"), findings);

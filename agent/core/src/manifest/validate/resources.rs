@@ -129,7 +129,4 @@ fn plausible(name: &str, text: &str, amount: Quantity, path: &Path, findings: &m
         };
         findings.warn(path, format!("{text} of memory is less than any container needs: {remedy}"));
     }
-    if name == "ephemeral-storage" {
-        findings.warn(path, "not enforced yet: the pod runs, and may write more");
-    }
 }

@@ -23,7 +23,16 @@ fn left_running(pod: &DesiredPod, attempt: u32) -> Inventory {
 fn checkpoint(pod: &DesiredPod, boot: &str, memory: ContainerMemory) -> Checkpoint {
     let containers = BTreeMap::from([(pod.pod.spec.containers[0].name.clone(), memory)]);
     let (uid, boot_id, started) = (pod.uid.clone(), boot.to_owned(), Now::default());
-    Checkpoint { uid, boot_id, started, terminating: None, ending: None, expired: false, containers }
+    Checkpoint {
+        uid,
+        boot_id,
+        started,
+        terminating: None,
+        ending: None,
+        expired: false,
+        evicted: None,
+        containers,
+    }
 }
 
 fn last(code: i32, at: Mono) -> LastRun {

@@ -175,8 +175,16 @@ fn after_reboot(pod: &DesiredPod, ends: &[(&str, i32)]) -> Scene {
     };
     let (uid, boot_id, started) = (pod.uid.clone(), "earlier".to_owned(), at);
     let containers = ends.iter().map(memory).collect();
-    let checkpoint =
-        Checkpoint { uid, boot_id, started, terminating: None, ending: None, expired: false, containers };
+    let checkpoint = Checkpoint {
+        uid,
+        boot_id,
+        started,
+        terminating: None,
+        ending: None,
+        expired: false,
+        evicted: None,
+        containers,
+    };
     let mut scene = Scene::found(Inventory { checkpoints: vec![checkpoint], ..Inventory::default() });
     scene.desire(&[pod]);
     scene

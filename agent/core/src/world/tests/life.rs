@@ -179,7 +179,8 @@ fn a_program_that_cannot_be_started_counts_as_a_run_that_failed() {
 
 #[test]
 fn limits_refuse_the_new_and_spare_the_running() {
-    let config = WorldConfig { pods_max: 2, containers_max: 3, ..WorldConfig::default() };
+    let allocatable = crate::node::Amounts::default().with("pods", 2).with("containers", 3);
+    let config = WorldConfig { allocatable, ..WorldConfig::default() };
     let mut scene = Scene::with(config, Inventory::default());
     let big = pod("big", 1, &["a=x", "b=x", "c=x"], RestartPolicy::Always);
     let pods = ["p", "q", "r"].map(|name| pod(name, 1, &["a=x"], RestartPolicy::Always));

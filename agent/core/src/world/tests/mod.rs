@@ -8,6 +8,9 @@ mod late;
 mod life;
 mod node;
 mod objects;
+mod room;
+mod storage;
+mod together;
 
 use super::{World, WorldConfig, scene::*, step};
 use crate::{

@@ -1,0 +1,184 @@
+//! Scenes of pods that begin after others, and go before them.
+
+use super::*;
+use crate::{event::DesiredSet, manifest::start_after::ANNOTATION_START_AFTER};
+
+fn after(name: &str, others: &str, policy: RestartPolicy) -> DesiredPod {
+    let mut pod = pod(name, 1, &["app=nginx"], policy);
+    let inner = Arc::make_mut(&mut pod.pod);
+    inner.spec.node_name = Some("node".to_owned());
+    if !others.is_empty() {
+        inner.metadata.annotations.insert(ANNOTATION_START_AFTER.to_owned(), others.to_owned());
+    }
+    pod
+}
+
+fn runs(scene: &Scene, pods: &[&DesiredPod]) -> Vec<bool> {
+    pods.iter().map(|pod| scene.world.runs(&pod.uid).iter().any(|run| run.pid.is_some())).collect()
+}
+
+fn said(scene: &Scene, pod: &DesiredPod) -> String {
+    let shown =
+        crate::view::pod(&scene.world, scene.now, &crate::view::NodeView::default(), &pod.key).unwrap();
+    shown["status"]["message"].as_str().unwrap_or_default().to_owned()
+}
+
+fn refused<'a>(scene: &'a Scene, pod: &DesiredPod) -> Vec<&'a str> {
+    let of_it = scene.events.iter().filter(|event| event.pod == pod.key && event.warning);
+    of_it.map(|event| event.reason.as_str()).collect()
+}
+
+#[test]
+fn a_pod_begins_when_those_are_ready_that_it_names_or_have_succeeded_if_they_are_to_end() {
+    use RestartPolicy::{Always, Never};
+    let (web, db, job) =
+        (after("web", "db, job-node", Always), after("db", "", Always), after("job", "", Never));
+    let mut scene = Scene::new();
+    scene.desire(&[&web]);
+    assert_eq!(said(&scene, &web), "it begins after pod default/db, which no manifest has");
+    scene.desire(&[&web, &db, &job]);
+    assert_eq!(said(&scene, &web), "it begins when pod default/db-node is Ready");
+    scene.settle();
+    assert_eq!(runs(&scene, &[&web, &db, &job]), [false, true, true]);
+    assert_eq!(said(&scene, &web), "it begins when pod default/job-node has succeeded");
+    scene.exit(&job, "app", 0);
+    scene.settle();
+    assert_eq!(runs(&scene, &[&web]), [true]);
+    // What becomes of them later does not matter.
+    scene.exit(&db, "app", 1);
+    scene.settle();
+    assert_eq!(runs(&scene, &[&web]), [true]);
+}
+
+#[test]
+fn one_that_has_succeeded_counts_for_ever_and_one_that_has_failed_never() {
+    use RestartPolicy::{Always, Never};
+    for (code, begins) in [(0, true), (1, false)] {
+        let (web, job) = (after("web", "job", Always), after("job", "", Never));
+        let mut scene = Scene::new();
+        scene.desire(&[&job]);
+        scene.settle();
+        scene.exit(&job, "app", code);
+        scene.settle();
+        scene.desire(&[&web, &job]);
+        scene.settle();
+        assert_eq!(runs(&scene, &[&web]), [begins], "{code}");
+        assert_eq!(said(&scene, &web).ends_with("which has failed"), !begins);
+    }
+}
+
+#[test]
+fn a_circle_is_told_to_those_in_it_and_nobody_of_them_begins() {
+    let policy = RestartPolicy::Always;
+    let (a, b, c) = (after("a", "b", policy), after("b", "a", policy), after("c", "a", policy));
+    let mut scene = Scene::new();
+    scene.desire(&[&a, &b, &c]);
+    scene.settle();
+    assert_eq!(runs(&scene, &[&a, &b, &c]), [false; 3]);
+    assert_eq!(
+        said(&scene, &a),
+        "berth/start-after makes a circle: default/a-node after default/b-node after default/a-node; none of these \
+         begins until it is broken"
+    );
+    assert_eq!((refused(&scene, &b), refused(&scene, &c)), (vec!["StartAfterCircle"], vec!["StartAfter"]));
+    let mut free = pod("b", 2, &["app=nginx"], policy);
+    Arc::make_mut(&mut free.pod).spec.node_name = Some("node".to_owned());
+    scene.desire(&[&a, &free, &c]);
+    scene.settle();
+    assert_eq!(runs(&scene, &[&a, &free, &c]), [true; 3]);
+}
+
+#[test]
+fn nobody_takes_the_room_of_one_after_which_it_begins() {
+    use crate::node::{Amounts, CPU};
+    let policy = RestartPolicy::Always;
+    let asking = |mut pod: DesiredPod, priority| {
+        let spec = &mut Arc::make_mut(&mut pod.pod).spec;
+        spec.priority = Some(priority);
+        spec.containers[0].resources.requests.insert("cpu".to_owned(), "600m".to_owned());
+        pod
+    };
+    let (web, db) = (asking(after("web", "db", policy), 9), asking(after("db", "", policy), 0));
+    let allocatable = Amounts::default().with(CPU, 1000);
+    let mut scene = Scene::with(WorldConfig { allocatable, ..WorldConfig::default() }, Inventory::default());
+    scene.desire(&[&web, &db]);
+    scene.settle();
+    assert_eq!(runs(&scene, &[&web, &db]), [false, true]);
+    assert_eq!(refused(&scene, &db), [""; 0]);
+}
+
+#[test]
+fn those_that_go_together_go_in_the_opposite_order() {
+    let policy = RestartPolicy::Always;
+    let (web, db) = (after("web", "db", policy), after("db", "", policy));
+    let mut scene = Scene::new();
+    scene.desire(&[&web, &db]);
+    scene.settle();
+    assert_eq!(runs(&scene, &[&web, &db]), [true, true]);
+    scene.desire(&[]);
+    assert_eq!(scene.doing(), ["signal 15"]);
+    scene.ok("signal");
+    // What crashes while it lets the others go first does not start again.
+    scene.exit(&db, "app", 1);
+    scene.pass(5);
+    scene.exit(&web, "app", 0);
+    scene.settle();
+    assert!(scene.world.pods().next().is_none());
+    // One that goes alone does not wait.
+    scene.desire(&[&web, &db]);
+    scene.settle();
+    scene.desire(&[&web]);
+    assert!(scene.doing().contains(&"signal 15".to_owned()));
+}
+
+#[test]
+fn nobody_is_waited_for_much_longer_than_its_grace() {
+    let policy = RestartPolicy::Always;
+    let (web, db) = (after("web", "db", policy), after("db", "", policy));
+    let mut scene = Scene::new();
+    scene.desire(&[&web, &db]);
+    scene.settle();
+    scene.desire(&[]);
+    let of_db = |scene: &Scene| scene.open.iter().any(|action| action.pod == db.uid);
+    for _ in 0..39 {
+        scene.pass(1);
+        assert!(!of_db(&scene));
+        // Its killing does not work.
+        while let Some(next) = scene.doing().first().cloned() {
+            scene.fail(&next, FailReason::Internal);
+        }
+    }
+    scene.pass(1);
+    assert!(of_db(&scene));
+}
+
+#[test]
+fn on_the_way_down_lower_priorities_go_first_and_the_order_of_the_manifests_counts_before() {
+    let policy = RestartPolicy::Always;
+    let ranked = |mut pod: DesiredPod, priority| {
+        Arc::make_mut(&mut pod.pod).spec.priority = Some(priority);
+        pod
+    };
+    let (low, high) = (ranked(after("low", "", policy), 1), ranked(after("high", "", policy), 9));
+    // It begins after one of a low priority, so it goes before that.
+    let vip = ranked(after("vip", "low", policy), 5);
+    let mut scene = Scene::new();
+    scene.desire(&[&low, &high, &vip]);
+    scene.settle();
+    scene.tell(&[Event::Desired(Arc::new(DesiredSet { shutdown: true, ..DesiredSet::default() }))]);
+    let mut order = Vec::new();
+    while let Some(action) = scene.open.first().cloned() {
+        if let ActionKind::Signal { .. } = action.kind {
+            let all = [&low, &high, &vip];
+            let pod = all.into_iter().find(|pod| pod.uid == action.pod).unwrap();
+            order.push(pod.key.name.to_string());
+            scene.ok("signal");
+            scene.exit(pod, "app", 0);
+        } else {
+            let next = scene.doing()[0].clone();
+            scene.ok(&next);
+        }
+    }
+    assert_eq!(order, ["vip-node", "low-node", "high-node"]);
+    assert!(scene.world.pods().next().is_none());
+}
