@@ -89,7 +89,7 @@ spec:
   - name: main
     image: berth.test/busybox:1
     command: [sh, -c, 'trap "echo stop $1 >>/order/log; exit 0" TERM; echo start $1 >>/order/log; sleep 2; touch /tmp/up; while :; do sleep 0.1; done']
-    readinessProbe: {exec: {command: [test, -e, /tmp/up]}, periodSeconds: 1}
+    readinessProbe: {exec: {command: [sh, -c, "test -e /tmp/up"]}, periodSeconds: 1}
     volumeMounts: [{name: order, mountPath: /order}]
 Y
 }
