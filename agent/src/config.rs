@@ -146,13 +146,19 @@ config! {
     /// their request is of its memory.
     memory_swap: MemorySwap = MemorySwap::default();
     /// The network of pods without hostNetwork: bridge gives each an address on the bridge berth0 and a way out by
-    /// the node; none leaves them their loopback only.
+    /// the node; cni has the plugins of a CNI network do it; none leaves them their loopback only.
     network: String = "bridge".into();
     /// Ranges that pods' addresses come from: one of IPv4, one of IPv6, or both with a comma between. The first
     /// address of each is the node's own, the rest go to pods by their names and stay theirs.
     pod_c_i_d_r: Ranges = default_ranges();
     /// Bytes in a packet of a pod; 0: as on the interface with the default route, or 1500 without one.
     pod_m_t_u: u32 = 0;
+    /// With network: cni, the directory with networks: .conflist, .conf and .json, read for each new pod.
+    cni_conf_dir: PathBuf = PathBuf::from("/etc/cni/net.d");
+    /// Directories with CNI plugins; the first that has one has it.
+    cni_bin_dir: PathList = PathList::from(["/opt/cni/bin", "/usr/lib/cni"]);
+    /// The CNI network's name. Empty: of the first file by name.
+    cni_network: String = String::new();
     /// Name servers for pods whose dnsPolicy is ClusterFirst, the default. Without any, pods with a network of
     /// their own ask Berth, at the first address of podCIDR: it knows the names of pods and asks the node's
     /// servers for all others; those on the node's network get the node's, as with Default.

@@ -3,7 +3,7 @@
 //! What is pure stands apart from what touches the machine: `spec`, `cgroup`'s formulas, the parsers
 //! under `node`, `files` and `users` take values and give values; `sandbox`, `container`, `records` and
 //! `checkpoint` carry them out. Everything here blocks, is idempotent, and may be killed between any two
-//! system calls; nothing here decides when something is done (that is berth-core) or forks in the
+//! system calls; nothing here decides when something is done (that is berth-core) or clones containers in the
 //! agent's process (that is the zygote).
 
 pub mod bundle;

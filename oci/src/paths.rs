@@ -120,6 +120,26 @@ impl Roots {
         self.state.join("network").join("leases.json")
     }
 
+    /// What CNI plugins have made for the pod; there only if they have.
+    pub fn pod_plugged(&self, uid: &PodUid) -> PathBuf {
+        self.pod_run(uid).join("cni.json")
+    }
+
+    /// What CNI plugins were asked to make, over reboots: a file for each pod.
+    pub fn cni_caches(&self) -> PathBuf {
+        self.state.join("network").join("cni")
+    }
+
+    /// As [`Self::cni_caches`], the pod's.
+    pub fn cni_cache(&self, uid: &PodUid) -> PathBuf {
+        self.cni_caches().join(format!("{uid}.json"))
+    }
+
+    /// The cgroup of the plugins that work for a pod; there only while they do.
+    pub fn cni_cgroup(&self, uid: &PodUid) -> PathBuf {
+        self.cgroup.join(&self.cgroup_root).join("berth-cni").join(&*uid.0)
+    }
+
     /// A small tmpfs with the pod's `hosts`, `hostname` and `resolv.conf`.
     pub fn pod_etc(&self, uid: &PodUid) -> PathBuf {
         self.pod_run(uid).join("etc")

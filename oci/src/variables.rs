@@ -6,7 +6,7 @@ use crate::{
     error::{Error, Result},
     expand::{expand, lookup},
     fsys::sys::{open_below, open_path},
-    node::{NodeFacts, addresses},
+    node::NodeFacts,
     paths::Roots,
     volumes,
 };
@@ -26,28 +26,27 @@ use nix::{
 use std::{fs::File, io::Read as _, path::Path};
 
 /// Names and values, each name once. `$(VAR)` may name what stands before it, the variables of `envFrom` too;
-/// only what is written in the pod is expanded. `own`: the pod's addresses on its own network. `file`: reads a variable
-/// from a file of a volume; see [`from_file`].
+/// only what is written in the pod is expanded. `addresses` is asked only when it matters. `file`: reads a variable from a
+/// file of a volume; see [`from_file`].
 ///
 /// # Errors
 /// [`Error::Config`]: an object or key is not there; a field has no value yet.
-pub fn resolve(
+pub(crate) fn resolve(
     node: &NodeFacts,
     pod: &DesiredPod,
     container: &Container,
     objects: &Objects,
-    own: &[String],
+    addresses: &dyn Fn() -> Addresses,
     file: &dyn Fn(&FileKeyRef) -> Result<Option<String>>,
 ) -> Result<Vec<(String, String)>> {
     let given = env::variables(&pod.key.namespace, container, objects)
         .map_err(|missing| Error::Config(missing.to_string()))?;
-    let of_pod = || Addresses::of(&pod.pod.spec, addresses(), own);
     let mut known: Vec<(String, String)> = Vec::with_capacity(given.len());
     for variable in given {
         let value = match variable.value {
             Given::Written(text) => expand(text, |name| lookup(&known, name)),
             Given::Kept(text) => text.to_owned(),
-            Given::Field(wanted) => field(pod, &wanted.field_path, of_pod)?,
+            Given::Field(wanted) => field(pod, &wanted.field_path, addresses)?,
             Given::Resource(wanted) => resource(node, &pod.pod.spec, container, wanted)?,
             Given::File(wanted) => match file(wanted)? {
                 Some(value) => value,
@@ -148,7 +147,8 @@ spec:
         assert_eq!(set.problems, []);
         let node = NodeFacts { cpus: 3, ..NodeFacts::default() };
         let container = &set.pods[0].pod.spec.containers[0];
-        let got = resolve(&node, &set.pods[0], container, &set.objects, &[], &|_| Ok(None)).unwrap();
+        let got = resolve(&node, &set.pods[0], container, &set.objects, &Addresses::default, &|_| Ok(None))
+            .unwrap();
         let got: Vec<String> = got.into_iter().map(|(name, value)| format!("{name}={value}")).collect();
         assert_eq!(
             got,
@@ -168,7 +168,8 @@ spec:
             ]
         );
         let error =
-            resolve(&node, &set.pods[0], container, &Objects::default(), &[], &|_| Ok(None)).unwrap_err();
+            resolve(&node, &set.pods[0], container, &Objects::default(), &Addresses::default, &|_| Ok(None))
+                .unwrap_err();
         assert_eq!(error.to_string(), "configmap \"colours\" not found");
     }
 }

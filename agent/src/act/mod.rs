@@ -28,6 +28,8 @@ use std::{path::Path, sync::Arc, time::Duration};
 
 /// What the keeper needs itself after the worker's deadline, milliseconds.
 const ANSWER_MARGIN_MS: u64 = 500;
+/// Bytes of stack of a thread that waits for plugins.
+const SLOW_STACK_BYTES: usize = 512 * 1024;
 /// The least time that a worker is given, milliseconds.
 const WORK_LEAST_MS: u64 = 100;
 
@@ -68,11 +70,14 @@ impl Agent {
                 self.done(id, outcome(killed, FailReason::Internal));
             }
             ActionKind::RemoveContainer { id: run } => self.remove(id, deadline, run),
-            ActionKind::RemoveSandbox { desired } => self.on_thread(id, move |env| {
-                let removed = sandbox::remove_with(&env.roots, &env.network, &desired);
-                env.pods_changed.notify_one();
-                outcome(removed, FailReason::Internal)
-            }),
+            ActionKind::RemoveSandbox { desired } => {
+                let slow = self.env.network.executes(&desired);
+                self.on_thread_of(slow, id, move |env| {
+                    let removed = sandbox::remove_with(&env.roots, &env.network, &desired);
+                    env.pods_changed.notify_one();
+                    outcome(removed, FailReason::Internal)
+                });
+            }
             ActionKind::SaveCheckpoint { checkpoint } => self.on_thread(id, move |env| {
                 outcome(checkpoint::save(&env.roots, &checkpoint), FailReason::Internal)
             }),
@@ -88,7 +93,7 @@ impl Agent {
     fn create_sandbox(&self, action: ActionId, pod: DesiredPod, begun: Mono, objects: Objects) {
         let wanted = Arc::clone(&self.desired);
         let told = self.told.clone();
-        self.on_thread(action, move |env| {
+        self.on_thread_of(self.env.network.executes(&pod), action, move |env| {
             let made =
                 sandbox::create_with(&env.roots, &env.node, &pod, begun, &objects, &env.spares, &env.network);
             if made.is_ok() {
@@ -131,6 +136,28 @@ impl Agent {
             // Fails when the agent ends.
             let _ = told.blocking_send(Told::Done(action, outcome));
         });
+    }
+
+    /// As [`Self::on_thread`]; what is slow gets a thread of its own, so that it keeps nobody else from the pool.
+    fn on_thread_of(
+        &self,
+        slow: bool,
+        action: ActionId,
+        work: impl FnOnce(&Env) -> Outcome + Send + 'static,
+    ) {
+        if !slow {
+            return self.on_thread(action, work);
+        }
+        let (env, told) = (Arc::clone(&self.env), self.told.clone());
+        let work = move || {
+            let outcome = work(&env);
+            let _ = told.blocking_send(Told::Done(action, outcome));
+        };
+        // Without a thread there is no answer: the action's deadline is one.
+        let thread = std::thread::Builder::new().name("berth-cni".into()).stack_size(SLOW_STACK_BYTES);
+        if let Err(error) = thread.spawn(work) {
+            tracing::warn!(%error, "no thread for a pod's network");
+        }
     }
 
     /// Prepares the bundle and has the keeper create and start it. On this thread: it is shorter than the

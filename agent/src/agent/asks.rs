@@ -86,7 +86,7 @@ impl Agent {
     }
 
     fn node_view(&self) -> NodeView {
-        NodeView { name: self.env.node.name.clone(), host_ips: node::addresses() }
+        NodeView { name: self.env.node.name.clone(), host_ips: node::addresses(&self.env.roots) }
     }
 
     /// What `Request::Node` is answered with.

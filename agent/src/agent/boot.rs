@@ -8,7 +8,7 @@ use berth_core::{
 use berth_images::{Platform, Registries, RegistrySettings, Store, StoreConfig};
 use berth_oci::{
     cgroup,
-    network::{Network, Setup},
+    network::{Network, Setup, cni},
     node::{MemoryQos, NodeFacts, Policy},
     paths::Roots,
     sandbox::Spares,
@@ -91,7 +91,7 @@ pub(super) fn prepare(config: Option<&Path>) -> Result<Env, Unfit> {
     roots.check()?;
     let name = Some(&*config.hostname_override).filter(|name| !name.is_empty());
     let mut node = NodeFacts::read(&roots, name)?;
-    let network = Arc::new(Network::new(&roots, network_setup(&config)));
+    let network = Arc::new(Network::new(&roots, network_setup(&config)).with_cni(cni_settings(&config)));
     node.policy = Policy {
         // -1 is kubelet's word for none.
         pod_pids_max: u64::try_from(config.pod_pids_limit).unwrap_or(0),
@@ -140,7 +140,17 @@ pub(super) fn prepare(config: Option<&Path>) -> Result<Env, Unfit> {
 
 fn network_setup(config: &Config) -> Option<Setup> {
     let mtu = (config.pod_m_t_u > 0).then_some(config.pod_m_t_u);
-    (config.network != "none").then_some(Setup { ranges: config.pod_c_i_d_r, mtu })
+    (config.network == "bridge").then_some(Setup { ranges: config.pod_c_i_d_r, mtu })
+}
+
+/// CNI's part of the configuration.
+pub(crate) fn cni_settings(config: &Config) -> cni::Settings {
+    cni::Settings {
+        wanted: config.network == "cni",
+        conf_dir: config.cni_conf_dir.clone(),
+        bin_dirs: config.cni_bin_dir.0.clone(),
+        network: config.cni_network.clone(),
+    }
 }
 
 /// What is wrong with a machine without cgroups v2 at `mount`, and what to do.

@@ -9,12 +9,13 @@ mod inventory;
 mod notices;
 mod revisions;
 mod run;
+mod settle;
 pub(crate) mod sys;
 #[cfg(test)]
 mod tests;
 mod warned;
 
-pub(crate) use boot::Env;
+pub(crate) use boot::{Env, cni_settings};
 pub(crate) use flights::Purpose;
 pub(crate) use run::{Agent, Told};
 

@@ -5,7 +5,7 @@ use super::{
     boot::{Env, Unfit},
     flights::{Flights, Purpose},
     image_gc::ImageGc,
-    inventory, warned,
+    inventory, settle, warned,
 };
 use crate::{
     api::{
@@ -162,6 +162,7 @@ pub(super) async fn run(env: Env, socket: OwnedFd, started: Instant) -> Result<(
     warm_up(&env);
     env.spares.refill();
     env.network.guard();
+    settle::begin(&env, &agent.told, &agent.desired);
     tokio::spawn(names::run(Arc::clone(&env)));
     tokio::spawn(listen::serve(listener, Context { asks, changes: see_changes, env }));
     agent.serve(Ears { told: hear_told, asks: hear_asks, source, images }).await

@@ -145,7 +145,8 @@ fn out_of_range(config: &Config) -> Vec<(&'static str, String)> {
         "memorySwap",
         "swapBehavior must be NoSwap or LimitedSwap",
     );
-    expect(["bridge", "none"].contains(&config.network.as_str()), "network", "must be bridge or none");
+    let networks = ["bridge", "cni", "none"];
+    expect(networks.contains(&config.network.as_str()), "network", "must be bridge, cni or none");
     let mtu = config.pod_m_t_u;
     // RFC 8200 section 5: IPv6 needs 1280.
     expect(mtu == 0 || (1280..=65_535).contains(&mtu), "podMTU", "must be 0, or 1280 to 65535");
@@ -188,6 +189,8 @@ fn out_of_range(config: &Config) -> Vec<(&'static str, String)> {
     expect(!config.static_pod_path.0.is_empty(), "staticPodPath", "must name at least one path");
     expect(config.static_pod_path.0.len() <= 16, "staticPodPath", "must name at most 16 paths");
     expect(absolute(&config.static_pod_path.0), "staticPodPath", "must be absolute");
+    expect(!config.cni_bin_dir.0.is_empty(), "cniBinDir", "must name at least one directory");
+    expect(absolute(&config.cni_bin_dir.0), "cniBinDir", "must be absolute");
     expect(absolute(&config.image_source_paths.0), "imageSourcePaths", "must be absolute");
     expect(absolute(&config.image_store_paths.0), "imageStorePaths", "must be absolute");
     expect(absolute(&config.registry_certs_paths.0), "registryCertsPaths", "must be absolute");
@@ -204,6 +207,7 @@ fn out_of_range(config: &Config) -> Vec<(&'static str, String)> {
         ("imagePolicyPath", &config.image_policy_path),
         ("registriesConfPath", &config.registries_conf_path),
         ("registryAuthPath", &config.registry_auth_path),
+        ("cniConfDir", &config.cni_conf_dir),
         ("runDirectory", &config.run_directory),
         ("stateDirectory", &config.state_directory),
         ("logDirectory", &config.log_directory),
@@ -271,7 +275,8 @@ mod tests {
             ("memoryThrottlingFactor: 2\n", "c.yaml:1:1: memoryThrottlingFactor: must be 0 to 1"),
             ("memoryReservationPolicy: All\n", "c.yaml:1:1: memoryReservationPolicy: must be None or"),
             ("memorySwap: {swapBehavior: Some}\n", "c.yaml:1:1: memorySwap: swapBehavior must be NoSwap or"),
-            ("network: cni\n", "c.yaml:1:1: network: must be bridge or none"),
+            ("network: flat\n", "c.yaml:1:1: network: must be bridge, cni or none"),
+            ("cniBinDir: bin\n", "c.yaml:1:1: cniBinDir: must be absolute"),
             ("podMTU: 576\n", "c.yaml:1:1: podMTU: must be 0, or 1280 to 65535"),
             ("podCIDR: 10.0.0.1/8\n", "c.yaml:1:1: 10.0.0.1/8 has bits behind its prefix: write 10.0.0.0/8"),
             ("clusterDNS: [dns.local]\n", "c.yaml:1:1: clusterDNS: must be IP addresses"),

@@ -41,8 +41,10 @@ pub(super) struct Facts {
     pub(super) psi: bool,
     /// Kernel options with their values; None when they cannot be read.
     pub(super) kernel_options: Option<BTreeMap<String, String>>,
-    /// Pods are to have a network of their own.
+    /// Pods are to have a network of ours.
     pub(super) network_wanted: bool,
+    /// A CNI network with all its plugins, if pods are to have that.
+    pub(super) cni: Option<Trial>,
     /// A bridge and an interface on it.
     pub(super) network: Trial,
     /// The rules of pods' packets.
@@ -135,7 +137,8 @@ pub(super) fn gather(config: &Config) -> Facts {
         inotify_watches: read::number("/proc/sys/fs/inotify/max_user_watches"),
         psi: !read::text("/proc/pressure/memory").is_empty(),
         kernel_options: kconfig::read(&kernel),
-        network_wanted: config.network != "none",
+        network_wanted: config.network == "bridge",
+        cni: network::plugins(config),
         network,
         packet_rules,
         state: read::space(&config.state_directory),

@@ -4,11 +4,12 @@
 use super::mounts;
 use crate::{
     bundle::{self, BundleInput},
+    downward::Addresses,
     error::{Error, Result},
     files, fsys,
     fsys::remove::remove_tree,
     network,
-    node::NodeFacts,
+    node::{NodeFacts, addresses},
     paths::Roots,
     records::{self, StoredContainer},
     sandbox::init,
@@ -84,8 +85,8 @@ pub fn prepare(roots: &Roots, node: &NodeFacts, run: &Run<'_>) -> Result<Prepare
     files::refresh_hosts(roots, node, pod)?;
     init::ensure(roots, pod)?;
     let file = |wanted: &_| variables::from_file(roots, pod, wanted);
-    let own = network::addresses(roots, &pod.uid);
-    let variables = variables::resolve(node, pod, container, objects, &own, &file)?;
+    let reached = || Addresses::of(&pod.pod.spec, addresses(roots), &network::addresses(roots, &pod.uid));
+    let variables = variables::resolve(node, pod, container, objects, &reached, &file)?;
     let binds = mounts::resolve(roots, pod, container, id, &variables)?;
     let (user, variables, binds) = (&user, &variables[..], &binds[..]);
     let input = BundleInput { desired: pod, container, image, id, attempt, variables, user, binds };

@@ -2,12 +2,13 @@
 //! name, and a way out by the node.
 //!
 //! Everything is asked of the kernel over netlink by whoever calls: no program is executed, no process lives for
-//! it. What a pod has is written down before it is made and removed after everything else, so whatever a killed
+//! it. Where the owner has it so, CNI plugins do all this instead (`cni`). What a pod has is written down before it is made and removed after everything else, so whatever a killed
 //! agent leaves is found and completed, or removed, by the next one. Interfaces, rules and addresses that are
 //! not ours are never touched.
 
 mod attachment;
 mod bridge;
+pub mod cni;
 mod host;
 mod inside;
 mod leases;
@@ -31,11 +32,12 @@ use crate::{
 use attachment::{Attachment, link_name};
 use berth_core::{
     dns::{Host, Zone},
-    ids::PodUid,
+    ids::{PodKey, PodUid},
     manifest::DesiredPod,
     network::{Leases, Ranges, of_pod},
 };
 use bridge::Bridge;
+use cni::Cni;
 use netlink::{Netlink, Refused};
 use nft::Nft;
 use std::{
@@ -65,8 +67,9 @@ pub struct Setup {
 #[derive(Debug)]
 pub struct Network {
     roots: Roots,
-    /// None: pods have their loopback only.
+    /// None: pods have their loopback only, or what CNI plugins give them.
     setup: Option<Setup>,
+    cni: Cni,
     state: Mutex<State>,
     /// Of the pods that are there. Beside the state, which is held while the kernel works.
     zone: RwLock<Arc<Zone>>,
@@ -117,6 +120,7 @@ impl Network {
         let network = Self {
             roots: roots.clone(),
             setup,
+            cni: Cni::default(),
             state: Mutex::new(state),
             zone: RwLock::default(),
             saving: Mutex::new(()),
@@ -128,6 +132,12 @@ impl Network {
     /// Pods have their loopback only.
     pub fn none(roots: &Roots) -> Self {
         Self::new(roots, None)
+    }
+
+    /// With the way to CNI plugins: for pods that have a network of theirs, and for new ones if that is wanted.
+    #[must_use]
+    pub fn with_cni(self, settings: cni::Settings) -> Self {
+        Self { cni: Cni::new(settings), ..self }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -163,6 +173,9 @@ impl Network {
     /// # Errors
     /// [`Error::Network`]: the kernel or the configuration lacks something; try again later.
     pub fn attach(self: &Arc<Self>, pod: &DesiredPod, names: Vec<String>) -> Result<Attached> {
+        if self.cni.is_wanted() && !pod.pod.spec.host_network {
+            return self.cni.attach(&self.roots, pod);
+        }
         let Some(setup) = self.setup.filter(|_| !pod.pod.spec.host_network) else {
             return Ok(Attached::default());
         };
@@ -192,6 +205,10 @@ impl Network {
     /// # Errors
     /// [`Error::Network`]: something stays; try again.
     pub fn detach(&self, uid: &PodUid) -> Result<()> {
+        // Of an earlier boot only plugins know something still, and they can wait: [`Self::detach_stale`].
+        if self.roots.pod_run(uid).exists() {
+            self.cni.detach(&self.roots, uid)?;
+        }
         let mut state = self.lock();
         if !state.attached.contains_key(uid) && !self.roots.pod_network(uid).exists() {
             return Ok(());
@@ -207,6 +224,42 @@ impl Network {
             }
         }
         fsys::remove_file(&self.roots.pod_network(uid))
+    }
+
+    /// Pods whose CNI plugins were not told yet that they are gone with an earlier boot.
+    pub fn stale(&self) -> Vec<PodUid> {
+        cni::stale(&self.roots)
+    }
+
+    /// Tells them of one. Blocks.
+    ///
+    /// # Errors
+    /// [`Error::Network`]: try again.
+    pub fn detach_stale(&self, uid: &PodUid) -> Result<()> {
+        self.cni.detach(&self.roots, uid)
+    }
+
+    /// Whether plugins are executed to make or remove this pod's network: that may take long.
+    pub fn executes(&self, pod: &DesiredPod) -> bool {
+        self.cni.is_wanted() && !pod.pod.spec.host_network || self.roots.cni_cache(&pod.uid).exists()
+    }
+
+    /// Pods that have a network of CNI plugins.
+    pub fn plugged(&self) -> Vec<PodUid> {
+        self.cni.pods(&self.roots)
+    }
+
+    /// What CNI plugins say against the pod's network, and which pod it is; nothing if it is as they made it. Blocks.
+    pub fn check(&self, uid: &PodUid) -> Option<(PodKey, String)> {
+        self.cni.check(&self.roots, uid)
+    }
+
+    /// Has CNI plugins, if they are wanted, let go of what is nobody's. Blocks.
+    ///
+    /// # Errors
+    /// [`Error::Network`].
+    pub fn collect(&self) -> Result<()> {
+        if self.cni.is_wanted() { self.cni.collect(&self.roots) } else { Ok(()) }
     }
 
     fn namespace(&self, uid: &PodUid) -> Result<File> {
@@ -264,7 +317,16 @@ impl Network {
 
 /// The pod's addresses, as they were given to it: for its files, and for an agent that finds it.
 pub fn addresses(roots: &Roots, uid: &PodUid) -> Vec<String> {
-    attachment::read(roots, uid).ok().flatten().map_or_else(Vec::new, |attachment| texts(&attachment))
+    if let Some(attachment) = attachment::read(roots, uid).ok().flatten() {
+        return texts(&attachment);
+    }
+    let plugged = cni::plugged(roots, uid).ok().flatten();
+    plugged.map_or_else(Vec::new, |plugged| plugged.addresses.iter().map(IpAddr::to_string).collect())
+}
+
+/// The node's addresses beside its pods', as far as CNI plugins have given it some.
+pub(crate) fn gateways_of_plugins(roots: &Roots) -> Vec<IpAddr> {
+    cni::gateways(roots)
 }
 
 fn texts(attachment: &Attachment) -> Vec<String> {

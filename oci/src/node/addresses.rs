@@ -1,5 +1,6 @@
 //! The addresses at which the node is to be reached. Asked anew each time: they come and go.
 
+use crate::{network, paths::Roots};
 use nix::{ifaddrs::getifaddrs, net::if_::InterfaceFlags};
 use std::net::IpAddr;
 
@@ -7,10 +8,11 @@ use std::net::IpAddr;
 const ADDRESSES_MAX: usize = 8;
 
 /// The node's addresses as Kubernetes lists them: IPv4 first, none of loopback or link-local scope, nor the
-/// pods' gateway.
-pub fn addresses() -> Vec<String> {
+/// pods' gateways.
+pub fn addresses(roots: &Roots) -> Vec<String> {
+    let gateways = network::gateways_of_plugins(roots);
     let up = InterfaceFlags::IFF_UP;
-    let is_outside = |name: &str| name != crate::network::BRIDGE;
+    let is_outside = |name: &str| name != network::BRIDGE;
     let addresses = getifaddrs()
         .into_iter()
         .flatten()
@@ -26,6 +28,10 @@ pub fn addresses() -> Vec<String> {
             IpAddr::V6(ip) => !ip.is_loopback() && !ip.is_unicast_link_local(),
         })
         .collect();
+    // Plugins may give pods the node's own way out.
+    if !found.iter().all(|ip| gateways.contains(ip)) {
+        found.retain(|ip| !gateways.contains(ip));
+    }
     // Stable: within a family the kernel's order, which is that of the interfaces.
     found.sort_by_key(IpAddr::is_ipv6);
     found.truncate(ADDRESSES_MAX);

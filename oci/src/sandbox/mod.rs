@@ -6,6 +6,7 @@
 pub mod init;
 pub mod namespaces;
 mod remove;
+mod settle;
 mod spare;
 mod sys;
 mod sysctl;
@@ -30,6 +31,7 @@ use std::{fs, sync::Arc};
 use turn::Turn;
 
 pub use remove::{drop_dangling_log_links, remove, remove_leftover, remove_leftover_with, remove_with};
+pub use settle::settle_network;
 pub use spare::Spares;
 pub use warnings::{NOT_ENFORCED, Warning, read as warnings};
 

@@ -159,7 +159,7 @@ fn build_spec(spec: &Value, facts: &Value) -> Result<Spec> {
             &desired,
             container,
             &Objects::default(),
-            &[],
+            &Default::default,
             &|_| Ok(None),
         )?,
         hostname: "web-box",

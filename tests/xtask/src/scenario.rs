@@ -40,10 +40,17 @@ impl Scenario {
         size * if systemd { 4 } else { 1 }
     }
 
+    /// The words of the scenario's file of this name; none without it.
+    fn words(&self, file: &str) -> Vec<String> {
+        let text = fs::read_to_string(self.folder.join(file)).unwrap_or_default();
+        text.split_whitespace().map(str::to_owned).collect()
+    }
+
     /// Boots the scenario's guest. A scenario with a file `cuts` loses its power that often in the middle of its
     /// work; a scenario with a file `boots` is booted that often on one disk; a file `append` has more words for
     /// the kernel's command line, with a file `no-start` the script starts Berth itself, and with a file `bare` it
-    /// installs it, from packages in /put/package by Debian's own dpkg. A folder `root` lies over the guest's root; with
+    /// installs it, from packages in /put/package by Debian's own dpkg. A file `packages` names packages of Debian, a
+    /// file `modules` modules of the kernel, that the guest has beside the usual ones. A folder `root` lies over the guest's root; with
     /// something for systemd in it, that is the first process.
     pub(crate) fn run(&self, arch: Arch, profile: &str, tell: &(dyn Fn(&str) + Sync)) -> Result {
         if let Ok(cuts) = fs::read_to_string(self.folder.join("cuts")) {
@@ -63,6 +70,7 @@ impl Scenario {
         let mut put = vec![
             format!("{}:/put/scenario", self.folder.display()),
             format!("{}:/put/lib.sh", sh::root().join("tests/guest/lib.sh").display()),
+            format!("{}:/put/pod-network.sh", sh::root().join("tests/guest/pod-network.sh").display()),
             format!("{}:/put/boot", boot_file.display()),
         ];
         if bare {
@@ -72,6 +80,8 @@ impl Scenario {
         if root.join("etc/systemd").exists() {
             put.extend(debian::puts(arch, debian::SYSTEMD)?);
         }
+        let packages = self.words("packages");
+        put.extend(debian::puts(arch, &packages.iter().map(String::as_str).collect::<Vec<_>>())?);
         if root.exists() {
             put.push(format!("{}:/", root.display()));
         }
@@ -80,6 +90,7 @@ impl Scenario {
             keep_disk: disk.clone(),
             no_start: self.folder.join("no-start").exists(),
             bare,
+            module: self.words("modules"),
             append: fs::read_to_string(self.folder.join("append")).unwrap_or_default().trim().to_owned(),
             timeout: Some(BOOT_MAX_S),
             profile: profile.to_owned(),

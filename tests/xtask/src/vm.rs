@@ -52,6 +52,9 @@ pub(crate) struct Args {
     /// Forward a port of the host's loopback to the guest (may be given several times)
     #[arg(long, value_name = "HOST:GUEST")]
     pub(crate) forward: Vec<String>,
+    /// Load this kernel module beside the usual ones (may be given several times)
+    #[arg(long, value_name = "NAME")]
+    pub(crate) module: Vec<String>,
     /// More words for the kernel's command line
     #[arg(long, value_name = "WORDS", default_value = "")]
     pub(crate) append: String,
@@ -78,6 +81,7 @@ impl Args {
             bare: false,
             memory: MEMORY_MIB,
             forward: Vec::new(),
+            module: Vec::new(),
             append: String::new(),
             timeout: None,
             profile: "release".to_owned(),
@@ -111,7 +115,7 @@ pub(crate) fn preparing() -> MutexGuard<'static, ()> {
 /// As [`run`], with the pid of the machine before each line.
 pub(crate) fn run_watched(args: &Args, mut line: impl FnMut(u32, &str)) -> Result<u8> {
     let prepared = preparing();
-    let kernel = Kernel::fetch(args.arch)?;
+    let kernel = Kernel::fetch(args.arch, &args.module)?;
     let marker = format!("berth-vm-status-{:x}:", std::process::id());
     let root = Root {
         arch: args.arch,

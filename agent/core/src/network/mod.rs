@@ -1,10 +1,13 @@
 //! What a pod's network is decided by, without touching any: the ranges that addresses come from, who has
-//! which address, and who takes which port of the node.
+//! which address, who takes which port of the node, how much a pod may send, and what is said to CNI plugins.
 
+mod bandwidth;
+pub mod cni;
 mod leases;
 mod ports;
 mod range;
 
+pub use bandwidth::{Bandwidth, EGRESS, INGRESS, Rate, rate};
 pub use leases::{Exhausted, LEASES_MAX, Lease, Leases};
 pub use ports::{HostPort, Protocol, clash, of_pod};
 pub use range::{OFFSETS_MAX, Range, Ranges};

@@ -171,6 +171,16 @@ pub(super) fn pressure(facts: &Facts) -> Finding {
 pub(super) fn network(facts: &Facts) -> Finding {
     const ID: &str = "network";
     const TITLE: &str = "network of pods (bridge, veth)";
+    match &facts.cni {
+        None => {}
+        Some(Trial::Fails(why)) => {
+            let remedy = "describe a network in cniConfDir and install its plugins in cniBinDir";
+            return Finding::warn(ID, TITLE, format!("{why}. Pods without hostNetwork wait"), remedy);
+        }
+        Some(_) => {
+            return Finding::ok(ID, TITLE, "by CNI plugins; the network is described and they are there");
+        }
+    }
     match &facts.network {
         _ if !facts.network_wanted => Finding::ok(ID, TITLE, NOT_WANTED),
         Trial::Works => Finding::ok(ID, TITLE, "the kernel makes them"),
@@ -206,4 +216,4 @@ pub(super) fn packet_rules(facts: &Facts) -> Finding {
     }
 }
 
-const NOT_WANTED: &str = "not needed: the configuration says network: none";
+const NOT_WANTED: &str = "not needed: the configuration says another network than bridge";

@@ -28,6 +28,7 @@ fn healthy() -> Facts {
         psi: true,
         kernel_options: None,
         network_wanted: true,
+        cni: None,
         network: Trial::Works,
         packet_rules: Trial::Works,
         state: Some(Space {
@@ -83,6 +84,7 @@ fn each_change_is_found_with_something_to_do() {
         ("warn cgroup-bpf", Box::new(|f| f.device_filter = Trial::Unknown("x".into()))),
         ("warn network", Box::new(|f| f.network = Trial::Fails("x".into()))),
         ("warn network", Box::new(|f| f.network = Trial::Unknown("x".into()))),
+        ("warn network", Box::new(|f| f.cni = Some(Trial::Fails("x".into())))),
         ("warn packet-rules", Box::new(|f| f.packet_rules = Trial::Fails("x".into()))),
         ("warn packet-rules", Box::new(|f| f.packet_rules = Trial::Unknown("x".into()))),
         ("fail kernel-options", Box::new(move |f| f.kernel_options = options(&["CGROUPS"]))),

@@ -38,8 +38,8 @@ pub(crate) struct Kernel {
 }
 
 impl Kernel {
-    /// Fetches the kernel of `arch`.
-    pub(crate) fn fetch(arch: Arch) -> Result<Self> {
+    /// Fetches the kernel of `arch`; `more`: modules beside the usual ones.
+    pub(crate) fn fetch(arch: Arch, more: &[String]) -> Result<Self> {
         let deb = arch.debian();
         let unpacked = dir(arch).join("kernel");
         if !unpacked.join(".unpacked").exists() {
@@ -49,7 +49,7 @@ impl Kernel {
         }
         let image = only(&unpacked.join("boot"), "vmlinuz-")?;
         let tree = only(&unpacked.join("lib/modules"), "")?;
-        Ok(Self { image, modules: closure(&tree)? })
+        Ok(Self { image, modules: closure(&tree, more)? })
     }
 }
 
@@ -70,13 +70,13 @@ fn only(folder: &Path, prefix: &str) -> Result<PathBuf> {
     Err(format!("nothing called {prefix}… in {}", folder.display()).into())
 }
 
-/// `MODULES` and all that they depend on, dependencies first. The package has no modules.dep (its
+/// `MODULES`, `more` and all that they depend on, dependencies first. The package has no modules.dep (its
 /// installation makes it), so the modules' own `depends=` is read.
-fn closure(tree: &Path) -> Result<Vec<PathBuf>> {
+fn closure(tree: &Path, more: &[String]) -> Result<Vec<PathBuf>> {
     let mut files = Vec::new();
     walk(tree, &mut files)?;
     let (mut order, mut seen) = (Vec::new(), BTreeSet::new());
-    for name in MODULES {
+    for name in MODULES.into_iter().chain(more.iter().map(String::as_str)) {
         visit(name, &files, &mut seen, &mut order)?;
     }
     Ok(order)

@@ -1,13 +1,16 @@
 //! `metadata`.
 
 use super::{names, syntax};
-use crate::manifest::{
-    finding::Findings,
-    identity,
-    limits::ANNOTATIONS_LEN_MAX_BYTES,
-    path::Path,
-    start_after::{self, ANNOTATION_START_AFTER, NAMES_MAX},
-    types::Metadata,
+use crate::{
+    manifest::{
+        finding::Findings,
+        identity,
+        limits::ANNOTATIONS_LEN_MAX_BYTES,
+        path::Path,
+        start_after::{self, ANNOTATION_START_AFTER, NAMES_MAX},
+        types::Metadata,
+    },
+    network,
 };
 
 /// Bytes of a file's name: the pod's log directory is `<namespace>_<name>_<uid>`.
@@ -59,6 +62,10 @@ pub(super) fn validate(metadata: &Metadata, node: &str, path: &Path, findings: &
                 value,
                 "write \"true\" for a pod that is to start when its source is gone, or \"false\"",
             );
+        } else if [network::INGRESS, network::EGRESS].contains(&&**key)
+            && let Err(why) = network::rate(value)
+        {
+            findings.invalid(&here, value, &why);
         }
     }
     let total: usize = metadata.annotations.iter().map(|(key, value)| key.len() + value.len()).sum();
