@@ -42,7 +42,7 @@ use std::{
 /// Such a pod runs on, and starts at boot, when its source is lost: its file or directory is not there (any more), cannot
 /// be read, or the address does not answer. To delete the manifest while Berth runs is no loss but a removal, and ends the
 /// checkpoint too; so does an answer or a file that is right and does not have the pod. What went while Berth did not run
-/// is taken for lost: `rm` ends the pod then.
+/// is taken for lost: `rm` ends the pod then. So the annotation is not for manifests that are part of the system's image.
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment, after_help = EXAMPLES)]
 pub(crate) struct Args {

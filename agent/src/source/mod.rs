@@ -117,7 +117,7 @@ impl Source {
             watcher: watcher.ok(),
             files: Files::new(&settings.node, settings.salt.clone(), recorded),
             copies: Copies::new(&settings.copies, settings.copy_after),
-            keepsakes: Keepsakes::load(&settings.kept),
+            keepsakes: Keepsakes::load(&settings.kept, &settings.node),
             layers: vec![Vec::new(); settings.paths.len()],
             grounds: vec![Ground::Nothing; settings.paths.len()],
             problems: Vec::new(),

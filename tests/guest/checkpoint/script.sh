@@ -8,6 +8,8 @@ mkdir -p $W
 cat >/etc/berth/config.yaml <<'Y'
 staticPodURL: {url: "http://127.0.0.1:8080/pods.yaml", checkFrequency: 1s, timeout: 2s}
 Y
+# What a cut write leaves beside the whole file: shows that the power did go in the middle of one.
+find /var/lib/berth/kept /var/lib/berth/urls -name '*.new' 2>/dev/null | sed 's/^/power-cut: unfinished write: /'
 /etc/init.d/berth start
 serves
 # pod NAME NUMBER IMAGE: with two maps that have the same number in them, and a Secret.

@@ -11,13 +11,15 @@
 //! their defaults.
 
 use super::{
-    defaults,
+    DesiredPod, defaults,
+    objects::is_made,
     schema::{Field, Kind, Literal, POD},
     types::{Pod, Toleration},
 };
-use crate::ids::{PodUid, hex};
+use crate::ids::{PodKey, PodUid, hex};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
+use std::sync::Arc;
 
 /// Keeps these hashes apart from any other use of SHA-256, and names the version of the canonical form.
 const DOMAIN: &[u8] = b"berth pod uid 1\0";
@@ -61,18 +63,43 @@ pub(super) fn stamp(pod: &mut Pod, uid: &PodUid, node: &str, source: &str) {
     pod.metadata.annotations.insert(ANNOTATION_SOURCE.to_owned(), source.to_owned());
     pod.spec.node_name = Some(node.to_owned());
     // Shown so, as kubelet does: a static pod is never evicted by a taint.
-    let everything = Toleration {
-        operator: Some("Exists".to_owned()),
-        effect: Some("NoExecute".to_owned()),
-        ..Toleration::default()
-    };
+    let everything = everything();
     if source == "file" && !pod.spec.tolerations.contains(&everything) {
         pod.spec.tolerations.push(everything);
     }
 }
 
+fn everything() -> Toleration {
+    Toleration {
+        operator: Some("Exists".to_owned()),
+        effect: Some("NoExecute".to_owned()),
+        ..Toleration::default()
+    }
+}
+
+/// The pod as it is when the node has this name: what its manifest would give there. Values of objects are not in its uid;
+/// [`super::objects::revise`] puts them in.
+pub fn on_node(desired: &DesiredPod, node: &str) -> DesiredPod {
+    if desired.pod.spec.node_name.as_deref() == Some(node) {
+        return desired.clone();
+    }
+    let mut pod = desired.pod.as_ref().clone();
+    written_name(desired).clone_into(&mut pod.metadata.name);
+    let base = desired.base.as_ref().unwrap_or(&desired.uid);
+    pod.metadata.uid = if is_made(base) { String::new() } else { base.0.to_string() };
+    pod.metadata.annotations.remove(ANNOTATION_HASH);
+    let source = pod.metadata.annotations.remove(ANNOTATION_SOURCE).unwrap_or_default();
+    if source == "file" && pod.spec.tolerations.last() == Some(&everything()) {
+        pod.spec.tolerations.pop();
+    }
+    let uid = uid(&pod, node);
+    stamp(&mut pod, &uid, node, &source);
+    let key = PodKey { name: pod.metadata.name.as_str().into(), ..desired.key.clone() };
+    DesiredPod { key, uid, base: None, pod: Arc::new(pod), origin: Arc::clone(&desired.origin) }
+}
+
 /// The name that the pod's manifest has, without the node's.
-pub fn written_name(pod: &super::DesiredPod) -> &str {
+pub fn written_name(pod: &DesiredPod) -> &str {
     let node = pod.pod.spec.node_name.as_deref().unwrap_or_default().to_ascii_lowercase();
     let name = pod.key.name.strip_suffix(node.as_str()).and_then(|name| name.strip_suffix('-'));
     name.unwrap_or(&pod.key.name)

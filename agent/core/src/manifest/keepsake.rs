@@ -109,7 +109,7 @@ pub fn source<'a>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::manifest::{merge_sources, objects::Salt};
+    use crate::manifest::{identity::on_node, merge_sources, objects::Salt};
 
     const MANIFEST: &str = r#"
 apiVersion: v1
@@ -155,11 +155,15 @@ spec:
 "#;
 
     fn read(text: &str) -> LoadOutput {
+        read_on(text, "box")
+    }
+
+    fn read_on(text: &str, node: &str) -> LoadOutput {
         let output = load(&LoadInput {
             file: "/m/web.yaml",
             bytes: text.as_bytes(),
             format: Format::Yaml,
-            node: "box",
+            node,
             source: "file",
         });
         assert_eq!(output.problems, []);
@@ -190,6 +194,18 @@ spec:
             Keepsake::with_objects(pod, images.clone(), "/m/web.yaml", &kept.objects_manifest()).unwrap();
         assert_eq!(back, Keepsake { images, ..kept });
         Keepsake::with_objects(back.pod, Images::new(), "f", b"{").unwrap_err();
+    }
+
+    #[test]
+    fn on_a_node_with_another_name_it_is_what_its_manifest_would_be_there() {
+        for change in ["name: web,", "name: web, uid: given,"] {
+            let text = MANIFEST.replace("name: web,", change);
+            let set = |node| merge_sources(&[("web.yaml", read_on(&text, node))], &[], &Salt::default());
+            let (here, there) = (set("box"), set("Other"));
+            let moved = on_node(&here.pods[0], "Other");
+            assert_eq!(objects::revise(&moved, &here.objects, &Salt::default()), there.pods[0]);
+            assert_eq!(on_node(&here.pods[0], "box"), here.pods[0]);
+        }
     }
 
     #[test]

@@ -3,9 +3,9 @@
 
 use super::super::sealed;
 use berth_core::{
-    ids::PodKey,
     manifest::{
         DesiredPod,
+        identity::written_name,
         keepsake::{Images, Keepsake},
     },
     time::Wall,
@@ -45,9 +45,14 @@ pub(crate) fn dir(state: &Path) -> PathBuf {
     state.join("kept")
 }
 
-/// Where the pod is kept.
-pub(crate) fn path(dir: &Path, key: &PodKey) -> PathBuf {
-    dir.join(&Digest::of(key.to_string().as_bytes()).hex()[..NAME_LEN])
+/// Where the pod is kept, whatever the node's name is.
+pub(crate) fn path(dir: &Path, pod: &DesiredPod) -> PathBuf {
+    path_of(dir, &pod.key.namespace, written_name(pod))
+}
+
+/// Where the pod with this namespace and name, as written, is kept.
+pub(super) fn path_of(dir: &Path, namespace: &str, name: &str) -> PathBuf {
+    dir.join(&Digest::of(format!("{namespace}/{name}").as_bytes()).hex()[..NAME_LEN])
 }
 
 /// All files, by name, but for what a write that was cut has left.

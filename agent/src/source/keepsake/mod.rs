@@ -12,6 +12,7 @@ use berth_core::{
     ids::{PodKey, PodUid},
     manifest::{
         LoadOutput,
+        identity::on_node,
         keepsake::{self, Absence, Images, Keepsake},
     },
     world::World,
@@ -66,6 +67,12 @@ struct Item {
     held: bool,
 }
 
+impl Item {
+    fn path(&self, dir: &Path) -> PathBuf {
+        file::path(dir, &self.filed.keepsake.pod)
+    }
+}
+
 /// All of them.
 #[derive(Debug)]
 pub(super) struct Keepsakes {
@@ -80,8 +87,8 @@ pub(super) struct Keepsakes {
 }
 
 impl Keepsakes {
-    /// What is kept in `dir`.
-    pub(super) fn load(dir: &Path) -> Self {
+    /// What is kept in `dir`, as it is on the node with this name.
+    pub(super) fn load(dir: &Path, node: &str) -> Self {
         let mut keepsakes = Self {
             dir: dir.to_owned(),
             writer: Writer::default(),
@@ -93,7 +100,8 @@ impl Keepsakes {
         let mut there = BTreeSet::new();
         for path in file::list(dir).unwrap_or_default() {
             match file::read(&path) {
-                Ok(Some(filed)) => {
+                Ok(Some(mut filed)) => {
+                    filed.keepsake.pod = on_node(&filed.keepsake.pod, node);
                     let key = filed.keepsake.pod.key.clone();
                     keepsakes.items.insert(key, Item { filed, given: None, next: None, held: false });
                     there.insert(path);
@@ -122,11 +130,11 @@ impl Keepsakes {
     /// Somebody has removed a file of a pod that is kept. Tries again what could not be written, too.
     pub(super) fn is_disturbed(&self) -> bool {
         self.writer.go_on();
-        self.items.keys().any(|key| self.is_removed(key))
+        self.items.values().any(|item| self.is_removed(item))
     }
 
-    fn is_removed(&self, key: &PodKey) -> bool {
-        let path = file::path(&self.dir, key);
+    fn is_removed(&self, item: &Item) -> bool {
+        let path = item.path(&self.dir);
         self.writer.is_there(&path) && !path.exists()
     }
 
@@ -138,7 +146,8 @@ impl Keepsakes {
         origin: impl Fn(&str) -> Origin,
     ) -> LoadOutput {
         // These pods are held no longer, and kept anew if their sources ask for it.
-        let removed: Vec<PodKey> = self.items.keys().filter(|key| self.is_removed(key)).cloned().collect();
+        let removed = self.items.iter().filter(|(_, item)| self.is_removed(item));
+        let removed: Vec<PodKey> = removed.map(|(key, _)| key.clone()).collect();
         for key in removed {
             self.items.remove(&key);
         }
@@ -149,33 +158,38 @@ impl Keepsakes {
                 None => self.forget(&pod.key, "its manifest no longer asks for one"),
             }
         }
-        let absent: Vec<PodKey> = self.items.keys().filter(|key| !given.contains_key(key)).cloned().collect();
-        for key in absent {
-            let Some(item) = self.items.get_mut(&key) else { continue };
-            let from = &item.filed.keepsake.pod.origin;
-            let now = origin(from);
-            let absence = Absence {
-                given: item.given.is_some(),
-                in_reach: item.given.is_some_and(|then| then.is_in_reach(now.ground)),
-                disowned: now.said,
-            };
-            if absence.is_removal() {
-                self.forget(&key, "its pod was removed");
-                continue;
-            }
-            item.next = None;
-            if !std::mem::replace(&mut item.held, true) {
-                let message = format!(
-                    "its manifest ({from}) is gone; the pod runs from its checkpoint until that is there again, or \
-                     `berth checkpoint rm {key}` ends it"
-                );
-                let pod = &item.filed.keepsake.pod;
-                self.events.push(SourceEvent::of_pod(pod, true, "CheckpointUsed", message));
-            }
+        let absent = self.items.iter().filter(|(key, _)| !given.contains_key(key));
+        let absent: Vec<(PodKey, Origin)> =
+            absent.map(|(key, item)| (key.clone(), origin(&item.filed.keepsake.pod.origin))).collect();
+        for (key, now) in absent {
+            self.miss(&key, now);
         }
         let uids: BTreeSet<&PodUid> = said.pods.iter().map(|pod| &pod.uid).collect();
         let held = self.items.values().filter(|item| item.held).map(|item| &item.filed.keepsake);
         keepsake::source(held.filter(|kept| !uids.contains(&kept.pod.uid)), others.iter().copied())
+    }
+
+    /// No source gives this pod; its own is so.
+    fn miss(&mut self, key: &PodKey, now: Origin) {
+        let Some(item) = self.items.get_mut(key) else { return };
+        let absence = Absence {
+            given: item.given.is_some(),
+            in_reach: item.given.is_some_and(|then| then.is_in_reach(now.ground)),
+            disowned: now.said,
+        };
+        if absence.is_removal() {
+            return self.forget(key, "its pod was removed");
+        }
+        item.next = None;
+        if !std::mem::replace(&mut item.held, true) {
+            let pod = &item.filed.keepsake.pod;
+            let message = format!(
+                "its manifest ({}) is gone or cannot be read; the pod runs from its checkpoint until that is there again, or \
+                 `berth checkpoint rm {key}` ends it",
+                pod.origin
+            );
+            self.events.push(SourceEvent::of_pod(pod, true, "CheckpointUsed", message));
+        }
     }
 
     /// What is wanted in the end.
@@ -215,14 +229,14 @@ impl Keepsakes {
     }
 
     fn write(&self, filed: &Filed) {
-        let path = file::path(&self.dir, &filed.keepsake.pod.key);
+        let path = file::path(&self.dir, &filed.keepsake.pod);
         let filed = filed.clone();
         self.writer.put(path, Some(Content::new(move || file::content(&filed))));
     }
 
     fn forget(&mut self, key: &PodKey, why: &str) {
         let Some(item) = self.items.remove(key) else { return };
-        self.writer.put(file::path(&self.dir, key), None);
+        self.writer.put(item.path(&self.dir), None);
         let message = format!("its checkpoint is removed: {why}");
         self.events.push(SourceEvent::of_pod(&item.filed.keepsake.pod, false, "CheckpointRemoved", message));
     }
@@ -265,7 +279,7 @@ impl Keepsakes {
     pub(super) fn take_events(&mut self) -> Vec<SourceEvent> {
         let failed = self.writer.take_failed();
         for (path, why) in failed {
-            let of_file = |item: &&Item| file::path(&self.dir, &item.filed.keepsake.pod.key) == path;
+            let of_file = |item: &&Item| item.path(&self.dir) == path;
             let Some(item) = self.items.values().find(of_file) else { continue };
             let message = format!("its checkpoint cannot be kept: {why}");
             self.events.push(SourceEvent::of_pod(

@@ -4,7 +4,6 @@ use super::{super::*, file};
 use berth_core::{
     action::{ActionKind, ImageFacts},
     event::{Event, Outcome},
-    ids::PodKey,
     time::{Mono, NS_PER_S, Now, Wall},
     world::{WorldConfig, step},
 };
@@ -36,14 +35,14 @@ impl Machine {
     fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         fs::create_dir(dir.path().join("owner")).unwrap();
-        Self::boot(dir)
+        Self::boot(dir, "box")
     }
 
-    fn boot(dir: tempfile::TempDir) -> Self {
+    fn boot(dir: tempfile::TempDir, node: &str) -> Self {
         let settings = Settings {
             salt: Salt::default(),
             paths: vec![dir.path().join("vendor"), dir.path().join("owner")],
-            node: "box".into(),
+            node: node.into(),
             rescan: Duration::from_secs(3600),
             copies: dir.path().join("lastgood"),
             copy_after: Duration::ZERO,
@@ -61,10 +60,15 @@ impl Machine {
 
     /// The power goes and comes back.
     fn again(self) -> Self {
+        self.again_as("box")
+    }
+
+    /// And then the node has this name.
+    fn again_as(self, node: &str) -> Self {
         let Self { dir, source, .. } = self;
         source.keepsakes.finish();
         drop(source);
-        Self::boot(dir)
+        Self::boot(dir, node)
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -113,8 +117,7 @@ impl Machine {
     }
 
     fn file(&self) -> PathBuf {
-        let key = PodKey { namespace: "default".into(), name: NAME.into() };
-        file::path(&self.dir.path().join("kept"), &key)
+        file::path_of(&self.dir.path().join("kept"), "default", "web")
     }
 
     fn kept(&self) -> Option<file::Filed> {
@@ -304,4 +307,25 @@ async fn what_is_too_large_for_one_manifest_is_told() {
     machine.write("web.yaml", &format!("{}  volumes: [{volumes}]\n", pod("serve")));
     assert_eq!(machine.pods(), [NAME], "{:?}", machine.desired.problems);
     assert_eq!((machine.kept(), machine.events.as_slice()), (None, &["CheckpointFailed".to_owned()][..]));
+}
+
+/// Without network a box may not know the name that it had with it.
+#[tokio::test]
+async fn a_node_with_another_name_has_each_pod_once() {
+    let mut machine = Machine::new();
+    machine.write("word.yaml", SECRET);
+    machine.write("web.yaml", &pod("serve"));
+    let text = fs::read(machine.path("web.yaml")).unwrap();
+    let mut machine = machine.again_as("localhost");
+    assert_eq!((machine.pods(), machine.events.len()), (vec!["web-localhost"], 0), "its file is there");
+    fs::remove_file(machine.path("web.yaml")).unwrap();
+    machine = machine.again_as("box");
+    assert_eq!(machine.pods(), [NAME], "it is not");
+    fs::write(machine.path("web.yaml"), text).unwrap();
+    machine.look();
+    let uid = machine.uid();
+    machine.remove("web.yaml");
+    assert!(machine.pods().is_empty() && machine.kept().is_none());
+    machine.write("web.yaml", &pod("serve"));
+    assert_eq!(machine.uid(), uid);
 }

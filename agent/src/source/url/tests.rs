@@ -313,3 +313,19 @@ async fn after_a_boot_pods_have_the_images_that_they_had_until_the_address_is_he
     bench.until("it is heard", |bench| pinned(bench).is_none()).await;
     assert_eq!(bench.pods(), ["a-box=i:1"]);
 }
+
+#[tokio::test]
+async fn what_cannot_be_kept_is_not_acted_on() {
+    let server = Server::new(&pod("a", "i:1"));
+    let dir = tempfile::tempdir().unwrap();
+    fs::create_dir(dir.path().join("owner")).unwrap();
+    // Nothing can be written below a file.
+    fs::write(dir.path().join("urls"), "").unwrap();
+    let mut bench = Bench::at(dir, &[server.url()]);
+    bench
+        .until("it is told", |bench| bench.events.iter().any(|event| event.contains("cannot be kept")))
+        .await;
+    assert!(bench.pods().is_empty());
+    fs::remove_file(bench.dir.path().join("urls")).unwrap();
+    bench.until_pods(&["a-box=i:1"]).await;
+}

@@ -18,6 +18,7 @@ use std::{
 };
 
 pub(super) use read::{is_object, read};
+pub(super) use revise::is_made;
 pub use revise::{Salt, revise};
 pub use write::manifest;
 

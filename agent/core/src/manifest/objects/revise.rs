@@ -69,6 +69,6 @@ pub fn revise(pod: &DesiredPod, objects: &Objects, salt: &Salt) -> DesiredPod {
 }
 
 /// The uid is a hash over the pod's content.
-fn is_made(uid: &PodUid) -> bool {
+pub(in crate::manifest) fn is_made(uid: &PodUid) -> bool {
     uid.0.len() == HASH_UID_LEN && uid.0.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
