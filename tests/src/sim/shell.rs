@@ -48,6 +48,8 @@ impl Sim {
         }
         self.lives += 1;
         let mut config = WorldConfig { boot_id: self.machine.boot_id(), ..WorldConfig::default() };
+        // So that the loss of an answer is noticed well within the time that a world has to settle.
+        config.deadlines.image_s = 900;
         config.allocatable = self.allocatable.clone();
         self.sabotage.config(&mut config);
         let inventory = self.inventory();

@@ -34,7 +34,7 @@ pub struct WorldConfig {
 /// Seconds that an action may take before it counts as lost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Deadlines {
-    /// `EnsureImage`: an archive of a gigabyte from a USB stick onto slow flash.
+    /// `EnsureImage`: a gigabyte over a line of 70 kB/s. A registry that falls silent is given up long before.
     pub image_s: u64,
     /// `CreateSandbox`, `RemoveSandbox`.
     pub sandbox_s: u64,
@@ -72,7 +72,7 @@ impl Default for WorldConfig {
 impl Default for Deadlines {
     fn default() -> Self {
         Self {
-            image_s: 900,
+            image_s: 4 * 3600,
             sandbox_s: 60,
             start_s: 60,
             signal_s: 10,

@@ -33,8 +33,7 @@ pub(super) fn run(args: &Args, names: &[String], session: &mut Session<'_>) -> R
         )));
     }
     match args.output {
-        Some(Form::Json) => output::json(session.out, &serde_json::json!({ "items": images })),
-        Some(Form::Yaml) => output::yaml(session.out, &serde_json::json!({ "items": images })),
+        Some(form @ (Form::Json | Form::Yaml)) => structured(session, form, &serde_json::json!({ "items": images })),
         Some(Form::Name) => {
             let names = images.iter().flat_map(|image| references(image));
             names.into_iter().try_for_each(|name| Ok(writeln!(session.out, "image/{name}")?))

@@ -58,8 +58,7 @@ pub(super) fn run(
     };
     let objects: Vec<&Value> = json::list(&answer, "/items").iter().filter(wanted).collect();
     match args.output {
-        Some(Form::Json) => output::json(session.out, &serde_json::json!({ "items": objects })),
-        Some(Form::Yaml) => output::yaml(session.out, &serde_json::json!({ "items": objects })),
+        Some(form @ (Form::Json | Form::Yaml)) => structured(session, form, &serde_json::json!({ "items": objects })),
         Some(Form::Name) => objects.iter().try_for_each(|object| {
             Ok(writeln!(session.out, "{}/{}", listing.name, json::text(object, "/name"))?)
         }),

@@ -32,11 +32,7 @@ pub(super) fn run(args: &Args, names: &[String], session: &mut Session<'_>) -> R
     };
     let problems: Vec<&Problem> = problems.iter().filter(wanted).collect();
     match args.output {
-        Some(Form::Json) => output::json(session.out, &serde_json::json!({ "items": problems })),
-        Some(Form::Yaml) => {
-            let value = serde_json::to_value(&problems).map_err(Failure::error)?;
-            output::yaml(session.out, &serde_json::json!({ "items": value }))
-        }
+        Some(form @ (Form::Json | Form::Yaml)) => structured(session, form, &serde_json::json!({ "items": problems })),
         Some(Form::Name) => {
             problems.iter().try_for_each(|problem| Ok(writeln!(session.out, "{}", place(problem))?))
         }
