@@ -15,12 +15,13 @@ pub(crate) use images::{short_id, size as image_size};
 
 use super::{
     failure::Failure,
-    output::Form,
+    output::{self, Form},
     select::{DEFAULT_NAMESPACE, Selector},
     session::Session,
     table::{Cell, Table},
 };
 use kind::{Kind, KindParser, Target};
+use serde::Serialize;
 use serde_json::Value;
 
 /// Show pods, images, events, problems, sources, the node, or the objects beside pods
@@ -111,6 +112,20 @@ impl Args {
             Some((option, _)) => Err(Failure::Usage(format!("{option} has no meaning for {kind}"))),
             None => Ok(()),
         }
+    }
+}
+
+/// Prints `{"items": …}`.
+fn items(session: &mut Session<'_>, form: Form, items: impl Serialize) -> Result<(), Failure> {
+    let items = serde_json::to_value(items).map_err(Failure::error)?;
+    structured(session, form, &serde_json::json!({ "items": items }))
+}
+
+/// Prints a value as YAML or JSON.
+fn structured(session: &mut Session<'_>, form: Form, value: &Value) -> Result<(), Failure> {
+    match form {
+        Form::Yaml => output::yaml(session.out, value),
+        _ => output::json(session.out, value),
     }
 }
 

@@ -40,8 +40,7 @@ pub(super) fn run(args: &Args, names: &[String], session: &mut Session<'_>) -> R
     };
     items.retain(wanted);
     match args.output {
-        Some(Form::Json) => output::json(session.out, &output::list(items)),
-        Some(Form::Yaml) => output::yaml(session.out, &output::list(items)),
+        Some(form @ (Form::Json | Form::Yaml)) => super::structured(session, form, &output::list(items)),
         Some(Form::Name) => items.iter().try_for_each(|event| name(session, event)),
         None | Some(Form::Wide) => {
             let now = (session.now)();

@@ -4,7 +4,7 @@ use super::{
     super::{
         failure::Failure,
         json,
-        output::{self, Form},
+        output::Form,
         session::Session,
         table::{Cell, headings},
     },
@@ -33,7 +33,7 @@ pub(super) fn run(args: &Args, names: &[String], session: &mut Session<'_>) -> R
         )));
     }
     match args.output {
-        Some(form @ (Form::Json | Form::Yaml)) => structured(session, form, &serde_json::json!({ "items": images })),
+        Some(form @ (Form::Json | Form::Yaml)) => super::items(session, form, &images),
         Some(Form::Name) => {
             let names = images.iter().flat_map(|image| references(image));
             names.into_iter().try_for_each(|name| Ok(writeln!(session.out, "image/{name}")?))

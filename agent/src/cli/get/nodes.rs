@@ -5,7 +5,7 @@ use super::{
         age,
         failure::Failure,
         json,
-        output::{self, Form},
+        output::Form,
         session::Session,
         table::{Cell, headings},
     },
@@ -26,8 +26,7 @@ pub(super) fn run(args: &Args, names: &[String], session: &mut Session<'_>) -> R
         return Ok(writeln!(session.err, "No resources found.")?);
     }
     match args.output {
-        Some(Form::Json) => output::json(session.out, &node),
-        Some(Form::Yaml) => output::yaml(session.out, &node),
+        Some(form @ (Form::Json | Form::Yaml)) => super::structured(session, form, &node),
         Some(Form::Name) => Ok(writeln!(session.out, "node/{name}")?),
         form => {
             let wide = form == Some(Form::Wide);

@@ -5,7 +5,7 @@ use super::{
     super::{
         failure::Failure,
         json,
-        output::{self, Form},
+        output::Form,
         session::Session,
         table::{Cell, headings},
     },
@@ -58,7 +58,7 @@ pub(super) fn run(
     };
     let objects: Vec<&Value> = json::list(&answer, "/items").iter().filter(wanted).collect();
     match args.output {
-        Some(form @ (Form::Json | Form::Yaml)) => structured(session, form, &serde_json::json!({ "items": objects })),
+        Some(form @ (Form::Json | Form::Yaml)) => super::items(session, form, &objects),
         Some(Form::Name) => objects.iter().try_for_each(|object| {
             Ok(writeln!(session.out, "{}/{}", listing.name, json::text(object, "/name"))?)
         }),

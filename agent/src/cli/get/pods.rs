@@ -45,7 +45,7 @@ pub(super) fn run(args: &Args, names: &[String], session: &mut Session<'_>) -> R
                 (1, []) => None,
                 _ => Some(output::list(pods.into_iter().cloned().collect())),
             };
-            value.map_or(Ok(()), |value| print_value(session, form, &value))?;
+            value.map_or(Ok(()), |value| super::structured(session, form, &value))?;
         }
         None | Some(Form::Wide) => {
             let problems = read_problems(session)?;
@@ -71,13 +71,6 @@ fn missing(args: &Args, names: &[String], all: &[Value]) -> Option<Failure> {
     let here = |pod: &&Value| args.in_namespace(json::text(pod, "/metadata/namespace"));
     let name = names.iter().find(|name| !all.iter().filter(here).any(|pod| is_named(pod, name)))?;
     Some(not_found(all, &args.namespace, name))
-}
-
-fn print_value(session: &mut Session<'_>, form: Form, value: &Value) -> Result<(), Failure> {
-    match form {
-        Form::Yaml => output::yaml(session.out, value),
-        _ => output::json(session.out, value),
-    }
 }
 
 fn table(
@@ -173,9 +166,9 @@ fn watch(args: &Args, names: &[String], session: &mut Session<'_>) -> Result<(),
                         _ if *gone => {}
                         Form::Yaml => {
                             writeln!(session.out, "---")?;
-                            print_value(session, form, pod)?;
+                            super::structured(session, form, pod)?;
                         }
-                        _ => print_value(session, form, pod)?,
+                        _ => super::structured(session, form, pod)?,
                     }
                 }
             }

@@ -4,7 +4,7 @@ use super::{
     super::{
         failure::Failure,
         json,
-        output::{self, Form},
+        output::Form,
         select::pod_name,
         session::Session,
         table::{Cell, headings},
@@ -32,7 +32,7 @@ pub(super) fn run(args: &Args, names: &[String], session: &mut Session<'_>) -> R
     };
     let problems: Vec<&Problem> = problems.iter().filter(wanted).collect();
     match args.output {
-        Some(form @ (Form::Json | Form::Yaml)) => structured(session, form, &serde_json::json!({ "items": problems })),
+        Some(form @ (Form::Json | Form::Yaml)) => super::items(session, form, &problems),
         Some(Form::Name) => {
             problems.iter().try_for_each(|problem| Ok(writeln!(session.out, "{}", place(problem))?))
         }

@@ -4,7 +4,7 @@ use super::{
     super::{
         failure::Failure,
         json,
-        output::{self, Form},
+        output::Form,
         session::Session,
         table::{Cell, headings},
     },
@@ -26,7 +26,7 @@ pub(super) fn run(args: &Args, names: &[String], session: &mut Session<'_>) -> R
     let wanted = |source: &&Value| names.is_empty() || names.contains(&location(source));
     let sources: Vec<&Value> = json::list(&answer, "/items").iter().filter(wanted).collect();
     match args.output {
-        Some(form @ (Form::Json | Form::Yaml)) => structured(session, form, &serde_json::json!({ "items": sources })),
+        Some(form @ (Form::Json | Form::Yaml)) => super::items(session, form, &sources),
         Some(Form::Name) => {
             sources.iter().try_for_each(|source| Ok(writeln!(session.out, "{}", location(source))?))
         }
