@@ -327,6 +327,8 @@ pub struct ContainerMemory {
     /// That run, or the last one if none is begun since, was found unwell and is to be replaced; the grace that it
     /// has (or had), seconds.
     pub doomed: Option<u64>,
+    /// The pod is started anew as a whole, and this container has not come to run again yet: its last end does not count.
+    pub again: bool,
 }
 
 /// The last completed run of a container.

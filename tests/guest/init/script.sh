@@ -180,4 +180,31 @@ check "its unended line too" sh -c "echo '$(messages | sed -n 4p)' | grep -q une
 is "and of no other" "" "$(messages | sed -n 5p)"
 check "get pod -o yaml has them" sh -c 'berth get pod words -o yaml | grep -q "message: .*DONE"'
 rm $M/words.yaml; gone words
+
+step "a rule starts all containers anew (standalone_test.go, container_restart_policy.go: RestartAllContainers)"
+drop anew.yaml <<Y
+apiVersion: v1
+kind: Pod
+metadata: {name: anew}
+spec:
+  restartPolicy: Never
+  terminationGracePeriodSeconds: 2
+  volumes: [{name: data, emptyDir: {}}]
+  initContainers:
+  - {name: setup, image: "$B", command: [sh, -c, 'echo setup >>/data/log'], volumeMounts: [{name: data, mountPath: /data}]}
+  - {name: beside, image: "$B", restartPolicy: Always, command: [sh, -c, 'trap "" TERM; echo beside >>/data/log; while :; do sleep 1; done'], volumeMounts: [{name: data, mountPath: /data}]}
+  containers:
+  - name: main
+    image: "$B"
+    command: [sh, -c, 'if [ -e /data/second ]; then exec sleep 100000; fi; touch /data/second; sleep 1; exit 42']
+    restartPolicy: Never
+    restartPolicyRules: [{action: RestartAllContainers, exitCodes: {operator: In, values: [42]}}]
+    volumeMounts: [{name: data, mountPath: /data}]
+  - {name: job, image: "$B", command: ['true']}
+Y
+eventually 60 "all were started anew" sh -c 'berth get events --for anew | grep -q RestartAllContainers'
+eventually 60 "what was started before is started again, in its order" sh -c '[ "$(berth exec anew -c main -- cat /data/log | tr "\n" " ")" = "setup beside setup beside " ]'
+is "each with one restart more" 4 "$(berth get pod anew -o yaml | grep -c 'restartCount: 1')"
+is "in the same sandbox" 0 "$(berth get events --for anew | grep -c FailedCreatePodSandBox)"
+rm $M/anew.yaml; gone anew 90s
 nothing_left

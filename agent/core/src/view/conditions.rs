@@ -22,6 +22,9 @@ pub(super) fn show(pod: &Pod) -> Vec<Value> {
         let why = ("ManifestInvalid", format!("the last good revision is kept: {problem}"));
         shown.push(condition("ManifestValid", known.valid, Some(why)));
     }
+    if pod.restarting {
+        shown.push(condition("AllContainersRestarting", always, None));
+    }
     if !pod.not_enforced.is_empty() {
         let why = (NOT_ENFORCED, pod.not_enforced.join("; "));
         shown.push(condition("SpecEnforced", known.enforced, Some(why)));

@@ -7,6 +7,7 @@
 use super::{
     World, exits, order,
     planner::Planner,
+    restart_all,
     state::{Birth, Live, Pod, Remains, Run, Stage, Stop},
     terms::Role,
 };
@@ -50,6 +51,7 @@ pub(crate) fn inventory(world: &mut World, inventory: &Inventory, planner: &mut 
     }
     for pod in world.pods.values_mut() {
         settle(pod, &world.boot_id);
+        restart_all::found(pod);
         order::note_initialised(pod);
         let lasting = pod.containers.iter().filter(|container| container.terms.role != Role::Init);
         let since = lasting.map(|container| match &container.run {
@@ -168,7 +170,7 @@ fn place(world: &mut World, record: &ContainerRecord, planner: &mut Planner) {
             if memory.next_attempt < next || memory.running.is_none() {
                 memory.next_attempt = memory.next_attempt.max(next);
                 memory.running = Some(at);
-                (memory.stop, memory.doomed) = (None, None);
+                (memory.stop, memory.doomed, memory.again) = (None, None, false);
                 pod.memory.touch();
             }
             let image = Arc::new(record.image.clone());
@@ -184,6 +186,7 @@ fn place(world: &mut World, record: &ContainerRecord, planner: &mut Planner) {
                 let last = LastRun { id, started: *started, exit: *exit, reason, message };
                 let birth = Birth { asked: *started, ..birth };
                 exits::record(container, &mut pod.memory, &birth, last);
+                restart_all::ended(pod, i);
                 return;
             }
             Run::Remains(Remains { recorded: true, ..Remains::dead(birth) })

@@ -6,6 +6,7 @@
 use super::{
     backoff,
     remember::Memory,
+    restart_all,
     state::{Birth, Container, Pod, Remains, Run},
 };
 use crate::{
@@ -45,6 +46,7 @@ pub(crate) fn told(pod: &mut Pod, i: usize, id: &ContainerId, exit: Exit, messag
         return false;
     }
     record(container, &mut pod.memory, &birth, LastRun::exited(&birth, started, exit, message));
+    restart_all::ended(pod, i);
     true
 }
 

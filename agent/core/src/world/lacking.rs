@@ -88,9 +88,12 @@ pub(super) fn refreshed(
     }
 }
 
-/// It is lacking something else than before.
+/// It is lacking something else than before, or waits for another reason.
 pub(super) fn is_other(before: &Refusal, now: &Refusal) -> bool {
-    before.event.is_empty() || matches!(now.event, FAILED | FAILED_MOUNT) && before.message != now.message
+    let of_order = now.event.starts_with("StartAfter") && before.event != now.event;
+    before.event.is_empty()
+        || of_order
+        || matches!(now.event, FAILED | FAILED_MOUNT) && before.message != now.message
 }
 
 /// Objects have changed: a start that failed for want of one need not wait any longer.

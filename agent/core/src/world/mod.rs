@@ -35,6 +35,7 @@ mod query;
 mod reconcile;
 mod remains;
 mod remember;
+mod restart_all;
 #[cfg(test)]
 pub(crate) mod scene;
 mod shortfall;

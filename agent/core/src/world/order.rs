@@ -12,7 +12,7 @@ use super::{
 
 /// Notes that the pod is initialised, if that is so now.
 pub(crate) fn note_initialised(pod: &mut Pod) {
-    if !pod.initialised {
+    if !pod.initialised && !pod.restarting {
         let mut all = 0..pod.containers.len();
         pod.initialised = pod.containers.iter().any(|c| c.terms.role == Role::Main && c.has_begun())
             || all.all(|i| role(pod, i) == Role::Main || is_past(pod, i));

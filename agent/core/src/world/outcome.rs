@@ -10,7 +10,7 @@ use super::{
     inflight::{Flight, Object, Verb},
     lacking,
     planner::Planner,
-    remains, remember,
+    remains, remember, restart_all,
     state::{Birth, Live, Pod, Remains, Run},
     storage,
 };
@@ -183,6 +183,7 @@ pub(crate) fn started(pod: &mut Pod, i: usize, pid: u32, at: Now, planner: &mut 
     let Some(spec) = pod.desired.pod.spec.all_containers().nth(i) else { return };
     let live = Live::new(birth.id, birth.attempt, pid, at, image, spec, Standing::default());
     container.run = Run::Running(live);
+    restart_all::started(pod, i);
 }
 
 /// The start did not work: by an answer or for want of one, or told by the keeper.
@@ -197,6 +198,7 @@ pub(crate) fn start_failed(pod: &mut Pod, i: usize, failure: Failure, planner: &
         FailReason::RunContainerError => {
             let now = planner.now;
             exits::start_error(container, &mut pod.memory, &birth, &failure.message, now);
+            container.memory.again &= pod.restarting;
             return;
         }
         FailReason::Timeout => (RETRY, Remains::doubtful(birth)),

@@ -10,7 +10,7 @@ use super::{
     inflight::{Object, Verb},
     lacking, order,
     planner::Planner,
-    remember,
+    remember, restart_all,
     state::{Pod, Run},
     stopping, storage,
 };
@@ -59,7 +59,7 @@ fn begin(pod: &mut Pod, clear: bool, boot_id: &str, planner: &mut Planner) {
         ensure_images(pod, &wanting, planner);
         make_sandbox(pod, planner);
     }
-    if clear {
+    if restart_all::may_start(pod, planner) && clear {
         start_next(pod, boot_id, planner);
     }
 }

@@ -47,6 +47,8 @@ pub(crate) struct Pod {
     pub(crate) active_since: Mono,
     /// They are over: it has failed for good.
     pub(crate) expired: bool,
+    /// All its containers are being ended, to be started anew in their order.
+    pub(crate) restarting: bool,
     /// The node has ended it; kept when it begins anew.
     pub(crate) evicted: Option<Evicted>,
     pub(crate) storage: Storage,
@@ -282,6 +284,7 @@ impl Pod {
             ending: None,
             active_since: now.mono,
             expired: false,
+            restarting: false,
             evicted: None,
             storage,
             stop_kept: false,
@@ -381,7 +384,7 @@ impl Container {
             Run::Remains(remains) if remains.recorded => {}
             _ => return false,
         }
-        let Some(last) = &self.memory.last else { return false };
+        let Some(last) = self.memory.last.as_ref().filter(|_| !self.memory.again) else { return false };
         // What an init container has prepared is gone with the sandbox.
         let stale = self.terms.role == Role::Init && last.exit.code == 0 && !self.is_of_sandbox(last);
         let ends = match self.memory.doomed {
@@ -393,7 +396,7 @@ impl Container {
 
     /// This run ended in the present sandbox.
     pub(crate) fn is_of_sandbox(&self, last: &LastRun) -> bool {
-        last.exit.at.mono != Mono(0) && last.exit.at.mono >= self.sandbox_since
+        !self.memory.again && last.exit.at.mono != Mono(0) && last.exit.at.mono >= self.sandbox_since
     }
 
     /// How its last run ended.

@@ -42,6 +42,12 @@ impl Terms {
         self.role == Role::Sidecar || self.policy != RestartPolicy::Never
     }
 
+    /// An end with this code starts the whole pod anew. Of several rules the first one that matches counts.
+    pub(crate) fn restarts_all(&self, code: i32) -> bool {
+        let rule = self.rules.iter().find(|rule| rule.exit_codes.matches(code));
+        rule.is_some_and(|rule| rule.action == "RestartAllContainers")
+    }
+
     /// A run that ended with this code was the last one.
     pub(crate) fn ends_with(&self, code: i32) -> bool {
         if self.role == Role::Sidecar || self.rules.iter().any(|rule| rule.exit_codes.matches(code)) {

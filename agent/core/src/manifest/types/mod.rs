@@ -351,7 +351,8 @@ pub enum RestartPolicy {
 #[serde(rename_all = "camelCase", default)]
 #[allow(missing_docs)]
 pub struct RestartRule {
-    /// `Restart`: whatever the policy says, the container runs again.
+    /// `Restart`: whatever the policy says, the container runs again. `RestartAllContainers`: all of the pod do, init
+    /// containers first, in the same sandbox.
     pub action: String,
     pub exit_codes: ExitCodes,
 }

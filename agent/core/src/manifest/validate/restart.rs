@@ -20,9 +20,6 @@ pub(super) fn validate(container: &Container, path: &Path, findings: &mut Findin
     }
     for (i, rule) in rules.iter().enumerate() {
         let here = path.index(i);
-        if rule.action == "RestartAllContainers" {
-            findings.value(&here.field("action"), "not supported yet: use Restart");
-        }
         let here = here.field("exitCodes").field("values");
         let values = &rule.exit_codes.values;
         if values.is_empty() || values.len() > CODES_MAX {

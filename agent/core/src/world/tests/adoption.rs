@@ -203,8 +203,15 @@ fn a_run_that_ended_with_the_boot_is_counted() {
     let pod = web();
     let running = Some(Now { mono: Mono(4), wall: Wall(4) });
     let last = Some(last(1, Mono(3)));
-    let memory =
-        ContainerMemory { next_attempt: 2, backoff_step: 1, last, running, stop: None, doomed: None };
+    let memory = ContainerMemory {
+        next_attempt: 2,
+        backoff_step: 1,
+        last,
+        running,
+        stop: None,
+        doomed: None,
+        again: false,
+    };
     let checkpoints = vec![checkpoint(&pod, "earlier", memory)];
     let mut scene = Scene::found(Inventory { checkpoints, ..Inventory::default() });
     scene.desire(&[&pod]);

@@ -1,6 +1,7 @@
 //! The world by scenes: one promise each.
 
 mod adoption;
+mod anew;
 mod health;
 mod hooks;
 mod init;

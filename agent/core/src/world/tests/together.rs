@@ -72,9 +72,11 @@ fn a_circle_is_told_to_those_in_it_and_nobody_of_them_begins() {
     let policy = RestartPolicy::Always;
     let (a, b, c) = (after("a", "b", policy), after("b", "a", policy), after("c", "a", policy));
     let mut scene = Scene::new();
+    scene.desire(&[&a]);
     scene.desire(&[&a, &b, &c]);
     scene.settle();
     assert_eq!(runs(&scene, &[&a, &b, &c]), [false; 3]);
+    assert_eq!(refused(&scene, &a), ["StartAfter", "StartAfterCircle"]);
     assert_eq!(
         said(&scene, &a),
         "berth/start-after makes a circle: default/a-node after default/b-node after default/a-node; none of these \

@@ -1,0 +1,103 @@
+//! Scenes of pods that are started anew as a whole, because a rule says so.
+
+use super::*;
+use crate::manifest::types::{ExitCodes, InOrNot, RestartRule};
+
+fn ruled() -> DesiredPod {
+    let mut pod = pod("web", 1, &["init setup=x", "sidecar log=x", "app=x", "job=x"], RestartPolicy::Never);
+    let rule = RestartRule {
+        action: "RestartAllContainers".to_owned(),
+        exit_codes: ExitCodes { operator: InOrNot::In, values: vec![42] },
+    };
+    let app = &mut Arc::make_mut(&mut pod.pod).spec.containers[0];
+    (app.restart_policy, app.restart_policy_rules) = (Some(RestartPolicy::Never), vec![rule]);
+    pod
+}
+
+/// All of it runs, the job has succeeded.
+fn grown(pod: &DesiredPod) -> Scene {
+    let mut scene = running(pod);
+    scene.exit(pod, "setup", 0);
+    scene.settle();
+    scene.exit(pod, "job", 0);
+    scene.settle();
+    scene
+}
+
+fn attempts(scene: &Scene, pod: &DesiredPod) -> Vec<(String, u32, bool)> {
+    let runs = scene.world.runs(&pod.uid).into_iter();
+    runs.map(|run| (run.container.to_owned(), run.attempt, run.pid.is_some())).collect()
+}
+
+fn expect(scene: &Scene, pod: &DesiredPod, expected: [(u32, bool); 4]) {
+    let expected: Vec<_> = ["setup", "log", "app", "job"]
+        .iter()
+        .zip(expected)
+        .map(|(name, (attempt, runs))| ((*name).to_owned(), attempt, runs))
+        .collect();
+    assert_eq!(attempts(scene, pod), expected);
+}
+
+#[test]
+fn all_containers_end_at_once_and_begin_again_in_their_order() {
+    let pod = ruled();
+    let mut scene = grown(&pod);
+    expect(&scene, &pod, [(0, false), (0, true), (0, true), (0, false)]);
+    scene.exit(&pod, "app", 42);
+    assert!(scene.doing().contains(&"kill".to_owned()), "no grace: {:?}", scene.doing());
+    assert!(
+        !scene.doing().iter().any(|what| what.starts_with("create sandbox") || what.starts_with("start"))
+    );
+    assert!(scene.saving().next().unwrap().containers.values().all(|memory| memory.again));
+    scene.settle();
+    assert!(
+        scene.open.is_empty(),
+        "what was killed has not been told to have ended yet: {:?}",
+        scene.doing()
+    );
+    scene.exit(&pod, "log", 137);
+    scene.settle();
+    expect(&scene, &pod, [(1, true), (0, false), (0, false), (0, false)]);
+    scene.exit(&pod, "setup", 0);
+    scene.settle();
+    expect(&scene, &pod, [(1, false), (1, true), (1, true), (1, true)]);
+    assert_eq!(scene.reasons().iter().filter(|reason| **reason == "RestartAllContainers").count(), 1);
+    // Ends that no rule is about are the last ones, as the policy says.
+    scene.exit(&pod, "app", 1);
+    scene.exit(&pod, "job", 0);
+    scene.settle();
+    assert!(scene.world.is_quiet());
+    expect(&scene, &pod, [(1, false), (1, true), (1, false), (1, false)]);
+}
+
+#[test]
+fn an_agent_goes_on_with_what_the_one_before_it_has_begun() {
+    let pod = ruled();
+    let mut scene = grown(&pod);
+    let log = scene.id(&pod, "log");
+    scene.exit(&pod, "app", 42);
+    let checkpoint = scene.saving().next().unwrap().clone();
+    let record = ContainerRecord {
+        id: log.clone(),
+        pod: pod.uid.clone(),
+        name: "log".to_owned(),
+        attempt: 0,
+        image: facts("x"),
+        state: RecordState::Running { pid: 9, at: scene.now },
+        standing: Standing::default(),
+    };
+    let sandbox = SandboxRecord { desired: pod.clone(), ready: true, begun: Mono(1), ips: vec![] };
+    let inventory = Inventory {
+        boot_id: "boot".to_owned(),
+        sandboxes: vec![sandbox],
+        containers: vec![record],
+        checkpoints: vec![checkpoint],
+    };
+    let mut next = Scene::found_at(inventory, scene.now);
+    next.desire(&[&pod]);
+    assert!(next.doing().contains(&"kill".to_owned()), "{:?}", next.doing());
+    next.settle();
+    next.exit(&pod, "log", 137);
+    next.settle();
+    expect(&next, &pod, [(1, true), (0, false), (0, false), (0, false)]);
+}
