@@ -6,7 +6,7 @@
 W=/root/www
 mkdir -p $W
 cat >/etc/berth/config.yaml <<'Y'
-staticPodURL: {url: "http://127.0.0.1:8080/pods.yaml", checkFrequency: 1s, timeout: 2s}
+staticPodURL: {url: "http://127.0.0.1:8080/pods.yaml", checkFrequency: 1s, timeout: 20s}
 Y
 # What a cut write leaves beside the whole file: shows that the power did go in the middle of one.
 find /var/lib/berth/kept /var/lib/berth/urls -name '*.new' 2>/dev/null | sed 's/^/power-cut: unfinished write: /'
@@ -49,10 +49,11 @@ Y
 }
 # Enough that writing it takes a while.
 FILLING=$(head -c 150000 /dev/urandom | base64 | tr -d '\n')
+head -c 200000 /dev/urandom | base64 | sed 's/^/# /' >/root/comment
 number() { berth exec "$1" -- cat "/$2/number"; }
 both() {
     pod file "$1" berth.test/churn:1 true | drop file.yaml
-    pod url "$1" berth.test/busybox:1 false >$W/.new && mv $W/.new $W/pods.yaml
+    { pod url "$1" berth.test/busybox:1 false; cat /root/comment; } >$W/.new && mv $W/.new $W/pods.yaml
 }
 if [ -e /var/begun ]; then
     step "a boot with no network and no manifest, after a power cut"
@@ -84,11 +85,13 @@ fi
 pidof httpd >/dev/null || { both 1; httpd -p 127.0.0.1:8080 -h $W; }
 ready file
 is "its manifest is there again, and it is the same pod" one "$(berth exec file -- cat /version)"
+# It was asked in vain before, and is asked again after a while.
+eventually 90 "the address is heard" sh -c 'berth get sources | grep -q "^URL .*Current"'
 echo "power-cut: working"
 n=1
 while :; do
     n=$((n + 1))
     both $n
     [ $((n % 20)) = 0 ] && { eventually 60 "the newest is there" sh -c "[ \$(berth exec file -- cat /a/number) = $n ]"; berth image verify >/dev/null || fail "the store"; }
-    usleep 50000
+    usleep 300000
 done
