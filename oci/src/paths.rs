@@ -115,6 +115,11 @@ impl Roots {
         self.pod_run(uid).join("network.json")
     }
 
+    /// NetworkPolicies as they were last in force.
+    pub fn policies(&self) -> PathBuf {
+        self.run.join("policies.json")
+    }
+
     /// Which pod has which address, over reboots.
     pub fn leases(&self) -> PathBuf {
         self.state.join("network").join("leases.json")
@@ -138,6 +143,11 @@ impl Roots {
     /// The cgroup of the plugins that work for a pod; there only while they do.
     pub fn cni_cgroup(&self, uid: &PodUid) -> PathBuf {
         self.cgroup.join(&self.cgroup_root).join("berth-cni").join(&*uid.0)
+    }
+
+    /// Interfaces of the node that the pod has, or gets.
+    pub fn pod_attachments(&self, uid: &PodUid) -> PathBuf {
+        self.pod_run(uid).join("attachments.json")
     }
 
     /// A small tmpfs with the pod's `hosts`, `hostname` and `resolv.conf`.

@@ -276,6 +276,10 @@ impl Agent {
     pub(super) fn desire(&mut self, desired: DesiredSet) {
         self.desired = Arc::new(desired);
         self.note_revisions();
+        if self.env.network.note_policies(&self.desired.objects) {
+            let env = Arc::clone(&self.env);
+            tokio::task::spawn_blocking(move || env.network.enforce());
+        }
         self.news.push(Event::Desired(Arc::clone(&self.desired)));
     }
 

@@ -87,6 +87,7 @@ pub(crate) fn run(args: &Args, session: &mut Session<'_>) -> Result<(), Failure>
         Kind::ConfigMaps => objects::run(args, &objects::CONFIG_MAPS, &names, session),
         Kind::Secrets => objects::run(args, &objects::SECRETS, &names, session),
         Kind::Claims => objects::run(args, &objects::CLAIMS, &names, session),
+        Kind::Policies => objects::run(args, &objects::POLICIES, &names, session),
     }
 }
 

@@ -105,6 +105,11 @@ const TABLE: [(&str, &[KernelOption]); 7] = [
             module("NFT_FIB_IPV4", Base),
             module("NFT_FIB_IPV6", Base),
             module("NFT_FIB_INET", Wanted),
+            built_in("NET_SCHED", Base),
+            module("NET_SCH_TBF", Wanted),
+            module("MACVLAN", Optional),
+            module("IPVLAN", Optional),
+            module("VLAN_8021Q", Optional),
         ],
     ),
     (

@@ -8,7 +8,7 @@ use crate::{
 };
 use berth_core::{
     ids::{PodKey, PodUid, hex},
-    network::HostPort,
+    network::{Bandwidth, HostPort, policy::NamedPort},
     time::Mono,
 };
 use serde::{Deserialize, Serialize};
@@ -36,6 +36,15 @@ pub(super) struct Attachment {
     pub(super) names: Vec<String>,
     /// Ports of the node that lead to it.
     pub(super) ports: Vec<HostPort>,
+    /// Its labels, by which NetworkPolicies select it.
+    #[serde(default)]
+    pub(super) labels: BTreeMap<String, String>,
+    /// Its ports that have a name, by which NetworkPolicies mean them.
+    #[serde(default)]
+    pub(super) named_ports: Vec<NamedPort>,
+    /// How much it may send and receive.
+    #[serde(default)]
+    pub(super) bandwidth: Bandwidth,
     /// Since when: of two that want a port the later one has it, the earlier one has ended.
     pub(super) since: Mono,
 }

@@ -58,7 +58,7 @@ fn make(netlink: &mut Netlink, setup: &Setup) -> Result<Bridge> {
     let settings = host::bridge(NAME, v6).and_then(|()| host::forward(ranges.v4.is_some(), v6));
     settings.map_err(|error| Error::Network(error.to_string()))?;
     for range in ranges.all() {
-        link::add_address(netlink, index, range.gateway(), &range)
+        link::add_address(netlink, index, range.gateway(), range.prefix())
             .map_err(refused("give the bridge its address"))?;
     }
     Ok(Bridge { index, v6, ranges, mtu })

@@ -44,14 +44,20 @@ fn keep_router_advertisements() {
 /// `/proc/sys` is not writable.
 pub(super) fn bridge(name: &str, v6: bool) -> io::Result<()> {
     set(&format!("ipv4/conf/{name}/route_localnet"), "1")?;
-    if v6 { set(&format!("ipv6/conf/{name}/accept_ra"), "0") } else { Ok(()) }
+    // Before a pod is on it nobody can have its addresses, and afterwards nobody may: it is usable at once.
+    let mut settings = ["accept_ra", "accept_dad"].into_iter().filter(|_| v6);
+    settings.try_for_each(|setting| set(&format!("ipv6/conf/{name}/{setting}"), "0"))
 }
 
 /// For the interfaces that a new network namespace will get, in that namespace: there is no router to be asked
-/// for, and nobody who could have the same address.
-pub(super) fn quiet() -> io::Result<()> {
-    for setting in ["accept_ra", "accept_dad", "router_solicitations"] {
-        set(&format!("ipv6/conf/default/{setting}"), "0")?;
+/// for, nobody who could have the same address, and no shorter way than the one by the node.
+pub(super) fn quiet(v6: bool) -> io::Result<()> {
+    set("ipv4/conf/all/accept_redirects", "0")?;
+    set("ipv4/conf/default/accept_redirects", "0")?;
+    for setting in ["accept_ra", "accept_dad", "router_solicitations", "accept_redirects"] {
+        if v6 {
+            set(&format!("ipv6/conf/default/{setting}"), "0")?;
+        }
     }
     Ok(())
 }

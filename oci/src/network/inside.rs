@@ -15,9 +15,7 @@ const STACK_BYTES: usize = 128 * 1024;
 pub(super) fn socket(ns: &File, v6: bool) -> Result<Netlink, Refused> {
     let enter = || {
         setns(ns, CloneFlags::CLONE_NEWNET).map_err(io::Error::from)?;
-        if v6 {
-            host::quiet()?;
-        }
+        host::quiet(v6)?;
         Netlink::route()
     };
     thread::scope(|scope| {

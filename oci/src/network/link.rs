@@ -5,16 +5,19 @@
 //! rt_route.yaml.
 
 use super::netlink::{Netlink, Refused, u32_at};
-use berth_core::network::Range;
+use berth_core::network::attachments::{Attachment, Kind, Mode};
 use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE};
 use netlink_packet_route::{
     AddressFamily, RouteNetlinkMessage,
     address::{AddressAttribute, AddressHeaderFlags, AddressMessage, AddressScope},
     link::{
-        InfoBridge, InfoBridgePort, InfoData, InfoKind, InfoPortData, InfoPortKind, InfoVeth, LinkAttribute,
-        LinkFlags, LinkInfo, LinkMessage,
+        InfoBridge, InfoBridgePort, InfoData, InfoIpVlan, InfoKind, InfoMacVlan, InfoPortData, InfoPortKind,
+        InfoVeth, InfoVlan, IpVlanMode, LinkAttribute, LinkFlags, LinkInfo, LinkMessage, MacVlanMode,
     },
-    route::{RouteAddress, RouteAttribute, RouteHeader, RouteMessage, RouteProtocol, RouteScope, RouteType},
+    route::{
+        RouteAddress, RouteAttribute, RouteFlags, RouteHeader, RouteMessage, RouteProtocol, RouteScope,
+        RouteType,
+    },
 };
 use std::{net::IpAddr, os::fd::RawFd};
 
@@ -85,6 +88,50 @@ pub(super) fn add_pair(netlink: &mut Netlink, pair: &Pair<'_>) -> Result<(), Ref
     netlink.ask(RouteNetlinkMessage::NewLink(outer), NLM_F_CREATE | NLM_F_EXCL)
 }
 
+/// Moves the interface with this number to the namespace that `ns` is open on, where it is called `name`.
+pub(super) fn hand_over(netlink: &mut Netlink, index: u32, name: &str, ns: RawFd) -> Result<(), Refused> {
+    let mut message = named(name);
+    message.header.index = index;
+    message.attributes.push(LinkAttribute::NetNsFd(ns));
+    netlink.ask(RouteNetlinkMessage::SetLink(message), 0)
+}
+
+/// Makes what is wanted on top of the interface with this number, in the namespace that `ns` is open on.
+pub(super) fn add_on_top(
+    netlink: &mut Netlink,
+    index: u32,
+    wanted: &Attachment,
+    ns: RawFd,
+) -> Result<(), Refused> {
+    let (kind, data) = match wanted.kind {
+        Kind::Ipvlan => {
+            let mode = match wanted.mode {
+                Some(Mode::L3) => IpVlanMode::L3,
+                Some(Mode::L3s) => IpVlanMode::L3S,
+                _ => IpVlanMode::L2,
+            };
+            (InfoKind::IpVlan, InfoData::IpVlan(vec![InfoIpVlan::Mode(mode)]))
+        }
+        Kind::Vlan => (InfoKind::Vlan, InfoData::Vlan(vec![InfoVlan::Id(wanted.id.unwrap_or_default())])),
+        Kind::Macvlan | Kind::Host => {
+            let mode = match wanted.mode {
+                Some(Mode::Private) => MacVlanMode::Private,
+                Some(Mode::Vepa) => MacVlanMode::Vepa,
+                Some(Mode::Passthru) => MacVlanMode::Passthrough,
+                _ => MacVlanMode::Bridge,
+            };
+            (InfoKind::MacVlan, InfoData::MacVlan(vec![InfoMacVlan::Mode(mode)]))
+        }
+    };
+    let mut message = named(&wanted.name);
+    message.attributes.extend([
+        LinkAttribute::Link(index),
+        LinkAttribute::NetNsFd(ns),
+        LinkAttribute::LinkInfo(vec![LinkInfo::Kind(kind), LinkInfo::Data(data)]),
+    ]);
+    netlink.ask(RouteNetlinkMessage::NewLink(message), NLM_F_CREATE | NLM_F_EXCL)
+}
+
 /// Plugs the interface to the bridge, if it is not.
 pub(super) fn plug_to(netlink: &mut Netlink, name: &str, bridge: u32) -> Result<(), Refused> {
     let mut message = named(name);
@@ -99,6 +146,16 @@ pub(super) fn reflect(netlink: &mut Netlink, name: &str) -> Result<(), Refused> 
     message.attributes.push(LinkAttribute::LinkInfo(vec![
         LinkInfo::PortKind(InfoPortKind::Bridge),
         LinkInfo::PortData(InfoPortData::BridgePort(vec![InfoBridgePort::HairpinMode(true)])),
+    ]));
+    netlink.ask(RouteNetlinkMessage::NewLink(message), 0)
+}
+
+/// Keeps this end and others like it apart: they reach the bridge itself only.
+pub(super) fn isolate(netlink: &mut Netlink, name: &str, isolated: bool) -> Result<(), Refused> {
+    let mut message = named(name);
+    message.attributes.push(LinkAttribute::LinkInfo(vec![
+        LinkInfo::PortKind(InfoPortKind::Bridge),
+        LinkInfo::PortData(InfoPortData::BridgePort(vec![InfoBridgePort::Isolated(isolated)])),
     ]));
     netlink.ask(RouteNetlinkMessage::NewLink(message), 0)
 }
@@ -129,16 +186,17 @@ pub(super) fn index(netlink: &mut Netlink, name: &str) -> Result<Option<u32>, Re
     Ok(answer.first().and_then(|body| u32_at(body, 4)))
 }
 
-/// Gives the interface this address of the range. It is usable at once: nobody else can have it.
+/// Gives the interface this address, with neighbours whose addresses have the first `prefix` bits in common with it. It
+/// is usable at once: nobody else can have it.
 pub(super) fn add_address(
     netlink: &mut Netlink,
     index: u32,
     address: IpAddr,
-    range: &Range,
+    prefix: u8,
 ) -> Result<(), Refused> {
     let mut message = AddressMessage::default();
     message.header.family = family(address);
-    message.header.prefix_len = range.prefix();
+    message.header.prefix_len = prefix;
     message.header.scope = AddressScope::Universe;
     message.header.index = index;
     message.header.flags = AddressHeaderFlags::Nodad;
@@ -146,7 +204,7 @@ pub(super) fn add_address(
     netlink.ask(RouteNetlinkMessage::NewAddress(message), NLM_F_CREATE | NLM_F_REPLACE)
 }
 
-/// All that is not on the bridge goes by this gateway.
+/// Everything goes by this gateway, which is there although no other address is.
 pub(super) fn add_default_route(netlink: &mut Netlink, index: u32, gateway: IpAddr) -> Result<(), Refused> {
     let mut message = RouteMessage::default();
     message.header = RouteHeader {
@@ -155,6 +213,7 @@ pub(super) fn add_default_route(netlink: &mut Netlink, index: u32, gateway: IpAd
         protocol: RouteProtocol::Static,
         scope: RouteScope::Universe,
         kind: RouteType::Unicast,
+        flags: RouteFlags::Onlink,
         ..RouteHeader::default()
     };
     let gateway = match gateway {

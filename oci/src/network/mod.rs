@@ -9,6 +9,7 @@
 mod attachment;
 mod bridge;
 pub mod cni;
+mod extra;
 mod host;
 mod inside;
 mod leases;
@@ -16,7 +17,9 @@ mod link;
 mod netlink;
 mod nft;
 mod plug;
+mod policies;
 mod repair;
+mod shape;
 #[cfg(test)]
 mod tests;
 mod traffic;
@@ -34,7 +37,7 @@ use berth_core::{
     dns::{Host, Zone},
     ids::{PodKey, PodUid},
     manifest::DesiredPod,
-    network::{Leases, Ranges, of_pod},
+    network::{Bandwidth, Leases, Ranges, of_pod, policy::named_ports},
 };
 use bridge::Bridge;
 use cni::Cni;
@@ -70,6 +73,8 @@ pub struct Network {
     /// None: pods have their loopback only, or what CNI plugins give them.
     setup: Option<Setup>,
     cni: Cni,
+    /// Beside the state, which is held while the kernel works.
+    policies: Mutex<Vec<policies::InForce>>,
     state: Mutex<State>,
     /// Of the pods that are there. Beside the state, which is held while the kernel works.
     zone: RwLock<Arc<Zone>>,
@@ -85,6 +90,8 @@ struct State {
     bridge: Option<Bridge>,
     /// None as long as no pod is there, or the kernel has no such thing.
     nft: Option<Nft>,
+    /// Ports of the bridge are told apart; none if that is not known.
+    isolated: Option<bool>,
 }
 
 /// What a pod has got.
@@ -96,31 +103,16 @@ pub struct Attached {
     pub lacking: Option<String>,
 }
 
-impl State {
-    /// Makes our packet rules those for the pods that are there.
-    fn write_rules(&mut self, ranges: &Ranges) -> std::result::Result<(), Refused> {
-        let mut pods: Vec<&Attachment> = self.attached.values().collect();
-        pods.sort_by_key(|attachment| std::cmp::Reverse(attachment.since));
-        let pods = pods
-            .into_iter()
-            .map(|attachment| nft::Pod { addresses: &attachment.addresses, ports: &attachment.ports });
-        let rules = nft::ruleset(ranges, pods);
-        match &mut self.nft {
-            Some(nft) => nft.apply(rules),
-            none => none.insert(Nft::open()?).apply(rules),
-        }
-    }
-}
-
 impl Network {
     /// Knows what earlier agents of this boot have made. Reads files only.
     pub fn new(roots: &Roots, setup: Option<Setup>) -> Self {
         let (leases, attached) = (leases::load(roots), attachment::read_all(roots));
-        let state = State { leases, attached, bridge: None, nft: None };
+        let state = State { leases, attached, bridge: None, nft: None, isolated: None };
         let network = Self {
             roots: roots.clone(),
             setup,
             cni: Cni::default(),
+            policies: Mutex::new(policies::load(roots)),
             state: Mutex::new(state),
             zone: RwLock::default(),
             saving: Mutex::new(()),
@@ -173,6 +165,13 @@ impl Network {
     /// # Errors
     /// [`Error::Network`]: the kernel or the configuration lacks something; try again later.
     pub fn attach(self: &Arc<Self>, pod: &DesiredPod, names: Vec<String>) -> Result<Attached> {
+        let attached = self.attach_own(pod, names)?;
+        extra::attach(&self.roots, pod)?;
+        Ok(attached)
+    }
+
+    /// Its own network, without what it asks for beside that.
+    fn attach_own(self: &Arc<Self>, pod: &DesiredPod, names: Vec<String>) -> Result<Attached> {
         if self.cni.is_wanted() && !pod.pod.spec.host_network {
             return self.cni.attach(&self.roots, pod);
         }
@@ -185,18 +184,27 @@ impl Network {
         if known.is_some_and(|known| known.index != bridge.index) {
             // Somebody has removed the bridge under the pods.
             self.mend_all(&state, &setup, &bridge);
+            state.isolated = None;
         }
         let ns = self.namespace(&pod.uid)?;
         let mut inside =
             inside::socket(&ns, bridge.v6).map_err(refused("enter the pod's network namespace"))?;
         let attachment = self.reserve(&mut state, &setup, &bridge, pod, names)?;
-        plug::plug(&setup, &bridge, &pod.uid, &attachment, &ns, &mut inside)?;
-        let lacking = match state.write_rules(&bridge.ranges) {
+        let unshaped = plug::plug(&setup, &bridge, &pod.uid, &attachment, &ns, &mut inside)?;
+        if state.isolated == Some(true) {
+            let isolated = Netlink::route()
+                .and_then(|mut netlink| link::isolate(&mut netlink, &link_name(&pod.uid), true));
+            isolated.map_err(refused("tell the pod's end on the bridge apart"))?;
+        }
+        let lacking = match self.write_rules(&mut state, &bridge.ranges) {
             Err(error) if !attachment.ports.is_empty() => return Err(no_rules(&error, "hostPort")),
+            Err(error) if self.has_policies() => return Err(no_rules(&error, "NetworkPolicy")),
             Err(error) => Some(no_rules(&error, "way out of the node").to_string()),
             Ok(()) => None,
         };
         self.tell_names(&state);
+        let lacking: Vec<String> = lacking.into_iter().chain(unshaped).collect();
+        let lacking = (!lacking.is_empty()).then(|| lacking.join("; "));
         Ok(Attached { addresses: texts(&attachment), lacking })
     }
 
@@ -205,6 +213,7 @@ impl Network {
     /// # Errors
     /// [`Error::Network`]: something stays; try again.
     pub fn detach(&self, uid: &PodUid) -> Result<()> {
+        extra::detach(&self.roots, uid)?;
         // Of an earlier boot only plugins know something still, and they can wait: [`Self::detach_stale`].
         if self.roots.pod_run(uid).exists() {
             self.cni.detach(&self.roots, uid)?;
@@ -217,10 +226,10 @@ impl Network {
         removed.map_err(refused("remove the pod's interface"))?;
         let had_ports = state.attached.remove(uid).is_some_and(|attachment| !attachment.ports.is_empty());
         self.tell_names(&state);
-        if let Some(setup) = self.setup.filter(|_| had_ports) {
+        if let Some(setup) = self.setup.filter(|_| had_ports || self.has_policies()) {
             // A kernel that does not take rules any more has none of the pod's either.
-            if let Err(error) = state.write_rules(&bridge::served(&setup)) {
-                tracing::warn!(pod = %uid, %error, "ports of the node may still lead to where the pod was");
+            if let Err(error) = self.write_rules(&mut state, &bridge::served(&setup)) {
+                tracing::warn!(pod = %uid, %error, "packet rules may still speak of where the pod was");
             }
         }
         fsys::remove_file(&self.roots.pod_network(uid))
@@ -290,6 +299,9 @@ impl Network {
             addresses: bridge.ranges.all().map(|range| range.address(offset)).collect(),
             names,
             ports: of_pod(&pod.pod.spec),
+            labels: pod.pod.metadata.labels.clone(),
+            named_ports: named_ports(&pod.pod.spec),
+            bandwidth: Bandwidth::of(&pod.pod.metadata.annotations),
             since: clock::now().mono,
         };
         attachment::write(&self.roots, &pod.uid, &attachment)?;

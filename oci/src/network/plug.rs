@@ -6,14 +6,17 @@ use super::{
     bridge::Bridge,
     lacking, link,
     netlink::{Netlink, Refused},
-    refused,
+    refused, shape,
 };
 use crate::error::{Error, Result};
-use berth_core::ids::PodUid;
+use berth_core::{
+    ids::PodUid,
+    network::{Bandwidth, Rate},
+};
 use std::{fs::File, os::fd::AsRawFd};
 
 /// Makes the pair between bridge and pod, and all that is on the pod's end of it. A pair that is there is of an
-/// attempt that did not get to its end.
+/// attempt that did not get to its end. Returns what the kernel lacks for the rates that the pod is to be held to.
 pub(super) fn plug(
     setup: &Setup,
     bridge: &Bridge,
@@ -21,7 +24,7 @@ pub(super) fn plug(
     attachment: &Attachment,
     ns: &File,
     inside: &mut Netlink,
-) -> Result<()> {
+) -> Result<Option<String>> {
     let (Some(first), outer) = (attachment.addresses.first(), link_name(uid)) else {
         return Err(Error::Network("the node has no IPv6, and podCIDR has nothing else".into()));
     };
@@ -51,8 +54,9 @@ pub(super) fn plug(
                 Some((*address, setup.ranges.all().find(|range| range.contains(*address))?))
             })
         };
-        for (address, range) in ranges() {
-            link::add_address(inside, index, address, &range)?;
+        for (address, _) in ranges() {
+            // It has no neighbours: whom it calls, it calls by the node, which may have policies.
+            link::add_address(inside, index, address, if address.is_ipv4() { 32 } else { 128 })?;
         }
         link::bring_up(inside, index)?;
         for (_, range) in ranges() {
@@ -60,5 +64,33 @@ pub(super) fn plug(
         }
         Ok(())
     });
-    configured.map_err(refused("configure the pod's interface"))
+    configured.map_err(refused("configure the pod's interface"))?;
+    let shaped = shape_both(&attachment.bandwidth, &outer, &mut outside, inside);
+    Ok(shaped.err().map(|error| no_shaping(&error)))
+}
+
+/// Holds what goes to the pod at the bridge, what comes from it at its own end.
+fn shape_both(
+    bandwidth: &Bandwidth,
+    outer: &str,
+    outside: &mut Netlink,
+    inside: &mut Netlink,
+) -> std::result::Result<(), Refused> {
+    let hold = |netlink: &mut Netlink, name: &str, rate: Option<Rate>| {
+        let Some(rate) = rate else { return Ok(()) };
+        let index =
+            link::index(netlink, name)?.ok_or(Refused { errno: libc::ENODEV, text: String::new() })?;
+        shape::hold(netlink, index, rate)
+    };
+    hold(outside, outer, bandwidth.ingress)?;
+    hold(inside, INTERFACE, bandwidth.egress)
+}
+
+/// Why the pod is not held to its rates.
+fn no_shaping(error: &Refused) -> String {
+    let remedy = match error.errno {
+        libc::ENOENT | libc::EOPNOTSUPP => "; the kernel needs the module sch_tbf, or CONFIG_NET_SCH_TBF",
+        _ => "",
+    };
+    format!("nothing holds the pod to its bandwidth: {error}{remedy}")
 }

@@ -9,7 +9,10 @@ use super::{
     netlink::Netlink,
     nft, plug, refused, watch,
 };
-use crate::{error::Result, fsys};
+use crate::{
+    error::{Error, Result},
+    fsys,
+};
 use berth_core::ids::PodUid;
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -32,7 +35,8 @@ impl Network {
             Err(error) => return tracing::warn!(%error, "pods are cut off"),
         };
         self.mend_all(&state, &setup, &bridge);
-        if let Err(error) = state.write_rules(&bridge.ranges) {
+        state.isolated = None;
+        if let Err(error) = self.write_rules(&mut state, &bridge.ranges) {
             tracing::warn!(%error, "pods have no way out, and ports of the node do not lead to them");
         }
     }
@@ -83,7 +87,8 @@ impl Network {
         }
         tracing::info!("somebody has removed interfaces of pods; they are put back");
         self.mend_all(&state, &setup, &bridge);
-        if let Err(error) = state.write_rules(&bridge.ranges) {
+        state.isolated = None;
+        if let Err(error) = self.write_rules(&mut state, &bridge.ranges) {
             tracing::warn!(%error, "pods have no way out, and ports of the node do not lead to them");
         }
     }
@@ -110,7 +115,7 @@ impl Network {
         nft.doubt();
         tracing::info!("somebody has changed the packet rules of pods; they are put back");
         let Some(ranges) = state.bridge.map(|bridge| bridge.ranges) else { return };
-        if let Err(error) = state.write_rules(&ranges) {
+        if let Err(error) = self.write_rules(&mut state, &ranges) {
             tracing::warn!(%error, "pods have no way out, and ports of the node do not lead to them");
         }
     }
@@ -154,6 +159,7 @@ impl Network {
         let ns = self.namespace(uid)?;
         let mut inside =
             inside::socket(&ns, bridge.v6).map_err(refused("enter the pod's network namespace"))?;
-        plug::plug(setup, bridge, uid, attachment, &ns, &mut inside)
+        let unshaped = plug::plug(setup, bridge, uid, attachment, &ns, &mut inside)?;
+        unshaped.map_or(Ok(()), |why| Err(Error::Network(why)))
     }
 }

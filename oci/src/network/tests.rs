@@ -5,13 +5,14 @@ use crate::{
     sandbox::{self, Spares},
     testing::{node, pod, with_roots},
 };
-use berth_core::manifest::objects::Objects;
+use berth_core::manifest::{Format, LoadInput, load, objects::Objects};
 use berth_core::{ids::PodKey, manifest::types::PodSpec, time::Mono};
 use nix::sched::{CloneFlags, setns, unshare};
 use std::{
     fs,
     io::{Read, Write},
-    net::{Ipv4Addr, TcpListener, TcpStream},
+    net::{Ipv4Addr, TcpListener, TcpStream, UdpSocket},
+    os::fd::AsRawFd,
 };
 
 mod ports;
@@ -172,9 +173,8 @@ fn what_cannot_be_is_a_reason_that_says_what_to_do() {
         }
         let mut netlink = Netlink::route().unwrap();
         link::ensure_bridge(&mut netlink, "other", [2, 0, 0, 0, 0, 1], 1500).unwrap();
-        let range = "10.86.3.0/24".parse().unwrap();
         let index = link::index(&mut netlink, "other").unwrap().unwrap();
-        link::add_address(&mut netlink, index, "10.86.3.7".parse().unwrap(), &range).unwrap();
+        link::add_address(&mut netlink, index, "10.86.3.7".parse().unwrap(), 24).unwrap();
         link::remove(&mut netlink, BRIDGE).unwrap();
         let error = network(roots, SETUP).attach(&named("one", "u1"), Vec::new()).unwrap_err().to_string();
         assert!(error.contains("other has 10.86.3.7, which is in the pods' range 10.86.0.0/16"), "{error}");
@@ -191,5 +191,191 @@ fn pods_that_want_none_get_none() {
         assert_eq!(bridge::links(BRIDGE), Vec::<String>::new());
         sandbox::remove_with(roots, &bridged, &host).unwrap();
         sandbox::remove_with(roots, &none, &named("one", "u1")).unwrap();
+    });
+}
+
+#[test]
+fn a_pod_is_held_to_its_bandwidth_both_ways() {
+    on_a_node(|roots| {
+        let network = network(roots, SETUP);
+        let annotations = [berth_core::network::INGRESS, berth_core::network::EGRESS];
+        let annotations = annotations.map(|key| (key.to_owned(), "1k".to_owned())).into();
+        let mut slow = named("slow", "u1");
+        Arc::make_mut(&mut slow.pod).metadata.annotations = annotations;
+        let fast = named("fast", "u2");
+        let [at_slow, at_fast] = [&slow, &fast].map(|pod| create(roots, &network, pod).unwrap().remove(0));
+        // Of a megabyte that is sent at once, what fits the bucket arrives; the next bytes would be due in minutes.
+        let received = |from: &DesiredPod, to: &DesiredPod, at: &str| {
+            let socket = within(roots, to, || UdpSocket::bind((at, 9)).unwrap());
+            within(roots, from, || {
+                let sender = UdpSocket::bind("0.0.0.0:0").unwrap();
+                (0..1_000).for_each(|_| drop(sender.send_to(&[0; 1_000], (at, 9))));
+            });
+            socket.set_read_timeout(Some(std::time::Duration::from_millis(500))).unwrap();
+            let mut packet = [0; 2_000];
+            std::iter::from_fn(|| socket.recv(&mut packet).ok()).sum::<usize>()
+        };
+        let (to, from) = (received(&fast, &slow, &at_slow), received(&slow, &fast, &at_fast));
+        assert!((30_000..70_000).contains(&to) && (30_000..70_000).contains(&from), "{to} {from}");
+        // Whoever removes the pair takes the buckets along; they come back with it.
+        link::remove(&mut Netlink::route().unwrap(), &link_name(&slow.uid)).unwrap();
+        network.reconcile();
+        let to = received(&fast, &slow, &at_slow);
+        assert!((30_000..70_000).contains(&to), "{to}");
+        for pod in [&slow, &fast] {
+            sandbox::remove_with(roots, &network, pod).unwrap();
+        }
+    });
+}
+
+/// A policy of this specification in the namespace of the tests' pods.
+fn policies(specs: &[serde_json::Value]) -> Objects {
+    let text = |(i, spec): (usize, &serde_json::Value)| {
+        let metadata = serde_json::json!({"name": format!("p{i}"), "namespace": "default"});
+        let (version, kind) = ("networking.k8s.io/v1", "NetworkPolicy");
+        let policy =
+            serde_json::json!({"apiVersion": version, "kind": kind, "metadata": metadata, "spec": spec});
+        format!("---\n{policy}\n")
+    };
+    let text: String = specs.iter().enumerate().map(text).collect();
+    let output = load(&LoadInput {
+        file: "p.yaml",
+        bytes: text.as_bytes(),
+        format: Format::Yaml,
+        node: "box",
+        source: "file",
+    });
+    assert_eq!(output.problems, []);
+    output.objects.into_iter().collect()
+}
+
+#[test]
+fn pods_are_held_to_policies() {
+    on_a_node(|roots| {
+        let network = network(roots, SETUP);
+        let [web, db, spy] = ["web", "db", "spy"].map(|name| {
+            let mut pod = named(name, name);
+            Arc::make_mut(&mut pod.pod).metadata.labels = [("app".to_owned(), name.to_owned())].into();
+            pod
+        });
+        let at = [&web, &db, &spy].map(|pod| create(roots, &network, pod).unwrap());
+        let servers: Vec<_> = [(&web, &at[0]), (&db, &at[1])]
+            .into_iter()
+            .flat_map(|(pod, at)| at.iter().map(move |at| within(roots, pod, || answering(at))))
+            .collect();
+        let reaches = |from: &DesiredPod, at: &[String]| {
+            let tries = at.iter().map(|at| within(roots, from, || is_reached(at)));
+            let tries: Vec<bool> = tries.collect();
+            assert_eq!(tries[0], tries[1], "both families alike");
+            tries[0]
+        };
+        let all = |expected: [bool; 4], when: &str| {
+            let found =
+                [reaches(&web, &at[1]), reaches(&spy, &at[1]), reaches(&spy, &at[0]), reaches(&db, &at[0])];
+            assert_eq!(found, expected, "{when}: web-db, spy-db, spy-web, db-web");
+            assert!(is_reached(&at[1][0]) && is_reached(&at[1][1]), "{when}: the node reaches all");
+        };
+        all([true; 4], "no policy");
+        let only_web = serde_json::json!({"podSelector": {"matchLabels": {"app": "db"}},
+            "ingress": [{"from": [{"podSelector": {"matchLabels": {"app": "web"}}}], "ports": [{"port": 80}]}]});
+        assert!(network.note_policies(&policies(std::slice::from_ref(&only_web))));
+        network.enforce();
+        all([true, false, true, true], "only web calls db");
+        let no_way_out =
+            serde_json::json!({"podSelector": {"matchLabels": {"app": "spy"}}, "policyTypes": ["Egress"]});
+        network.note_policies(&policies(&[only_web.clone(), no_way_out.clone()]));
+        network.enforce();
+        all([true, false, false, true], "spy calls nobody");
+        let to_node = within(roots, &spy, || is_reached("10.86.0.1"));
+        assert!(!to_node, "nor the node");
+        // An agent that comes after this one holds to them before it has read a manifest.
+        let next = self::network(roots, SETUP);
+        next.reconcile();
+        all([true, false, false, true], "a later agent");
+        assert!(!next.note_policies(&policies(&[only_web, no_way_out])));
+        // A pod that is made now is held to them at once, and one that goes leaves no rule.
+        sandbox::remove_with(roots, &next, &spy).unwrap();
+        assert_eq!(create(roots, &next, &spy).unwrap(), at[2]);
+        all([true, false, false, true], "made anew");
+        next.note_policies(&Objects::default());
+        next.enforce();
+        all([true; 4], "no policy any more");
+        drop(servers);
+        for pod in [&web, &db, &spy] {
+            sandbox::remove_with(roots, &next, pod).unwrap();
+        }
+    });
+}
+
+/// Listens for callers; that the kernel takes them is enough.
+fn answering(at: &str) -> TcpListener {
+    TcpListener::bind((at, 80)).unwrap()
+}
+
+fn is_reached(at: &str) -> bool {
+    let soon = std::time::Duration::from_millis(300);
+    let address = (at.parse::<IpAddr>().unwrap(), 80).into();
+    match TcpStream::connect_timeout(&address, soon) {
+        Ok(_) => true,
+        // Somebody said so.
+        Err(error) => error.kind() == std::io::ErrorKind::ConnectionRefused,
+    }
+}
+
+#[test]
+fn interfaces_of_the_node_go_to_a_pod_and_come_back() {
+    on_a_node(|roots| {
+        let network = network(roots, SETUP);
+        let mut netlink = Netlink::route().unwrap();
+        // Two wires, each with its other end in this namespace too.
+        link::ensure_bridge(&mut netlink, "wire", [2, 0, 0, 0, 0, 1], 1500).unwrap();
+        let bridge = link::index(&mut netlink, "wire").unwrap().unwrap();
+        link::add_address(&mut netlink, bridge, "192.0.2.1".parse().unwrap(), 24).unwrap();
+        let here = File::open("/proc/thread-self/ns/net").unwrap();
+        for (outer, inner, last) in [("plug1", "field1", 3), ("plug2", "field2", 4)] {
+            let (mac, mtu, ns) = ([2, 0, 0, 0, 0, last], 1500, here.as_raw_fd());
+            link::add_pair(&mut netlink, &link::Pair { outer, inner, mac, mtu, bridge, ns }).unwrap();
+            let index = link::index(&mut netlink, inner).unwrap().unwrap();
+            link::bring_up(&mut netlink, index).unwrap();
+        }
+        let asks = |name: &str, list: &str| {
+            let mut pod = named(name, name);
+            let annotation = (berth_core::network::attachments::ATTACHMENTS.to_owned(), list.to_owned());
+            Arc::make_mut(&mut pod.pod).metadata.annotations = [annotation].into();
+            pod
+        };
+        let pod = asks(
+            "one",
+            "[{interface: field1, name: bus, addresses: [192.0.2.7/24]}, {interface: field2, type: macvlan, addresses: [192.0.2.8/24]}]",
+        );
+        create(roots, &network, &pod).unwrap();
+        create(roots, &network, &pod).unwrap();
+        assert_eq!(link::index(&mut netlink, "field1"), Ok(None), "the node is without it");
+        let inside = |pod: &DesiredPod| within(roots, pod, || bridge::links(""));
+        let mut there = inside(&pod);
+        there.sort();
+        assert_eq!(there, ["bus", "eth0", "lo", "net1"]);
+        for at in ["192.0.2.7", "192.0.2.8"] {
+            let server = within(roots, &pod, || TcpListener::bind((at, 80)).unwrap());
+            thread::scope(|scope| {
+                scope.spawn(move || serve(server));
+                assert_eq!(call(at, 80), "192.0.2.1");
+            });
+        }
+        // Nobody else can have it, and says so; another one on the same wire is possible.
+        let error = create(roots, &network, &asks("two", "[{interface: field1}]")).unwrap_err().to_string();
+        assert_eq!(
+            error,
+            "network is not ready: the node has no interface field1 for field1 (or another pod has it)"
+        );
+        create(roots, &network, &asks("three", "[{interface: field2, type: macvlan, mode: private}]"))
+            .unwrap();
+        for name in ["one", "two", "three"] {
+            sandbox::remove_with(roots, &network, &named(name, name)).unwrap();
+        }
+        assert!(link::index(&mut netlink, "field1").unwrap().is_some(), "it is the node's again");
+        create(roots, &network, &asks("two", "[{interface: field1}]")).unwrap();
+        sandbox::remove_leftover_with(roots, &network, &PodUid("two".into())).unwrap();
+        assert!(link::index(&mut netlink, "field1").unwrap().is_some());
     });
 }

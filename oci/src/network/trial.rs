@@ -8,7 +8,13 @@ use super::{
     no_rules,
 };
 use crate::error::Error;
-use berth_core::network::{HostPort, Protocol, Ranges};
+use berth_core::{
+    manifest::types::policy::PolicyType,
+    network::{
+        HostPort, Protocol, Ranges,
+        policy::{Confinement, Opening},
+    },
+};
 use nix::sched::{CloneFlags, unshare};
 use std::{fs::File, io, net::IpAddr, os::fd::AsRawFd, thread};
 
@@ -66,9 +72,17 @@ fn rules() -> Result<(), Error> {
     let ranges: Ranges = "10.86.0.0/16,fd62:6572:7468::/64".parse().unwrap_or_default();
     let addresses: Vec<IpAddr> = ranges.all().map(|range| range.address(2)).collect();
     let ports = [HostPort { protocol: Protocol::Tcp, host_ip: None, host_port: 80, container_port: 80 }];
+    let openings = vec![Opening { peer: None, except: Vec::new(), ports: None }];
+    let confined = |address: &IpAddr| Confinement {
+        way: PolicyType::Ingress,
+        address: *address,
+        openings: openings.clone(),
+        overflowed: false,
+    };
+    let confinements: Vec<Confinement> = addresses.iter().map(confined).collect();
     let pods = [nft::Pod { addresses: &addresses, ports: &ports }];
     Nft::open()
-        .and_then(|mut nft| nft.apply(nft::ruleset(&ranges, pods.into_iter())))
+        .and_then(|mut nft| nft.apply(nft::ruleset(&ranges, pods.into_iter(), &confinements)))
         .map_err(|error| no_rules(&error, "way out of the node and no hostPort"))
 }
 

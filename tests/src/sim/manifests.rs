@@ -209,6 +209,7 @@ fn config_map(value: u64) -> Arc<Object> {
         values: BTreeMap::from([("value".to_owned(), Value::text(&value.to_string()))]),
         immutable: false,
         storage: String::new(),
+        policy: None,
     })
 }
 

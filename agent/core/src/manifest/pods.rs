@@ -117,7 +117,7 @@ fn with_kind(entries: &Entries) -> Entries {
 fn refuse_kind(kind: &str, base: &Path, findings: &mut Findings) {
     let hint = if WORKLOADS.contains(&kind) { "; write its pod template as a Pod of its own" } else { "" };
     let message = format!(
-        "Unsupported value: {}: Berth has the kinds Pod, PodList, List, ConfigMap, Secret and PersistentVolumeClaim{hint}",
+        "Unsupported value: {}: Berth has the kinds Pod, PodList, List, ConfigMap, Secret, PersistentVolumeClaim and NetworkPolicy{hint}",
         quote(kind)
     );
     findings.value(&base.field("kind"), message);

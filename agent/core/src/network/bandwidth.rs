@@ -1,6 +1,7 @@
 //! How much a pod may send and receive: Kubernetes' two annotations for it. Pure.
 
 use crate::manifest::quantity;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// What goes to the pod, bits in a second, as a quantity: `10M`.
@@ -17,7 +18,7 @@ const BURST_PART: u64 = 10;
 const BURST_MIN_BYTES: u64 = 64 * 1024;
 
 /// Both ways; none for no limit.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Bandwidth {
     /// To the pod.
     pub ingress: Option<Rate>,
@@ -26,7 +27,8 @@ pub struct Bandwidth {
 }
 
 /// Bits in a second.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
 pub struct Rate(pub u64);
 
 impl Rate {

@@ -15,6 +15,15 @@ pub enum Protocol {
 }
 
 impl Protocol {
+    /// By Kubernetes' word; TCP without one.
+    pub fn of(word: &str) -> Self {
+        match word {
+            "UDP" => Self::Udp,
+            "SCTP" => Self::Sctp,
+            _ => Self::Tcp,
+        }
+    }
+
     /// Kubernetes' word for it.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -68,11 +77,7 @@ pub fn of_pod(spec: &PodSpec) -> Vec<HostPort> {
     let ports = sidecars.chain(&spec.containers).flat_map(|container| &container.ports);
     ports
         .filter_map(|port| {
-            let protocol = match port.protocol.as_str() {
-                "UDP" => Protocol::Udp,
-                "SCTP" => Protocol::Sctp,
-                _ => Protocol::Tcp,
-            };
+            let protocol = Protocol::of(&port.protocol);
             let host_ip = port.host_ip.as_deref().and_then(|ip| ip.parse().ok());
             Some(HostPort {
                 protocol,

@@ -19,6 +19,7 @@ pub(super) enum Kind {
     ConfigMaps,
     Secrets,
     Claims,
+    Policies,
 }
 
 /// `KIND` or `KIND/NAME`.
@@ -38,6 +39,7 @@ const NAMES: &[(&str, &[&str], Kind)] = &[
     ("configmaps", &["configmap", "cm"], Kind::ConfigMaps),
     ("secrets", &["secret"], Kind::Secrets),
     ("persistentvolumeclaims", &["persistentvolumeclaim", "pvc"], Kind::Claims),
+    ("networkpolicies", &["networkpolicy", "netpol"], Kind::Policies),
 ];
 
 /// Reads a [`Target`]; completions offer the plural names.

@@ -20,21 +20,36 @@ pub(super) struct Listing {
     kind: &'static str,
     /// In lower case, for `-o name` and sentences.
     name: &'static str,
+    /// The same for many.
+    plural: &'static str,
     /// Columns between the name and the file: heading, and the field that is shown.
     columns: &'static [(&'static str, &'static str)],
 }
 
 /// ConfigMaps.
 pub(super) const CONFIG_MAPS: Listing =
-    Listing { kind: "ConfigMap", name: "configmap", columns: &[("DATA", "/keys")] };
+    Listing { kind: "ConfigMap", name: "configmap", plural: "configmaps", columns: &[("DATA", "/keys")] };
 /// Secrets.
-pub(super) const SECRETS: Listing =
-    Listing { kind: "Secret", name: "secret", columns: &[("TYPE", "/type"), ("DATA", "/keys")] };
+pub(super) const SECRETS: Listing = Listing {
+    kind: "Secret",
+    name: "secret",
+    plural: "secrets",
+    columns: &[("TYPE", "/type"), ("DATA", "/keys")],
+};
 /// PersistentVolumeClaims.
 pub(super) const CLAIMS: Listing = Listing {
     kind: "PersistentVolumeClaim",
     name: "persistentvolumeclaim",
+    plural: "persistentvolumeclaims",
     columns: &[("REQUESTED", "/storage")],
+};
+
+/// NetworkPolicies.
+pub(super) const POLICIES: Listing = Listing {
+    kind: "NetworkPolicy",
+    name: "networkpolicy",
+    plural: "networkpolicies",
+    columns: &[("POD-SELECTOR", "/podSelector")],
 };
 
 pub(super) fn run(
@@ -67,7 +82,7 @@ pub(super) fn run(
             let mut columns = if args.all_namespaces { vec!["NAMESPACE", "NAME"] } else { vec!["NAME"] };
             columns.extend(listing.columns.iter().map(|(heading, _)| heading));
             columns.push("FILE");
-            let nothing = format!("No {}s{}.", listing.name, args.place());
+            let nothing = format!("No {}{}.", listing.plural, args.place());
             print(session, headings(&columns), rows, args.no_headers, &nothing)
         }
     }

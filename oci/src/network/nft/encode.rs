@@ -33,6 +33,9 @@ const TWO: u32 = 2;
 /// `NFT_CMP_EQ`, `NFT_CMP_NEQ`.
 const EQUAL: u32 = 0;
 const UNEQUAL: u32 = 1;
+/// `NFT_CMP_LTE`, `NFT_CMP_GTE`.
+const NOT_ABOVE: u32 = 3;
+const NOT_BELOW: u32 = 5;
 /// Bytes of an interface's name (`IFNAMSIZ`).
 const NAME_LEN: usize = 16;
 
@@ -172,6 +175,15 @@ impl Writer {
             Expr::Destination { base, prefix } => {
                 self.address(base, prefix, if base.is_ipv4() { 16 } else { 24 });
             }
+            Expr::Not { source, base, prefix } => {
+                let offset = match (base.is_ipv4(), source) {
+                    (true, true) => 12,
+                    (true, false) => 16,
+                    (false, true) => 8,
+                    (false, false) => 24,
+                };
+                self.address_is(UNEQUAL, base, prefix, offset);
+            }
             Expr::IsLocal => {
                 // `NFT_FIB_RESULT_ADDRTYPE` of the receiver is `RTN_LOCAL`.
                 self.kernel("fib", |writer| writer.numbers(&[ONE, 3, 2]));
@@ -185,6 +197,21 @@ impl Writer {
                 // `NFT_PAYLOAD_TRANSPORT_HEADER`: all three have it there.
                 self.kernel("payload", |writer| writer.numbers(&[ONE, 2, 2, 2]));
                 self.compare(EQUAL, &port.to_be_bytes());
+            }
+            Expr::Ports { first, last } => {
+                self.kernel("payload", |writer| writer.numbers(&[ONE, 2, 2, 2]));
+                self.compare(NOT_BELOW, &first.to_be_bytes());
+                self.compare(NOT_ABOVE, &last.to_be_bytes());
+            }
+            Expr::IsAnswer => {
+                // `NFT_CT_STATE` has the bit of `IP_CT_ESTABLISHED` or `IP_CT_RELATED`.
+                self.kernel("ct", |writer| writer.numbers(&[ONE, 0]));
+                self.mask(&(1_u32 << 1 | 1 << 2).to_ne_bytes());
+                self.compare(UNEQUAL, &[0; 4]);
+            }
+            Expr::Icmp6 => {
+                self.meta(16);
+                self.compare(EQUAL, &[58]);
             }
             Expr::WasTranslated => {
                 // `NFT_CT_STATUS` has `IPS_DST_NAT`.
@@ -229,6 +256,11 @@ impl Writer {
 
     /// The address at this place of the IP header is in the range.
     fn address(&mut self, base: IpAddr, prefix: u8, offset: u32) {
+        self.address_is(EQUAL, base, prefix, offset);
+    }
+
+    /// As [`Self::address`], or is not.
+    fn address_is(&mut self, how: u32, base: IpAddr, prefix: u8, offset: u32) {
         let (base, bits) = match base {
             IpAddr::V4(address) => (address.octets().to_vec(), 32),
             IpAddr::V6(address) => (address.octets().to_vec(), 128),
@@ -239,7 +271,7 @@ impl Writer {
             let mask = u128::MAX.checked_shl(128 - u32::from(prefix)).unwrap_or(0).to_be_bytes();
             self.mask(&mask[..base.len()]);
         }
-        self.compare(EQUAL, &base);
+        self.compare(how, &base);
     }
 
     fn verdict(&mut self, code: i32, chain: Option<&str>) {

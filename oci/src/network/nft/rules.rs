@@ -5,10 +5,18 @@
 //!   packets from 127.0.0.1 may leave by the bridge for that (`route_localnet`). What comes the other way, from
 //!   a pod to 127.0.0.0/8, is dropped: the node's loopback is its own.
 //! - Names are asked for at the bridge's own address, also when a pod has port 53 of the node.
+//! - Pods that a NetworkPolicy selects are held to it: what they send on their way through the node and to it, what they
+//!   receive on the way through it. The node itself reaches all pods. Names are answered to all, and neighbours found.
 //! - A pod that gets at a pod by a port of the node seems to be the node: the answer must come back this way.
 
 use crate::network::bridge::NAME as BRIDGE;
-use berth_core::network::{HostPort, Protocol, Ranges};
+use berth_core::{
+    manifest::types::policy::PolicyType,
+    network::{
+        HostPort, Protocol, Ranges,
+        policy::{Cidr, Confinement, Opening, Ports},
+    },
+};
 use std::{
     fmt,
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
@@ -22,6 +30,9 @@ const LOOPBACK: &str = "lo";
 const NAMES_PORT: u16 = 53;
 /// The chain of ports of the node.
 const HOST_PORTS: &str = "hostports";
+/// The chains of what pods may send and receive.
+const SENDING: &str = "sending";
+const RECEIVING: &str = "receiving";
 
 /// A chain, with its place in the kernel's way of packets if it has one of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,8 +55,12 @@ const fn hook(kind: &'static str, name: &'static str, number: u32, priority: i32
 }
 
 /// All chains; who is jumped to stands first.
-pub(super) const CHAINS: [Chain; 5] = [
+pub(super) const CHAINS: [Chain; 9] = [
     Chain { name: HOST_PORTS, hook: None },
+    Chain { name: SENDING, hook: None },
+    Chain { name: RECEIVING, hook: None },
+    Chain { name: "passing", hook: hook("filter", "forward", 2, 0) },
+    Chain { name: "arriving", hook: hook("filter", "input", 1, 0) },
     Chain { name: "guard", hook: hook("filter", "prerouting", 0, -300) },
     Chain { name: "incoming", hook: hook("nat", "prerouting", 0, -100) },
     Chain { name: "local", hook: hook("nat", "output", 3, -100) },
@@ -65,12 +80,20 @@ pub(super) enum Expr {
     Source { base: IpAddr, prefix: u8 },
     /// As [`Expr::Source`], the receiver's.
     Destination { base: IpAddr, prefix: u8 },
+    /// The sender's or receiver's address is not in here.
+    Not { source: bool, base: IpAddr, prefix: u8 },
     /// The receiver is the node.
     IsLocal,
     /// The kind of port.
     Protocol(Protocol),
     /// The receiver's port.
     Port(u16),
+    /// The receiver's port is one of these.
+    Ports { first: u16, last: u16 },
+    /// Belongs to what was allowed before.
+    IsAnswer,
+    /// Speaks of IPv6 itself: neighbours, the size of packets.
+    Icmp6,
     /// Was sent to a port of the node.
     WasTranslated,
     /// Goes on in this chain.
@@ -104,7 +127,11 @@ pub(in crate::network) struct Pod<'a> {
 }
 
 /// The rules for these pods; of two with the same port the one that stands first has it.
-pub(in crate::network) fn ruleset<'a>(ranges: &Ranges, pods: impl Iterator<Item = Pod<'a>>) -> Ruleset {
+pub(in crate::network) fn ruleset<'a>(
+    ranges: &Ranges,
+    pods: impl Iterator<Item = Pod<'a>>,
+    confinements: &[Confinement],
+) -> Ruleset {
     let rule = |chain, exprs| Rule { chain, exprs };
     let mut rules = Vec::new();
     let v4 = Expr::Family { v6: false };
@@ -115,11 +142,8 @@ pub(in crate::network) fn ruleset<'a>(ranges: &Ranges, pods: impl Iterator<Item 
     let to_loopback = Expr::Destination { base: Ipv6Addr::LOCALHOST.into(), prefix: 128 };
     rules.push(rule("local", vec![Expr::Family { v6: true }, to_loopback, Expr::Return]));
     for gateway in ranges.all().map(|range| range.gateway()) {
-        let (v6, bits) = (gateway.is_ipv6(), if gateway.is_ipv6() { 128 } else { 32 });
-        let to_us = Expr::Destination { base: gateway, prefix: bits };
         for protocol in [Protocol::Udp, Protocol::Tcp] {
-            let names = [Expr::Family { v6 }, Expr::From(BRIDGE), to_us, Expr::Protocol(protocol)];
-            rules.push(rule("incoming", [&names[..], &[Expr::Port(NAMES_PORT), Expr::Return]].concat()));
+            rules.push(rule("incoming", [&names_at(gateway, protocol)[..], &[Expr::Return]].concat()));
         }
     }
     for chain in ["incoming", "local"] {
@@ -143,7 +167,71 @@ pub(in crate::network) fn ruleset<'a>(ranges: &Ranges, pods: impl Iterator<Item 
             rules.extend(to_pod(port, address));
         }
     }
+    if !confinements.is_empty() {
+        rules.extend(confined(ranges, confinements));
+    }
     Ruleset(rules)
+}
+
+/// What pods are held to.
+fn confined(ranges: &Ranges, confinements: &[Confinement]) -> Vec<Rule> {
+    let rule = |chain, exprs| Rule { chain, exprs };
+    let mut rules = vec![
+        rule("passing", vec![Expr::IsAnswer, Expr::Return]),
+        rule("passing", vec![Expr::Jump(SENDING)]),
+        rule("passing", vec![Expr::Jump(RECEIVING)]),
+        rule("arriving", vec![Expr::IsAnswer, Expr::Return]),
+        rule("arriving", vec![Expr::Family { v6: true }, Expr::Icmp6, Expr::Return]),
+    ];
+    for gateway in ranges.all().map(|range| range.gateway()) {
+        for protocol in [Protocol::Udp, Protocol::Tcp] {
+            rules.push(rule("arriving", [&names_at(gateway, protocol)[..], &[Expr::Return]].concat()));
+        }
+    }
+    rules.push(rule("arriving", vec![Expr::From(BRIDGE), Expr::Jump(SENDING)]));
+    for Confinement { way, address, openings, .. } in confinements {
+        let one = Cidr::of(*address);
+        let (chain, is_sender) = match way {
+            PolicyType::Egress => (SENDING, true),
+            PolicyType::Ingress => (RECEIVING, false),
+        };
+        let family = Expr::Family { v6: address.is_ipv6() };
+        for opening in openings {
+            let open = [&[family, side(one, is_sender)][..], &opened(opening, !is_sender), &[Expr::Return]];
+            rules.push(rule(chain, open.concat()));
+        }
+        rules.push(rule(chain, vec![family, side(one, is_sender), Expr::Drop]));
+    }
+    rules
+}
+
+fn side(cidr: Cidr, source: bool) -> Expr {
+    let (base, prefix) = (cidr.base(), cidr.prefix());
+    if source { Expr::Source { base, prefix } } else { Expr::Destination { base, prefix } }
+}
+
+/// The conditions of an opening; `source`: the other side is the sender.
+fn opened(opening: &Opening, source: bool) -> Vec<Expr> {
+    let mut exprs: Vec<Expr> =
+        opening.peer.into_iter().filter(|peer| peer.prefix() > 0).map(|peer| side(peer, source)).collect();
+    let not = |except: &Cidr| Expr::Not { source, base: except.base(), prefix: except.prefix() };
+    exprs.extend(opening.except.iter().map(not));
+    if let Some(Ports { protocol, first, last }) = opening.ports {
+        exprs.push(Expr::Protocol(protocol));
+        match (first, last) {
+            (0, u16::MAX) => {}
+            (first, last) if first == last => exprs.push(Expr::Port(first)),
+            (first, last) => exprs.push(Expr::Ports { first, last }),
+        }
+    }
+    exprs
+}
+
+/// Names are asked for at the bridge's own address.
+fn names_at(gateway: IpAddr, protocol: Protocol) -> [Expr; 5] {
+    let to_us = side(Cidr::of(gateway), false);
+    let family = Expr::Family { v6: gateway.is_ipv6() };
+    [family, Expr::From(BRIDGE), to_us, Expr::Protocol(protocol), Expr::Port(NAMES_PORT)]
 }
 
 /// None for an address of the family that the port is not on.
@@ -177,7 +265,13 @@ impl fmt::Display for Expr {
             }
             Self::Source { base, prefix } => write!(f, "{} saddr {base}/{prefix}", ip(base)),
             Self::Destination { base, prefix } => write!(f, "{} daddr {base}/{prefix}", ip(base)),
+            Self::Not { source, base, prefix } => {
+                write!(f, "{} {} != {base}/{prefix}", ip(base), if *source { "saddr" } else { "daddr" })
+            }
             Self::IsLocal => f.write_str("fib daddr type local"),
+            Self::Ports { first, last } => write!(f, "th dport {first}-{last}"),
+            Self::IsAnswer => f.write_str("ct state established,related"),
+            Self::Icmp6 => f.write_str("meta l4proto ipv6-icmp"),
             Self::Protocol(protocol) => write!(f, "meta l4proto {}", protocol.as_str().to_lowercase()),
             Self::Port(port) => write!(f, "th dport {port}"),
             Self::WasTranslated => f.write_str("ct status dnat"),
@@ -230,7 +324,40 @@ pub(super) mod tests {
         ];
         let addresses = ["10.86.0.2".parse().unwrap(), "fd00::2".parse().unwrap()];
         let pods = [Pod { addresses: &addresses, ports: &ports }, Pod { addresses: &addresses, ports: &[] }];
-        ruleset(&"10.86.0.0/16,fd00::/64".parse().unwrap(), pods.into_iter())
+        let at = |text: &str| text.parse::<Cidr>().unwrap();
+        let opening = |peer: &str, except: &[&str], ports| Opening {
+            peer: (!peer.is_empty()).then(|| at(peer)),
+            except: except.iter().map(|text| at(text)).collect(),
+            ports,
+        };
+        let ports = |protocol, first, last| Some(Ports { protocol, first, last });
+        let confined = |way, address: usize, openings| Confinement {
+            way,
+            address: addresses[address],
+            openings,
+            overflowed: false,
+        };
+        let confinements = [
+            confined(
+                PolicyType::Egress,
+                0,
+                vec![
+                    opening("", &[], ports(Protocol::Udp, 53, 53)),
+                    opening(
+                        "192.0.2.0/24",
+                        &["192.0.2.8/32", "192.0.2.128/25"],
+                        ports(Protocol::Tcp, 8000, 8999),
+                    ),
+                ],
+            ),
+            confined(PolicyType::Ingress, 0, vec![opening("10.86.0.3/32", &[], None)]),
+            confined(
+                PolicyType::Ingress,
+                1,
+                vec![opening("::/0", &["fd00::/8"], ports(Protocol::Sctp, 0, u16::MAX))],
+            ),
+        ];
+        ruleset(&"10.86.0.0/16,fd00::/64".parse().unwrap(), pods.into_iter(), &confinements)
     }
 
     #[test]
@@ -248,7 +375,7 @@ pub(super) mod tests {
         let addresses: [IpAddr; 1] = ["fd00::2".parse().unwrap()];
         let ports = [HostPort { protocol: Protocol::Tcp, host_ip: None, host_port: 1, container_port: 2 }];
         let pods = [Pod { addresses: &addresses, ports: &ports }];
-        let text = ruleset(&"fd00::/64".parse().unwrap(), pods.into_iter()).to_string();
+        let text = ruleset(&"fd00::/64".parse().unwrap(), pods.into_iter(), &[]).to_string();
         assert!(!text.contains("10.86"), "{text}");
         assert!(text.contains("th dport 1 dnat ip6 to [fd00::2]:2"), "{text}");
     }

@@ -1,5 +1,5 @@
-//! ConfigMaps, Secrets and PersistentVolumeClaims: objects that stand in files beside the pods, and what
-//! pods take from them. Values are never part of anything that is printed, logged or serialised: who wants
+//! ConfigMaps, Secrets, PersistentVolumeClaims and NetworkPolicies: objects that stand in files beside the pods, and
+//! what pods take from them. Values are never part of anything that is printed, logged or serialised: who wants
 //! one has to ask for its bytes.
 
 mod base64;
@@ -10,7 +10,10 @@ mod read;
 mod revise;
 mod write;
 
-use super::{LoadOutput, Problem, types::PodSpec};
+use super::{
+    LoadOutput, Problem,
+    types::{PodSpec, policy::NetworkPolicySpec},
+};
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt,
@@ -29,6 +32,7 @@ pub enum ObjectKind {
     ConfigMap,
     Secret,
     PersistentVolumeClaim,
+    NetworkPolicy,
 }
 
 impl ObjectKind {
@@ -38,6 +42,7 @@ impl ObjectKind {
             Self::ConfigMap => "ConfigMap",
             Self::Secret => "Secret",
             Self::PersistentVolumeClaim => "PersistentVolumeClaim",
+            Self::NetworkPolicy => "NetworkPolicy",
         }
     }
 }
@@ -49,6 +54,7 @@ impl fmt::Display for ObjectKind {
             Self::ConfigMap => "configmap",
             Self::Secret => "secret",
             Self::PersistentVolumeClaim => "persistentvolumeclaim",
+            Self::NetworkPolicy => "networkpolicy",
         })
     }
 }
@@ -112,6 +118,8 @@ pub struct Object {
     pub immutable: bool,
     /// A claim's `resources.requests.storage`; empty for others.
     pub storage: String,
+    /// What a NetworkPolicy says; none for others.
+    pub policy: Option<Arc<NetworkPolicySpec>>,
 }
 
 impl Object {
@@ -131,6 +139,7 @@ impl Object {
             "keys": self.values.keys().collect::<Vec<_>>(),
             "immutable": self.immutable,
             "storage": self.storage,
+            "podSelector": self.policy.as_ref().map(|policy| policy.pod_selector.to_string()).unwrap_or_default(),
             "file": self.origin,
         })
     }

@@ -10,8 +10,9 @@ use crate::manifest::{
     path::{Path, Segment},
     place::Finder,
     quantity,
-    schema::{CLAIM, CONFIG_MAP, SECRET},
-    validate::names,
+    schema::{CLAIM, CONFIG_MAP, NETWORK_POLICY, SECRET},
+    types::policy::NetworkPolicySpec,
+    validate::{self, names},
 };
 use serde::Deserialize;
 use std::{collections::BTreeMap, sync::Arc};
@@ -54,9 +55,8 @@ struct Resources {
 
 /// What kind of object a document of this `kind` is, if it is one.
 pub(in super::super) fn is_object(kind: &str) -> Option<ObjectKind> {
-    [ObjectKind::ConfigMap, ObjectKind::Secret, ObjectKind::PersistentVolumeClaim]
-        .into_iter()
-        .find(|known| known.as_str() == kind)
+    use ObjectKind::{ConfigMap, NetworkPolicy, PersistentVolumeClaim, Secret};
+    [ConfigMap, Secret, PersistentVolumeClaim, NetworkPolicy].into_iter().find(|known| known.as_str() == kind)
 }
 
 /// Takes one object through everything: what is right of it, and what is wrong with it.
@@ -72,12 +72,15 @@ pub(in super::super) fn read(
         ObjectKind::ConfigMap => CONFIG_MAP,
         ObjectKind::Secret => SECRET,
         ObjectKind::PersistentVolumeClaim => CLAIM,
+        ObjectKind::NetworkPolicy => NETWORK_POLICY,
     };
-    let document = checker.object(entries, schema, base);
+    let mut document = checker.object(entries, schema, base);
     let mut findings = checker.findings;
     if kind == ObjectKind::Secret {
         findings.problems.iter_mut().chain(&mut findings.warnings).for_each(|found| hide(found, base));
     }
+    // Of this kind it is another one's.
+    let policy = (kind == ObjectKind::NetworkPolicy).then(|| document.remove("spec").unwrap_or_default());
     let written: Written = match serde_json::from_value(document.into()) {
         Ok(written) => written,
         Err(_) => {
@@ -89,10 +92,32 @@ pub(in super::super) fn read(
         }
     };
     let mut verdict = Findings::default();
-    let object = build(kind, written, base, file, &mut verdict);
+    let mut object = build(kind, written, base, file, &mut verdict);
+    object.policy = policy.and_then(|spec| read_policy(spec, &base.field("spec"), &findings, &mut verdict));
     verdict.problems.retain(|finding| !findings.touches(&finding.path));
     findings.problems.append(&mut verdict.problems);
     (findings.problems.is_empty().then_some(object), findings)
+}
+
+fn read_policy(
+    spec: serde_json::Value,
+    path: &Path,
+    known: &Findings,
+    findings: &mut Findings,
+) -> Option<Arc<NetworkPolicySpec>> {
+    let spec = if spec.is_null() { serde_json::json!({}) } else { spec };
+    match serde_json::from_value::<NetworkPolicySpec>(spec) {
+        Ok(policy) => {
+            validate::policy::validate(&policy, path, findings);
+            Some(Arc::new(policy))
+        }
+        Err(_) => {
+            if known.problems.is_empty() {
+                findings.value(path, "cannot be read");
+            }
+            None
+        }
+    }
 }
 
 /// What is said of a value must not say the value.
@@ -147,7 +172,7 @@ fn build(
         (true, "") => "Opaque".to_owned(),
         _ => kind_of_secret,
     };
-    Object { key, origin: Arc::clone(file), kind_of_secret, values, immutable, storage }
+    Object { key, origin: Arc::clone(file), kind_of_secret, values, immutable, storage, policy: None }
 }
 
 /// The values as they are gathered.

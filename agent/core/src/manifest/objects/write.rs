@@ -27,6 +27,10 @@ pub fn manifest(object: &Object) -> Json {
                 "accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": object.storage}},
             });
         }
+        ObjectKind::NetworkPolicy => {
+            manifest["apiVersion"] = json!("networking.k8s.io/v1");
+            manifest["spec"] = json!(object.policy.as_deref());
+        }
     }
     if object.immutable {
         manifest["immutable"] = json!(true);

@@ -6,6 +6,7 @@ mod handlers;
 mod meta;
 mod objects;
 mod pod;
+mod policy;
 mod scheduling;
 mod security;
 mod volume;
@@ -15,6 +16,7 @@ use super::support::Support;
 pub(super) use meta::LIST;
 pub(super) use objects::{CLAIM, CONFIG_MAP, SECRET};
 pub(super) use pod::POD;
+pub(super) use policy::NETWORK_POLICY;
 
 /// One field of an object.
 #[derive(Debug)]

@@ -3,6 +3,7 @@
 
 mod files;
 mod health;
+pub mod policy;
 mod scheduling;
 mod security;
 mod sources;

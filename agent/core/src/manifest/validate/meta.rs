@@ -66,6 +66,10 @@ pub(super) fn validate(metadata: &Metadata, node: &str, path: &Path, findings: &
             && let Err(why) = network::rate(value)
         {
             findings.invalid(&here, value, &why);
+        } else if key == network::attachments::ATTACHMENTS
+            && let Err(why) = network::attachments::attachments(value, &["eth0"])
+        {
+            findings.value(&here, format!("Invalid value: {why}"));
         }
     }
     let total: usize = metadata.annotations.iter().map(|(key, value)| key.len() + value.len()).sum();

@@ -10,6 +10,7 @@ mod files;
 mod health;
 mod meta;
 pub(super) mod names;
+pub(super) mod policy;
 mod ports;
 mod priority;
 mod resources;
@@ -22,6 +23,7 @@ use super::{
     path::Path,
     types::{Container, Pod, PodSpec},
 };
+use crate::network::attachments::ATTACHMENTS;
 use std::collections::BTreeSet;
 
 pub(super) use names::SUBDOMAIN_LEN_MAX;
@@ -39,6 +41,10 @@ pub(super) fn validate(pod: &Pod, node: &str, base: &Path, findings: &mut Findin
     if spec.share_process_namespace == Some(true) && spec.host_pid {
         let why = "shareProcessNamespace and hostPID cannot both be true";
         findings.invalid(&path.field("shareProcessNamespace"), "true", why);
+    }
+    if spec.host_network && pod.metadata.annotations.contains_key(ATTACHMENTS) {
+        let here = base.field("metadata").field("annotations").entry(ATTACHMENTS);
+        findings.forbidden(&here, "a pod on the node's network has all of the node's interfaces; remove it");
     }
     dns::validate(spec, &path, findings);
     affinity::validate(spec, &path, findings);

@@ -1,0 +1,158 @@
+//! NetworkPolicies: which are in force, over agents too, and pods held to them. What they mean for whom is
+//! `berth_core::network::policy`'s; as packet rules they are `nft`'s.
+//!
+//! Packets between pods pass the node like all others: pods have no neighbours but the gateway. Ports of the bridge
+//! are told apart while a policy is in force, so that no pod goes round that.
+
+use super::{
+    Network, State,
+    attachment::{Attachment, link_name},
+    bridge, link,
+    netlink::{Netlink, Refused},
+    nft,
+    nft::Nft,
+};
+use crate::{
+    durable,
+    error::{Error, Result},
+    paths::Roots,
+};
+use berth_core::{
+    manifest::{
+        objects::{ObjectKind, Objects},
+        types::policy::NetworkPolicySpec,
+    },
+    network::{
+        Ranges,
+        policy::{Confinement, Member, Policy, confine},
+    },
+};
+use serde::{Deserialize, Serialize};
+use std::{
+    fs,
+    io::{self, Read},
+    path::Path,
+    sync::{Arc, PoisonError},
+};
+
+/// Bytes in the file: more than all manifests together may have.
+const LEN_MAX_BYTES: u64 = 64 * 1024 * 1024;
+
+/// One of them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct InForce {
+    namespace: Arc<str>,
+    spec: Arc<NetworkPolicySpec>,
+}
+
+/// What was last in force; nothing if that is not known.
+pub(super) fn load(roots: &Roots) -> Vec<InForce> {
+    read(&roots.policies()).unwrap_or_else(|error| {
+        tracing::warn!(%error, "NetworkPolicies are in force again when manifests have been read");
+        Vec::new()
+    })
+}
+
+fn read(path: &Path) -> Result<Vec<InForce>> {
+    let mut bytes = Vec::new();
+    match fs::File::open(path).and_then(|file| file.take(LEN_MAX_BYTES).read_to_end(&mut bytes)) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        result => result.map_err(Error::io("read", path))?,
+    };
+    serde_json::from_slice(&bytes)
+        .map_err(|error| Error::Malformed { path: path.to_owned(), message: error.to_string() })
+}
+
+impl Network {
+    /// These are in force from now on, as soon as [`Self::enforce`] has been called. Returns whether it must be. Does not
+    /// wait for anybody who talks to the kernel.
+    pub fn note_policies(&self, objects: &Objects) -> bool {
+        let policies = objects.iter().filter(|object| object.key.kind == ObjectKind::NetworkPolicy);
+        let new: Vec<InForce> = policies
+            .filter_map(|object| {
+                let spec = Arc::clone(object.policy.as_ref()?);
+                Some(InForce { namespace: Arc::clone(&object.key.namespace), spec })
+            })
+            .collect();
+        let mut policies = self.policies.lock().unwrap_or_else(PoisonError::into_inner);
+        if *policies == new {
+            return false;
+        }
+        let path = self.roots.policies();
+        let written = serde_json::to_vec(&new).map_err(|error| error.to_string());
+        let written =
+            written.and_then(|json| durable::replace_volatile(&path, &json).map_err(|e| e.to_string()));
+        if let Err(error) = written {
+            tracing::warn!(error, "an agent that comes after this one learns of NetworkPolicies late");
+        }
+        *policies = new;
+        true
+    }
+
+    /// Holds the pods that are there to the policies. Tells of what fails.
+    pub fn enforce(&self) {
+        let mut state = self.lock();
+        let Some(setup) = self.setup.filter(|_| !state.attached.is_empty()) else { return };
+        let ranges = state.bridge.map_or_else(|| bridge::served(&setup), |bridge| bridge.ranges);
+        if let Err(error) = self.write_rules(&mut state, &ranges) {
+            tracing::error!(%error, "NetworkPolicies are not in force");
+        }
+    }
+
+    /// There are policies.
+    pub(super) fn has_policies(&self) -> bool {
+        !self.policies.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
+    }
+
+    /// Makes our packet rules those for the pods that are there.
+    pub(super) fn write_rules(&self, state: &mut State, ranges: &Ranges) -> std::result::Result<(), Refused> {
+        let confinements = self.confinements(state);
+        let mut pods: Vec<&Attachment> = state.attached.values().collect();
+        pods.sort_by_key(|attachment| std::cmp::Reverse(attachment.since));
+        let pods = pods
+            .into_iter()
+            .map(|attachment| nft::Pod { addresses: &attachment.addresses, ports: &attachment.ports });
+        let rules = nft::ruleset(ranges, pods, &confinements);
+        match &mut state.nft {
+            Some(nft) => nft.apply(rules)?,
+            none => none.insert(Nft::open()?).apply(rules)?,
+        }
+        isolate(state, !confinements.is_empty())
+    }
+
+    fn confinements(&self, state: &State) -> Vec<Confinement> {
+        let policies = self.policies.lock().unwrap_or_else(PoisonError::into_inner);
+        let policies: Vec<Policy<'_>> =
+            policies.iter().map(|own| Policy { namespace: &own.namespace, spec: &own.spec }).collect();
+        let members = state.attached.values().map(|attachment| Member {
+            pod: &attachment.pod,
+            labels: &attachment.labels,
+            addresses: &attachment.addresses,
+            ports: &attachment.named_ports,
+        });
+        let found = confine(&policies, &members.collect::<Vec<_>>());
+        for overflowed in found.iter().filter(|confinement| confinement.overflowed) {
+            let address = overflowed.address;
+            tracing::error!(%address, "NetworkPolicies allow this pod more than there is room for: it gets nothing");
+        }
+        found
+    }
+}
+
+/// Tells ports of the bridge apart, or no longer.
+fn isolate(state: &mut State, isolated: bool) -> std::result::Result<(), Refused> {
+    if state.isolated == Some(isolated) || state.isolated.is_none() && !isolated {
+        return Ok(());
+    }
+    state.isolated = None;
+    let mut netlink = Netlink::route()?;
+    for uid in state.attached.keys() {
+        match link::isolate(&mut netlink, &link_name(uid), isolated) {
+            // On its way out, or put back by who looks after interfaces.
+            Err(error) if error.is(libc::ENODEV) => {}
+            other => other?,
+        }
+    }
+    state.isolated = Some(isolated);
+    Ok(())
+}
