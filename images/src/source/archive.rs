@@ -134,6 +134,11 @@ impl Opened {
         if target.exists() { Ok(()) } else { from.fill(digest, part, max, &target) }
     }
 
+    /// Whether the blob is there, or stands in what is read anyway.
+    pub(crate) fn has(&self, digest: &Digest) -> bool {
+        !matches!(self.form, Form::Filled(_)) || self.path.join(blob_path(digest)).exists()
+    }
+
     fn open_archive(path: &Path, staging: &Path) -> Result<Form, Error> {
         let mut file = open_file(path)?;
         if compression(&file).doing(|| format!("read {}", path.display()))? != Compression::None {

@@ -77,15 +77,22 @@ impl Store {
             &resolved.digests,
             &source::signatures(&opened, &scanned, &resolved.digests)?,
         )?;
-        self.fetch_layers(&opened, &resolved.layers)?;
-        let _importing = self.importing.read().unwrap_or_else(PoisonError::into_inner);
+        // Layers that no record names may be removed until the lock is held, those that were not fetched because
+        // they were there among them. It is not held while anything is fetched: others wait for it.
+        let _importing = loop {
+            self.fetch_layers(&opened, &resolved.layers)?;
+            let importing = self.importing.read().unwrap_or_else(PoisonError::into_inner);
+            if self.missing(&resolved.layers).iter().all(|(digest, _)| opened.has(digest)) {
+                break importing;
+            }
+        };
         self.sweep();
         let prepared = self.prepare(&opened, &scanned, resolved, Some(wanted))?;
         self.put_image(&scanned, Some(wanted), prepared)
     }
 
-    /// Downloads the layers that are not unpacked yet.
-    fn fetch_layers(&self, opened: &Opened, layers: &[Layer]) -> Result<(), Error> {
+    /// The layers that are not unpacked, each with the bytes that it may have.
+    fn missing(&self, layers: &[Layer]) -> Vec<(Digest, u64)> {
         let mut chain: Option<Digest> = None;
         let mut missing = Vec::new();
         for layer in layers {
@@ -96,6 +103,12 @@ impl Store {
                 missing.push((digest, max));
             }
         }
+        missing
+    }
+
+    /// Downloads the layers that are not unpacked yet.
+    fn fetch_layers(&self, opened: &Opened, layers: &[Layer]) -> Result<(), Error> {
+        let missing = self.missing(layers);
         self.manifest_known(&missing);
         let next = AtomicUsize::new(0);
         let work = || {

@@ -203,6 +203,28 @@ fn two_pulls_of_one_image_do_not_get_into_each_others_files() {
 }
 
 #[test]
+fn layers_that_are_collected_in_the_middle_of_a_pull_are_fetched() {
+    let hub = Hub::new();
+    let (store, _) = hub.place.open();
+    let store = std::sync::Arc::new(store);
+    // Its first layer is the first one of the other image too, and need not be fetched.
+    let other = hub.place.dir.path().join("other");
+    sample("other:1", "other").write_layout(&other).unwrap();
+    store.import_path(&other, &arm64()).unwrap();
+    let id = store.id_of("other:1", &arm64()).unwrap();
+    let (collected, collecting) = (std::sync::Arc::clone(&store), id);
+    hub.registry.set(|manners| {
+        manners.meanwhile = Some(Box::new(move || {
+            collected.forget(&collecting).unwrap();
+            assert_eq!(collected.prune_layers().unwrap(), 2);
+        }));
+    });
+    let image = hub.pull(&store).unwrap();
+    assert_eq!(file(&image, "bin/sh"), "shell");
+    assert_eq!(hub.asked().iter().filter(|kind| *kind == "blobs").count(), 3);
+}
+
+#[test]
 fn how_far_a_download_is_is_read_off_its_files() {
     let place = Place::new();
     let (store, _) = place.open();

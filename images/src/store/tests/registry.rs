@@ -24,6 +24,8 @@ pub(super) struct Manners {
     pub(super) status: Option<u16>,
     /// Blobs lie somewhere else.
     pub(super) redirects: bool,
+    /// Happens when the second blob is asked for: the first is the config.
+    pub(super) meanwhile: Option<Box<dyn FnOnce() + Send>>,
     /// Requests, as `GET /v2/…` with ` from N` for a range.
     pub(super) asked: Vec<String>,
 }
@@ -134,6 +136,11 @@ fn answer(mut stream: TcpStream, dir: &std::path::Path, port: u16, manners: &Mut
         headers.push_str(&format!("Content-Type: {kind}; charset=utf-8\r\n"));
         let stated = bytes.len();
         return say(200, &headers, if request.method == "HEAD" { b"" } else { &bytes }, stated);
+    }
+    if manners.asked.iter().filter(|line| line.contains("/blobs/")).count() == 2
+        && let Some(happens) = manners.meanwhile.take()
+    {
+        happens();
     }
     if manners.wrong {
         *bytes.last_mut().unwrap() ^= 1;
