@@ -168,13 +168,15 @@ pub(crate) fn names(dir: &Path) -> Result<Vec<String>> {
     Ok(names)
 }
 
-fn write(path: &Path, record: &impl Serialize) -> Result<()> {
+/// Replaces a record on tmpfs.
+pub(crate) fn write(path: &Path, record: &impl Serialize) -> Result<()> {
     let json = serde_json::to_vec(record)
         .map_err(|error| Error::Malformed { path: path.to_owned(), message: error.to_string() })?;
     durable::replace_volatile(path, &json)
 }
 
-fn read<T: DeserializeOwned>(path: &Path) -> Result<Option<T>> {
+/// A record; None where there is none. One that is too long or no record is [`Error::Malformed`].
+pub(crate) fn read<T: DeserializeOwned>(path: &Path) -> Result<Option<T>> {
     let mut bytes = Vec::new();
     match fs::File::open(path).and_then(|file| file.take(RECORD_LEN_MAX_BYTES + 1).read_to_end(&mut bytes)) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),

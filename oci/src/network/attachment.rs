@@ -1,11 +1,7 @@
 //! What one pod has on the network: decided once, written to tmpfs before any of it is made, read again by
 //! every later agent.
 
-use crate::{
-    durable,
-    error::{Error, Result},
-    paths::Roots,
-};
+use crate::{error::Result, paths::Roots, records};
 use berth_core::{
     ids::{PodKey, PodUid, hex},
     network::{Bandwidth, HostPort, policy::NamedPort},
@@ -13,7 +9,7 @@ use berth_core::{
 };
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
-use std::{collections::BTreeMap, fs, io, net::IpAddr};
+use std::{collections::BTreeMap, net::IpAddr};
 
 /// In front of the names of pods' ends on the bridge; nobody else's may begin so.
 pub(super) const LINK_PREFIX: &str = "bth";
@@ -69,21 +65,11 @@ pub(super) fn mac(address: IpAddr) -> [u8; 6] {
 
 /// What the pod has; none if it has nothing.
 pub(super) fn read(roots: &Roots, uid: &PodUid) -> Result<Option<Attachment>> {
-    let path = roots.pod_network(uid);
-    match fs::read(&path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(Error::io("read", &path)(error)),
-        Ok(bytes) => serde_json::from_slice(&bytes)
-            .map(Some)
-            .map_err(|error| Error::Malformed { path, message: error.to_string() }),
-    }
+    records::read(&roots.pod_network(uid))
 }
 
 pub(super) fn write(roots: &Roots, uid: &PodUid, attachment: &Attachment) -> Result<()> {
-    let path = roots.pod_network(uid);
-    let json = serde_json::to_vec(attachment)
-        .map_err(|error| Error::Malformed { path: path.clone(), message: error.to_string() })?;
-    durable::replace_volatile(&path, &json)
+    records::write(&roots.pod_network(uid), attachment)
 }
 
 /// Of all pods of this boot; what cannot be read is told of, and its pod has nothing.

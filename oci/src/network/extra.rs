@@ -7,21 +7,17 @@ use super::{
     refused,
 };
 use crate::{
-    durable,
     error::{Error, Result},
     fsys,
     paths::Roots,
+    records,
 };
 use berth_core::{
     ids::PodUid,
     manifest::DesiredPod,
     network::attachments::{ATTACHMENTS, Attachment, Kind, attachments},
 };
-use std::{
-    fs::{self, File},
-    io,
-    os::fd::AsRawFd,
-};
+use std::{fs::File, os::fd::AsRawFd};
 
 /// Gives the pod what it asks for, if anything. Idempotent, as long as nobody is in there.
 ///
@@ -126,19 +122,9 @@ fn open(roots: &Roots, uid: &PodUid) -> Result<File> {
 }
 
 fn write(roots: &Roots, uid: &PodUid, given: &[Attachment]) -> Result<()> {
-    let path = roots.pod_attachments(uid);
-    let json = serde_json::to_vec(given)
-        .map_err(|error| Error::Malformed { path: path.clone(), message: error.to_string() })?;
-    durable::replace_volatile(&path, &json)
+    records::write(&roots.pod_attachments(uid), &given)
 }
 
 fn read(roots: &Roots, uid: &PodUid) -> Result<Option<Vec<Attachment>>> {
-    let path = roots.pod_attachments(uid);
-    match fs::read(&path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(Error::io("read", &path)(error)),
-        Ok(bytes) => serde_json::from_slice(&bytes)
-            .map(Some)
-            .map_err(|error| Error::Malformed { path, message: error.to_string() }),
-    }
+    records::read(&roots.pod_attachments(uid))
 }

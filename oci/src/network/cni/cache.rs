@@ -101,8 +101,7 @@ pub(in crate::network) fn gateways(roots: &Roots) -> Vec<IpAddr> {
 }
 
 pub(super) fn write_plugged(roots: &Roots, uid: &PodUid, plugged: &Plugged) -> Result<()> {
-    let path = roots.pod_plugged(uid);
-    durable::replace_volatile(&path, &json(&path, plugged)?)
+    records::write(&roots.pod_plugged(uid), plugged)
 }
 
 fn json(path: &Path, value: &impl Serialize) -> Result<Vec<u8>> {
