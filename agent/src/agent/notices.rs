@@ -31,7 +31,7 @@ impl Agent {
             Notice::Welcome { pid, .. } => {
                 self.keeper_pid = pid;
                 if let Some(answer) = self.flights.end_upgrade() {
-                    let _ = answer.send(Ok(json!({"upgraded": true, "keeperPid": pid})));
+                    let _ = answer.send(Ok(json!({"keeperPid": pid, "agentPid": std::process::id()})));
                     self.leave();
                 }
             }

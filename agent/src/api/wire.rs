@@ -72,7 +72,8 @@ pub(crate) enum Request {
         /// A terminal is wanted.
         tty: bool,
     },
-    /// Replace keeper and agent by the program at `path`, pods running on.
+    /// Replace keeper and agent by the program at `path`, pods running on: `{"keeperPid":n,"agentPid":n}` of the
+    /// keeper that runs it now and of the agent that answers, which then makes room for one of the new program.
     #[serde(rename_all = "camelCase")]
     Upgrade {
         /// Absolute path of the new program.

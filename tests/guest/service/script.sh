@@ -37,9 +37,10 @@ is "and not restarted" 0 "$(column one 4)"
 
 step "upgrade in place"
 cp /usr/bin/berth /usr/bin/berth.new && mv /usr/bin/berth.new /usr/bin/berth
-K=$(keeper_pid)
+K=$(keeper_pid) A=$(agent_pid)
 check "the keeper takes the new program" berth upgrade /usr/bin/berth
-eventually 20 "Berth is back" berth get pods
+check "another agent serves" berth get pods
+check "its predecessor is gone" test ! -e "/proc/$A"
 is "same keeper process" "$K" "$(keeper_pid)"
 is "same container" "$P1" "$(first_pid one)"
 is "every line is there once" "" "$(berth logs one | awk '{ n++; if ($2 != n) { print "line " n " is " $2; exit } }')"

@@ -11,6 +11,7 @@ use crate::{
     tidy,
 };
 use std::{
+    collections::VecDeque,
     sync::{Mutex, PoisonError},
     thread,
     time::Instant,
@@ -23,6 +24,8 @@ const SEEDS: u64 = 1_000;
 const TESTS_MAX_S: u64 = 25 * 60;
 /// Guests at a time, at most, unless it is said: more would only share the memory of a build machine.
 const JOBS_MAX: usize = 4;
+/// Of a guest that failed, so many last lines are told again at the end, where nobody has to look for them.
+const TOLD_AGAIN_LINES: usize = 60;
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
@@ -124,8 +127,17 @@ fn guests(args: &Args, tally: &mut Tally) -> Result {
             let work = || {
                 while let Some((arch, scenario)) = next(&due) {
                     let name = format!("guest {arch} {}", scenario.name);
-                    let tell = |line: &str| qemu::stream(&format!("  {arch} {}: {line}", scenario.name));
-                    let step = Step::run(name, || scenario.run(arch, &args.profile, &tell));
+                    let last = Mutex::new(VecDeque::new());
+                    let tell = |line: &str| {
+                        qemu::stream(&format!("  {arch} {}: {line}", scenario.name));
+                        let mut last = last.lock().unwrap_or_else(PoisonError::into_inner);
+                        if last.len() == TOLD_AGAIN_LINES {
+                            last.pop_front();
+                        }
+                        last.push_back(line.to_owned());
+                    };
+                    let mut step = Step::run(name, || scenario.run(arch, &args.profile, &tell));
+                    step.last = last.into_inner().unwrap_or_else(PoisonError::into_inner);
                     tally.lock().unwrap_or_else(PoisonError::into_inner).add(step);
                 }
             };
@@ -153,15 +165,26 @@ pub(crate) fn sim(args: &SimArgs) -> Result {
 struct Step {
     name: String,
     seconds: u64,
-    result: Result,
+    /// What is wrong, when it failed.
+    error: Option<String>,
+    /// The last lines of what a guest said.
+    last: VecDeque<String>,
 }
 
 impl Step {
     fn run(name: String, work: impl FnOnce() -> Result) -> Self {
         println!("== {name}");
         let begun = Instant::now();
-        let result = work();
-        Self { name, seconds: begun.elapsed().as_secs(), result }
+        let error = work().err().map(|error| error.to_string());
+        Self { name, seconds: begun.elapsed().as_secs(), error, last: VecDeque::new() }
+    }
+
+    fn outcome(&self) -> String {
+        let Self { name, seconds, error, .. } = self;
+        match error {
+            None => format!("{name}: ok, {seconds} s"),
+            Some(error) => format!("{name}: FAILED, {seconds} s: {error}"),
+        }
     }
 }
 
@@ -169,7 +192,7 @@ impl Step {
 #[derive(Default)]
 struct Tally {
     passed: u32,
-    failed: Vec<String>,
+    failed: Vec<Step>,
 }
 
 impl Tally {
@@ -177,26 +200,25 @@ impl Tally {
         self.add(Step::run(name.to_owned(), work));
     }
 
-    fn add(&mut self, Step { name, seconds, result }: Step) {
-        match result {
-            Ok(()) => {
-                self.passed += 1;
-                println!("== {name}: ok, {seconds} s");
-            }
-            Err(error) => {
-                println!("== {name}: FAILED, {seconds} s: {error}");
-                self.failed.push(name);
-            }
+    fn add(&mut self, step: Step) {
+        println!("== {}", step.outcome());
+        match step.error {
+            None => self.passed += 1,
+            Some(_) => self.failed.push(step),
         }
     }
 
     fn close(self) -> Result {
+        for step in &self.failed {
+            println!("\n== {}", step.outcome());
+            step.last.iter().for_each(|line| println!("  {line}"));
+        }
         println!("\n{} passed, {} failed", self.passed, self.failed.len());
         if self.failed.is_empty() {
-            Ok(())
-        } else {
-            Err(format!("failed: {}", self.failed.join(", ")).into())
+            return Ok(());
         }
+        let names: Vec<_> = self.failed.iter().map(|step| &*step.name).collect();
+        Err(format!("failed: {}", names.join(", ")).into())
     }
 }
 
