@@ -55,11 +55,12 @@ spec:
   containers:
   - name: main
     image: berth.test/busybox:1
-    command: [sh, -c, 'trap "echo asked >>/out/asked" TERM; while :; do usleep 50000; done']
+    command: [sh, -c, 'trap "echo asked >>/out/asked" TERM; touch /out/traps; while :; do usleep 50000; done']
     volumeMounts: [{name: out, mountPath: /out}]
   volumes: [{name: out, hostPath: {path: /root/out, type: DirectoryOrCreate}}]
 Y
 ready slow
+eventually 10 "its handler is in place" test -e /root/out/traps
 since() { berth get pod slow -o yaml | sed -n 's/^ *deletionTimestamp: *//p'; }
 rm $M/slow.yaml
 eventually 10 "it is asked to stop" test -s /root/out/asked
