@@ -6,6 +6,7 @@ mod boot;
 mod flights;
 mod image_gc;
 mod inventory;
+mod memory;
 mod notices;
 mod revisions;
 mod run;

@@ -5,7 +5,7 @@ use super::{
     boot::{Env, Unfit},
     flights::{Flights, Purpose},
     image_gc::ImageGc,
-    inventory, settle, warned,
+    inventory, memory, settle, warned,
 };
 use crate::{
     api::{
@@ -332,13 +332,16 @@ impl Agent {
                 }
                 Some(told) = ears.told.recv() => self.hear(told),
                 () = ears.source.changed(), if !self.cleaning => {
+                    let rescan = ears.source.is_rescan();
                     let news = ears.source.look();
                     if news.is_some() {
                         self.pins = ears.source.pins();
                     }
                     self.tell(ears.source.take_events());
-                    if let Some(desired) = news.filter(|_| !self.draining) {
-                        self.desire(desired);
+                    match news {
+                        Some(desired) if !self.draining => self.desire(desired),
+                        None if rescan => memory::give_back(),
+                        _ => {}
                     }
                     // With every rescan: so the keeper need not ask whether this loop turns.
                     if self.link.silent_for() >= Duration::from_secs(SILENT_S) {

@@ -147,9 +147,14 @@ impl Source {
         }
     }
 
+    /// Whether the next look is the slow one, which nothing but time has called for.
+    pub(crate) fn is_rescan(&self) -> bool {
+        Instant::now() >= self.next_rescan
+    }
+
     /// Looks at everything. The desired set, if it is another one than before; the first look always tells.
     pub(crate) fn look(&mut self) -> Option<DesiredSet> {
-        if Instant::now() >= self.next_rescan {
+        if self.is_rescan() {
             // The slow look trusts nothing.
             self.files.distrust();
         }
