@@ -137,7 +137,8 @@ fn ancestors(root: &Path, leaf: &Path) -> Vec<PathBuf> {
 }
 
 /// Enables the controllers for the directory's children, one by one, so that one that is missing or
-/// held elsewhere does not keep the others away.
+/// held elsewhere does not keep the others away. What a directory above lacks, no one below it can have (kernel,
+/// cgroup-v2, "Top-down Constraint").
 fn enable(dir: &Path, large: bool, lacking: &mut BTreeSet<&'static str>) -> Result<()> {
     let file = dir.join("cgroup.subtree_control");
     let enabled = match fs::read_to_string(&file) {
@@ -146,7 +147,8 @@ fn enable(dir: &Path, large: bool, lacking: &mut BTreeSet<&'static str>) -> Resu
         text => text.map_err(Error::io("read", &file))?,
     };
     for controller in CONTROLLERS.into_iter().chain(large.then_some(HUGE_PAGES_CONTROLLER)) {
-        if enabled.split_whitespace().any(|other| other == controller) {
+        let there = enabled.split_whitespace().any(|other| other == controller);
+        if there || lacking.contains(controller) {
             continue;
         }
         if put(&file, &format!("+{controller}")).is_err() {

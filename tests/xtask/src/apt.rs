@@ -5,10 +5,19 @@ use std::{
     fs,
     path::{Path, PathBuf},
     process::{Command, Stdio},
+    sync::{Mutex, MutexGuard, PoisonError},
 };
+
+/// Held while packages are looked up, fetched or installed: apt lets one do that at a time.
+static APT: Mutex<()> = Mutex::new(());
+
+fn alone() -> MutexGuard<'static, ()> {
+    APT.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// Installs those of `packages` that are missing. `name:arch` for a foreign architecture.
 pub(crate) fn ensure(packages: &[&str]) -> Result {
+    let _alone = alone();
     let missing: Vec<&str> = packages.iter().copied().filter(|p| !installed(p)).collect();
     if missing.is_empty() {
         return Ok(());
@@ -21,6 +30,7 @@ pub(crate) fn ensure(packages: &[&str]) -> Result {
 
 /// Fetches `package` (with `:arch`) and unpacks it to `into`, once.
 pub(crate) fn unpack(package: &str, into: &Path) -> Result<PathBuf> {
+    let _alone = alone();
     let done = into.join(".unpacked");
     if fs::read_to_string(&done).is_ok_and(|name| name == package) {
         return Ok(into.to_owned());
@@ -43,6 +53,7 @@ pub(crate) fn unpack(package: &str, into: &Path) -> Result<PathBuf> {
 
 /// The newest package on which the meta-package `name` depends whose name starts with `prefix`.
 pub(crate) fn dependency(name: &str, prefix: &str) -> Result<String> {
+    let _alone = alone();
     prepare(name.ends_with(":arm64"))?;
     let text = sh::output(&mut cmd("apt-cache", ["depends", name]))?;
     text.lines()

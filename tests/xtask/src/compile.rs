@@ -50,7 +50,7 @@ pub(crate) fn build(arch: Arch, profile: &str, what: &[&str]) -> Result {
     cargo
         .args(["build", "--locked", "--profile", profile, "--target", arch.target()])
         .arg("--target-dir")
-        .arg(target_dir())
+        .arg(target_dir(arch))
         .args(what)
         .env("LIBSECCOMP_LIB_PATH", format!("/usr/lib/{}", arch.triplet()))
         .env("LIBSECCOMP_LINK_TYPE", "static")
@@ -61,12 +61,13 @@ pub(crate) fn build(arch: Arch, profile: &str, what: &[&str]) -> Result {
 /// Where `build` leaves the programs.
 pub(crate) fn out_dir(arch: Arch, profile: &str) -> PathBuf {
     let folder = if profile == "dev" { "debug" } else { profile };
-    target_dir().join(arch.target()).join(folder)
+    target_dir(arch).join(arch.target()).join(folder)
 }
 
-/// Apart from the ordinary target directory: other flags would make cargo build everything anew each time.
-fn target_dir() -> PathBuf {
-    sh::target().join("static")
+/// Apart from the ordinary target directory: other flags would make cargo build everything anew each time. One for
+/// each architecture, as each has its own compiler and cargo lets one build at a time into a directory.
+fn target_dir(arch: Arch) -> PathBuf {
+    sh::target().join("static").join(arch.name())
 }
 
 fn host_cargo() -> Result<Command> {

@@ -111,12 +111,23 @@ pub(crate) fn run(args: &Args) -> Result {
 /// Each scenario in a guest of each architecture, some at a time.
 fn guests(args: &Args, tally: &mut Tally) -> Result {
     let scenarios = scenario::find(args.only.as_deref())?;
-    let mut due: Vec<(Arch, &Scenario)> = Vec::new();
-    for arch in Arch::ALL.into_iter().filter(|a| args.arch.is_none_or(|only| only == *a)) {
-        // Ahead, so that no guest waits for the other architecture's build.
-        tally.step(&format!("build {arch}"), || package::tree(arch, &args.profile).map(drop));
-        due.extend(scenarios.iter().map(|scenario| (arch, scenario)));
-    }
+    let archs: Vec<Arch> =
+        Arch::ALL.into_iter().filter(|a| args.arch.is_none_or(|only| only == *a)).collect();
+    // Ahead, so that no guest waits for a build; beside each other, as most of the time goes into linking, which keeps
+    // one processor busy.
+    thread::scope(|scope| {
+        let build = |arch: Arch| {
+            let name = format!("build {arch}");
+            scope.spawn(move || Step::run(name, || package::tree(arch, &args.profile).map(drop)))
+        };
+        let builds: Vec<_> = archs.iter().map(|arch| build(*arch)).collect();
+        for build in builds {
+            tally.add(build.join().map_err(|_| "a build's thread panicked")?);
+        }
+        Result::Ok(())
+    })?;
+    let mut due: Vec<(Arch, &Scenario)> =
+        archs.iter().flat_map(|arch| scenarios.iter().map(|scenario| (*arch, scenario))).collect();
     let processors = thread::available_parallelism().map_or(1, Into::into);
     let jobs = args.jobs.unwrap_or(processors.min(JOBS_MAX)).clamp(1, due.len().max(1));
     // The longest first, or the last one runs alone.
