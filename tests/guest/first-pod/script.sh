@@ -40,6 +40,11 @@ check "events tell of the start" sh -c 'berth get events | grep -q Started'
 check "images are listed" sh -c 'berth get images | grep -q berth.test/busybox'
 check "no overlay in the host's mounts" sh -c '! grep -q "^overlay" /proc/mounts'
 
+step "the test suite that a board gets"
+BERTH_PTEST_IMAGE=berth.test/busybox:1 BERTH_PTEST_COMMAND='[sleep, "100000"]' sh /put/run-ptest >/root/ptest || { cat /root/ptest; fail "it"; }
+is "it told of each thing that it is well" 9 "$(grep -c '^PASS: ' /root/ptest)"
+is "and of nothing else" "" "$(grep -v '^PASS: ' /root/ptest)"
+
 step "a manifest that is removed takes its pod along"
 rm $M/hello.yaml
 gone hello

@@ -1,11 +1,13 @@
 //! `cargo xtask bench`: figures of this machine and of the guests, with a peer where one can be had fairly.
 //! The measuring itself is `tests/src/bench`; here it is built, carried to its place and its table merged.
 
+mod boot;
+
 use crate::{
     apt,
     arch::Arch,
     compile,
-    guest::qemu,
+    guest::{debian, qemu},
     sh::{self, Result, cmd},
     vm,
 };
@@ -40,6 +42,9 @@ pub(crate) struct Args {
     /// Instead: images, against podman, umoci and skopeo
     #[arg(long)]
     images: bool,
+    /// Instead: only how long guests take to boot into a pod
+    #[arg(long, conflicts_with_all = ["native", "images"])]
+    boots: bool,
     /// Write the rows as JSON
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
@@ -48,13 +53,28 @@ pub(crate) struct Args {
 impl Args {
     /// As few rounds as show that it works.
     pub(crate) fn smoke() -> Self {
-        Self { rounds: 3, watch: 2, native: true, images: false, json: None }
+        Self { rounds: 3, watch: 2, native: true, images: false, boots: false, json: None }
     }
 }
 
 pub(crate) fn run(args: &Args) -> Result {
-    let mut rows = if args.images { images(args)? } else { native(args)? };
-    if !args.native && !args.images {
+    let rows = if args.images {
+        images(args)?
+    } else if args.boots {
+        let all = Arch::ALL.into_iter().map(|arch| boot::rows(arch, &programs(arch)?[2], None));
+        all.collect::<Result<Vec<_>>>()?.concat()
+    } else {
+        starts(args)?
+    };
+    if let Some(file) = &args.json {
+        fs::write(file, serde_json::to_vec_pretty(&json!({ "rows": rows }))?)?;
+    }
+    Ok(())
+}
+
+fn starts(args: &Args) -> Result<Vec<Value>> {
+    let mut rows = native(args)?;
+    if !args.native {
         for arch in Arch::ALL {
             rows.extend(guest(args, arch)?);
         }
@@ -62,10 +82,7 @@ pub(crate) fn run(args: &Args) -> Result {
             rows.push(size(arch)?);
         }
     }
-    if let Some(file) = &args.json {
-        fs::write(file, serde_json::to_vec_pretty(&json!({ "rows": rows }))?)?;
-    }
-    Ok(())
+    Ok(rows)
 }
 
 /// The programs for `arch`: berth, bench and stamp.
@@ -116,7 +133,8 @@ fn native(args: &Args) -> Result<Vec<Value>> {
     rows(&fs::read_to_string(json)?)
 }
 
-/// In a guest of `arch`, where all controllers are: fewer rounds, for it is emulated, and no peer.
+/// In a guest of `arch`, where all controllers are: fewer rounds, for it is emulated. Then how long guests take to
+/// boot into a pod.
 fn guest(args: &Args, arch: Arch) -> Result<Vec<Value>> {
     let [_, bench, stamp] = programs(arch)?;
     let script = qemu::scratch(arch, "bench.sh")?;
@@ -124,16 +142,14 @@ fn guest(args: &Args, arch: Arch) -> Result<Vec<Value>> {
     fs::write(
         &script,
         format!(
-            "#!/bin/sh\n/put/bench --berth /usr/bin/berth --stamp /put/stamp --tier guest-{arch} --rounds {rounds} \
-             --watch {watch} --json /tmp/rows || exit 1\nsed 's/^/{JSON_MARK}/' /tmp/rows\necho\n"
+            "#!/bin/sh\n/put/bench --berth /usr/bin/berth --stamp /put/stamp --tier guest-{arch} --peer \
+             --rounds {rounds} --watch {watch} --json /tmp/rows || exit 1\nsed 's/^/{JSON_MARK}/' /tmp/rows\necho\n"
         ),
     )?;
     let put = |file: &Path, to: &str| format!("{}:{to}", file.display());
-    let vm = vm::Args {
-        put: vec![put(&bench, "/put/bench"), put(&stamp, "/put/stamp")],
-        no_start: true,
-        ..vm::Args::script(arch, script)
-    };
+    let mut puts = vec![put(&bench, "/put/bench"), put(&stamp, "/put/stamp")];
+    puts.extend(debian::puts(arch, debian::CRUN)?);
+    let vm = vm::Args { put: puts, no_start: true, ..vm::Args::script(arch, script) };
     let mut json = String::new();
     let status = vm::run(&vm, |line| match line.strip_prefix(JSON_MARK) {
         Some(part) => json.push_str(part),
@@ -142,7 +158,10 @@ fn guest(args: &Args, arch: Arch) -> Result<Vec<Value>> {
     if status != 0 {
         return Err(format!("the bench in the {arch} guest ended with {status}").into());
     }
-    rows(&json)
+    let mut rows = rows(&json)?;
+    let crun_ms = rows.iter().find(|row| row["name"] == "start").and_then(|row| row["peer_p50"].as_f64());
+    rows.extend(boot::rows(arch, &stamp, crun_ms)?);
+    Ok(rows)
 }
 
 fn rows(text: &str) -> Result<Vec<Value>> {

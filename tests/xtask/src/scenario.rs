@@ -12,6 +12,9 @@ use std::{fs, path::PathBuf};
 /// One boot of a scenario may last so long, seconds: several times what the longest takes on a slow machine.
 pub(crate) const BOOT_MAX_S: u64 = 15 * 60;
 
+/// What a board's test suite runs; a guest has it too.
+const PTEST: &str = "yocto-layer/meta-berth/recipes-containers/berth/files/run-ptest";
+
 /// A folder below tests/guest: `script.sh`, and what it wants beside it.
 pub(crate) struct Scenario {
     pub(crate) name: String,
@@ -72,6 +75,7 @@ impl Scenario {
             format!("{}:/put/lib.sh", sh::root().join("tests/guest/lib.sh").display()),
             format!("{}:/put/pod-network.sh", sh::root().join("tests/guest/pod-network.sh").display()),
             format!("{}:/put/boot", boot_file.display()),
+            format!("{}:/put/run-ptest", sh::root().join(PTEST).display()),
         ];
         if bare {
             put.extend(package::for_guest(arch)?);

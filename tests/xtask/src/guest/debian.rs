@@ -17,6 +17,20 @@ pub(crate) const DPKG: &[&str] = &[
     "libzstd1",
     "zlib1g",
 ];
+/// crun, to be measured against.
+pub(crate) const CRUN: &[&str] = &[
+    "crun",
+    "libc6",
+    "libcap2",
+    "libgcrypt20",
+    "libgpg-error0",
+    "liblz4-1",
+    "liblzma5",
+    "libseccomp2",
+    "libsystemd0",
+    "libyajl2",
+    "libzstd1",
+];
 /// systemd, to be the first process.
 pub(crate) const SYSTEMD: &[&str] = &[
     "systemd",

@@ -12,13 +12,14 @@ DEPENDS += "libseccomp"
 inherit features_check
 REQUIRED_DISTRO_FEATURES = "seccomp"
 
-inherit bash-completion systemd update-rc.d useradd
+inherit bash-completion ptest systemd update-rc.d useradd
 
 SRC_URI += "\
     file://berth.service \
     file://berth.init \
     file://berth.tmpfiles \
     file://berth.volatiles \
+    file://run-ptest \
     file://berth-health.service \
     file://berth-healthy.target \
     file://after-volatile.conf \
@@ -95,6 +96,8 @@ FILES:${PN}-zsh-completion = "${datadir}/zsh"
 FILES:${PN}-fish-completion = "${datadir}/fish"
 
 RDEPENDS:${PN}-health = "${PN}"
+# The image that its pods run.
+RDEPENDS:${PN}-ptest += "berth-example"
 RDEPENDS:${PN}-rauc = "${PN}-health"
 RDEPENDS:${PN}-swupdate = "${PN}-health"
 RDEPENDS:${PN}-mender = "${PN}"

@@ -1,0 +1,142 @@
+//! How long a box takes from the kernel's hand-over to init until the first instruction of a pod that was baked into
+//! it, with busybox and with systemd as init. Only measures; whether pods come up at a boot is the scenarios' matter.
+
+use crate::{
+    arch::Arch,
+    guest::{debian, qemu},
+    sh::{self, Result},
+    vm,
+};
+use berth_images::build::{Entry, ImageBuilder};
+use serde_json::{Value, json};
+use std::{fmt, fs, path::Path};
+
+/// Boots that are measured of each init, after one in which the image is unpacked.
+const BOOTS: u32 = 5;
+/// A boot may last so long, seconds.
+const BOOT_MAX_S: u64 = 180;
+/// The pod of each boot; what it writes is gone with the boot.
+const MANIFEST: &str = "apiVersion: v1
+kind: Pod
+metadata: {name: boot}
+spec:
+  terminationGracePeriodSeconds: 0
+  containers:
+  - {name: main, image: 'berth.test/stamp:1', command: [/stamp, /out/at, stay], volumeMounts: [{name: out, mountPath: /out}]}
+  volumes: [{name: out, hostPath: {path: /run/stamp, type: DirectoryOrCreate}}]
+";
+/// Marks what the guest has measured.
+const REPORT_MARK: &str = "boot-report:";
+const STAMP_MARK: &str = "boot-stamp:";
+const SCRIPT: &str = "#!/bin/sh
+. /put/lib.sh
+ready boot
+sync
+echo boot-report:$(berth doctor --boot-report -o json)
+echo boot-stamp:$(head -n 1 /run/stamp/at)
+";
+
+/// The first process of a guest.
+#[derive(Clone, Copy)]
+enum Init {
+    Busybox,
+    Systemd,
+}
+
+impl fmt::Display for Init {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Busybox => "busybox",
+            Self::Systemd => "systemd",
+        })
+    }
+}
+
+/// Milliseconds until the first instruction of the pod's container.
+struct Boot {
+    from_init: f64,
+    from_agent: f64,
+}
+
+/// The rows of `arch`; `crun_ms` is what one `crun run` takes in such a guest, beside which the agent's part is shown.
+pub(super) fn rows(arch: Arch, stamp: &Path, crun_ms: Option<f64>) -> Result<Vec<Value>> {
+    let mut rows = Vec::new();
+    for init in [Init::Busybox, Init::Systemd] {
+        let boots = measure(arch, init, stamp)?;
+        let of = |part: fn(&Boot) -> f64| boots.iter().map(part).collect::<Vec<_>>();
+        rows.push(row(&format!("boot-{init}"), arch, &of(|boot| boot.from_init), None));
+        rows.push(row(&format!("boot-{init}-agent"), arch, &of(|boot| boot.from_agent), crun_ms));
+    }
+    Ok(rows)
+}
+
+fn row(name: &str, arch: Arch, values: &[f64], crun_ms: Option<f64>) -> Value {
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let at = |place: usize| sorted.get(place).copied().unwrap_or_default();
+    let (min, p50, max) = (at(0), at(sorted.len() / 2), at(sorted.len().saturating_sub(1)));
+    let mut row = json!({
+        "name": name, "tier": format!("guest-{arch}"), "unit": "ms", "n": sorted.len(), "min": min, "p50": p50, "p99": max,
+    });
+    print!("{name:<22} {arch:<7}   ms {min:>9.2} {p50:>9.2} {max:>9.2}");
+    if let Some(crun) = crun_ms {
+        row["peer"] = json!("crun-run");
+        row["peer_p50"] = json!(crun);
+        row["ratio"] = json!(p50 / crun);
+        print!("  crun-run {crun:>21.2} {:>16.2}", p50 / crun);
+    }
+    println!();
+    row
+}
+
+fn measure(arch: Arch, init: Init, stamp: &Path) -> Result<Vec<Boot>> {
+    let scratch = |name: &str| qemu::scratch(arch, &format!("boot-{init}-{name}"));
+    let (image, manifest, script) = (scratch("stamp.tar")?, scratch("boot.yaml")?, scratch("script.sh")?);
+    let files = vec![Entry::file("stamp", 0o755, fs::read(stamp)?)];
+    ImageBuilder::new(arch.debian()).layer(files).name("berth.test/stamp:1").write_oci_archive(&image)?;
+    fs::write(&manifest, MANIFEST)?;
+    fs::write(&script, SCRIPT)?;
+    let guests = sh::root().join("tests/guest");
+    let mut put = vec![format!("{}:/put/lib.sh", guests.join("lib.sh").display())];
+    if matches!(init, Init::Systemd) {
+        put.extend(debian::puts(arch, debian::SYSTEMD)?);
+        put.push(format!("{}:/", guests.join("systemd/root").display()));
+    }
+    let disk = scratch("disk")?;
+    let args = vm::Args {
+        manifest: vec![manifest],
+        image: vec![image],
+        put,
+        keep_disk: Some(disk.clone()),
+        no_start: matches!(init, Init::Systemd),
+        timeout: Some(BOOT_MAX_S),
+        ..vm::Args::script(arch, script)
+    };
+    let boots: Result<Vec<Boot>> = (0..=BOOTS).map(|_| boot(&args)).collect();
+    let _ = fs::remove_file(disk);
+    // The first has unpacked the image.
+    boots.map(|mut boots| boots.split_off(1))
+}
+
+fn boot(args: &vm::Args) -> Result<Boot> {
+    let (mut report, mut stamp, mut said) = (Value::Null, None, Vec::new());
+    let status = vm::run(args, |line| {
+        if let Some((_, text)) = line.split_once(REPORT_MARK) {
+            report = serde_json::from_str(text).unwrap_or_default();
+        } else if let Some((_, text)) = line.split_once(STAMP_MARK) {
+            stamp = text.trim().parse::<u64>().ok();
+        }
+        said.push(line.to_owned());
+    })?;
+    let moment = |id: &str| {
+        let moments = report["moments"].as_array().into_iter().flatten();
+        moments.filter(|moment| moment["id"] == id).find_map(|moment| moment["atNs"].as_u64())
+    };
+    match (status, moment("init"), moment("agent"), stamp) {
+        (0, Some(init), Some(agent), Some(stamp)) => {
+            let ms = |from: u64| stamp.saturating_sub(from) as f64 / 1e6;
+            Ok(Boot { from_init: ms(init), from_agent: ms(agent) })
+        }
+        _ => Err(format!("a boot of the {} guest told no times:\n{}", args.arch, said.join("\n")).into()),
+    }
+}
