@@ -31,7 +31,7 @@ is "the machine has all it needs" "" "$(berth doctor -q | grep '^FAIL')"
 is "its log is there" started "$(berth logs app)"
 is "commands run in it" 0 "$(berth exec app -- true; echo $?)"
 is "it has begun once in this boot" 1 "$(berth exec app -- grep -c "$B" /data/boots)"
-is "and in each boot before, as far as they came to it" "" "$(berth exec app -- sort /data/boots | uniq -d)"
+is "and in each boot before, as far as they came to it" "" "$(berth exec app -- cat /data/boots | sort | uniq -d)"
 check "the owner cannot drop a manifest into a read-only /etc" sh -c '! echo >/etc/berth/manifests/x.yaml 2>/dev/null'
 check "the image store is whole" berth image verify
 [ "$(cat /put/boot)" = last ] && exit 0
