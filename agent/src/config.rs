@@ -2,10 +2,14 @@
 //! thing. Read once at start; nothing here looks at the machine apart from that one file.
 
 mod check;
+mod eviction;
 mod units;
 mod urls;
 
-use berth_core::network::Ranges;
+use berth_core::{
+    network::Ranges,
+    pressure::{Limits, Signal},
+};
 pub(crate) use check::{ConfigError, parse};
 pub(crate) use units::{Bytes, PathList, Period};
 pub(crate) use urls::{Headers, SOURCES_MAX_COUNT, UrlList, UrlSource};
@@ -130,6 +134,22 @@ config! {
     kube_reserved: BTreeMap<String, String> = BTreeMap::new();
     /// As kubeReserved, for the rest of the system; both count.
     system_reserved: BTreeMap<String, String> = BTreeMap::new();
+    /// From where on the node is short, and pods are evicted at once, by signal: memory.available, nodefs.available and
+    /// nodefs.inodesFree (of stateDirectory), imagefs.available and imagefs.inodesFree (of the image store), pid.available.
+    /// An amount, a share of what there is, or several with commas, of which the least counts; 0% switches one off. What
+    /// is not named keeps its default.
+    eviction_hard: Limits = eviction::default_hard();
+    /// As evictionHard, for thresholds that pods are evicted for when they have been met for their evictionSoftGracePeriod.
+    eviction_soft: Limits = Limits::new();
+    /// By signal, how long a soft threshold is to be met before a pod is evicted, like {memory.available: 90s}.
+    eviction_soft_grace_period: BTreeMap<Signal, Period> = BTreeMap::new();
+    /// MemoryPressure, DiskPressure and PIDPressure hold for so long after a threshold was last met; then evicted pods
+    /// come back.
+    eviction_pressure_transition_period: Period = Period::from_secs(300);
+    /// Seconds that pods evicted for a soft threshold have to stop at most, if their own grace is not shorter.
+    eviction_max_pod_grace_period: u32 = 0;
+    /// By signal, how much more than a threshold must be there before it counts as no longer met.
+    eviction_minimum_reclaim: Limits = Limits::new();
     /// Processes and threads that one pod may have; -1 for no limit of its own.
     pod_pids_limit: i64 = -1;
     /// Limits of CPU time are enforced (cpu.max); requests weigh in any case.

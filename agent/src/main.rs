@@ -13,6 +13,7 @@ mod events;
 mod keeper_link;
 mod logs;
 mod names;
+mod pressure;
 mod source;
 
 use std::process::ExitCode;

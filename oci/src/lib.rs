@@ -21,6 +21,7 @@ pub mod fsys;
 pub mod network;
 pub mod node;
 pub mod paths;
+pub mod pressure;
 pub mod records;
 pub mod sandbox;
 pub mod seccomp;

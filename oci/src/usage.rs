@@ -52,6 +52,7 @@ pub fn of_pod(roots: &Roots, pod: &DesiredPod, runs: &[(String, ContainerId)]) -
         }
         found.containers.insert(container.name.clone(), bytes);
     }
+    found.inodes = count.entries;
     found.cut = count.cut;
     found.took_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
     Ok(found)
@@ -60,6 +61,7 @@ pub fn of_pod(roots: &Roots, pod: &DesiredPod, runs: &[(String, ContainerId)]) -
 /// A count under way.
 struct Count {
     entries_left: usize,
+    entries: u64,
     until: Instant,
     cut: bool,
     /// Files of several names that are counted already.
@@ -68,7 +70,7 @@ struct Count {
 
 impl Count {
     fn new(entries_left: usize, until: Instant) -> Self {
-        Self { entries_left, until, cut: false, links: HashSet::new() }
+        Self { entries_left, entries: 0, until, cut: false, links: HashSet::new() }
     }
 
     /// Bytes below `top`; 0 if it is not there.
@@ -106,6 +108,7 @@ impl Count {
                 continue;
             }
             self.entries_left = self.entries_left.saturating_sub(1);
+            self.entries += 1;
             if self.entries_left.is_multiple_of(LOOK_EVERY) && Instant::now() >= self.until {
                 self.entries_left = 0;
             }

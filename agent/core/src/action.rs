@@ -7,6 +7,7 @@ use crate::{
     event::Checkpoint,
     ids::{ActionId, ContainerId, PodKey, PodUid},
     manifest::{DesiredPod, objects::Objects, types::PullPolicy},
+    pressure::{Signal, Weighing},
     time::{Mono, Now},
 };
 use serde::{Deserialize, Serialize};
@@ -27,7 +28,7 @@ pub struct Plan {
 pub struct Action {
     /// Comes back in `Event::Done`.
     pub id: ActionId,
-    /// The pod that it serves.
+    /// The pod that it serves; empty for the node.
     pub pod: PodUid,
     /// After this moment the core takes it for lost, so the hand begins nothing more of it.
     pub deadline: Mono,
@@ -113,6 +114,17 @@ pub enum ActionKind {
         desired: Box<DesiredPod>,
         /// The present runs of its containers, by the container's name.
         runs: Vec<(String, ContainerId)>,
+    },
+    /// Look at the node: what is left of memory, disks and process numbers. Answer: `Observed`.
+    Observe,
+    /// Remove all that is on the disk and can be had again: images that nobody needs, what is left of downloads.
+    Reclaim,
+    /// Find out what these pods use of what the signal is about. Answer: `Weighed` or `Failed`.
+    Weigh {
+        /// What is short.
+        signal: Signal,
+        /// Those that may have to go.
+        pods: Vec<Weighing>,
     },
     /// Kill all that is in the container's cgroup (`cgroup.kill`). Already gone is `Ok`.
     Kill {

@@ -5,6 +5,7 @@ use crate::{
     check::{Answer, Standing},
     ids::{ActionId, ContainerId, PodUid},
     manifest::{DesiredPod, Problem, objects::Objects},
+    pressure::{Condition, Observation, Uses},
     storage::StorageUse,
     time::{Mono, Now},
 };
@@ -63,6 +64,8 @@ pub enum Event {
         /// What it goes without, and why.
         message: String,
     },
+    /// Somebody has looked at the node.
+    Observed(Box<Observation>),
     /// Something changed where images come from (a file was put there, say): waits after failed pulls end.
     ImagesChanged,
 }
@@ -111,6 +114,10 @@ pub enum Outcome {
     Checked(Answer),
     /// What the pod has on disk.
     Measured(Box<StorageUse>),
+    /// How it is with the node.
+    Observed(Box<Observation>),
+    /// What pods use of what the node is short of.
+    Weighed(Uses),
     /// It did not work.
     Failed(Failure),
 }
@@ -289,6 +296,12 @@ pub struct Evicted {
     pub at: Now,
     /// How often in a row for this cause; from 1.
     pub count: u32,
+    /// What the node was short of; none if it went for what it did itself, or for another pod.
+    #[serde(default)]
+    pub short_of: Option<Condition>,
+    /// Bound on the seconds that it has to stop, where that is not the usual one.
+    #[serde(default)]
+    pub grace_max_s: Option<u64>,
 }
 
 /// Why the node ends a pod that is desired; `status.reason`.

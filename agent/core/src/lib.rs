@@ -14,6 +14,7 @@ pub mod ids;
 pub mod manifest;
 pub mod network;
 pub mod node;
+pub mod pressure;
 mod signal;
 pub mod storage;
 pub mod time;

@@ -19,6 +19,9 @@ pub struct StorageUse {
     pub volumes: BTreeMap<String, u64>,
     /// Bytes of each container: its writable layer and all its logs.
     pub containers: BTreeMap<String, u64>,
+    /// Files and directories in all of these.
+    #[serde(default)]
+    pub inodes: u64,
     /// There is more than was counted: the numbers are too small.
     pub cut: bool,
     /// How long the counting took, milliseconds.

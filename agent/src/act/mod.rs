@@ -21,7 +21,7 @@ use berth_oci::{
     cgroup, checkpoint, clock,
     container::{self, Run},
     error::Error,
-    sandbox, usage,
+    pressure, sandbox, usage,
     volumes::mount_images,
 };
 use std::{path::Path, sync::Arc, time::Duration};
@@ -65,6 +65,13 @@ impl Agent {
                 self.done(id, outcome(noted, FailReason::Internal));
             }
             ActionKind::Measure { desired, runs } => self.measure(id, *desired, runs),
+            ActionKind::Observe => {
+                self.done(id, Outcome::Observed(Box::new(pressure::look(&self.env.roots))));
+            }
+            ActionKind::Reclaim => self.reclaim_images(id),
+            ActionKind::Weigh { signal, pods } => {
+                self.on_thread(id, move |env| Outcome::Weighed(pressure::weigh(&env.roots, signal, &pods)))
+            }
             ActionKind::Kill { id: run } => {
                 let killed = container::kill(&self.env.roots, &run);
                 self.done(id, outcome(killed, FailReason::Internal));

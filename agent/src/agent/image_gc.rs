@@ -4,16 +4,20 @@
 
 use super::revisions::Revisions;
 use crate::{
-    agent::Agent,
+    agent::{Agent, Env, Told},
     api::{
         ask::{Answer, Refusal, Removal},
         images::refusal,
     },
 };
-use berth_core::time::{Mono, NS_PER_S};
+use berth_core::{
+    event::Outcome,
+    ids::ActionId,
+    time::{Mono, NS_PER_S},
+};
 use berth_images::{
     ImageSummary,
-    gc::{self, GcImage, GcPolicy},
+    gc::{self, DiskUse, GcImage, GcPlan, GcPolicy},
     limits::DOWNLOAD_SPARED_MAX_S,
 };
 use berth_oci::clock;
@@ -77,13 +81,6 @@ impl Agent {
             return;
         }
         self.gc.looked = Some(now);
-        let images = self.env.store.list();
-        let uses = self.image_use();
-        let all = self.gc_images(&images, &uses, now);
-        let disk = match self.env.store.disk_use() {
-            Ok(disk) => disk,
-            Err(error) => return tracing::warn!(%error, "no images are collected"),
-        };
         let config = &self.env.config;
         let policy = GcPolicy {
             high_percent: config.image_gc_high_threshold_percent,
@@ -91,14 +88,7 @@ impl Agent {
             min_age_s: config.image_minimum_gc_age.0.as_secs(),
             max_age_s: config.image_maximum_gc_age.0.as_secs(),
         };
-        let plan = gc::plan(&policy, &disk, &all);
-        for id in &plan.remove {
-            let names = images.iter().find(|image| image.id == *id).map(|image| image.names.join(", "));
-            match self.env.store.forget(id) {
-                Ok(()) => tracing::info!(id, names, used_percent = disk.percent(), "image removed"),
-                Err(error) => tracing::warn!(id, %error, "image cannot be removed"),
-            }
-        }
+        let Some((disk, plan)) = self.collect_by(&policy) else { return };
         let full = plan.missing_bytes > 0;
         if full && !self.gc.told_full {
             let (used_percent, missing_bytes) = (disk.percent(), plan.missing_bytes);
@@ -114,15 +104,40 @@ impl Agent {
         }
     }
 
+    /// Removes what the policy says.
+    fn collect_by(&mut self, policy: &GcPolicy) -> Option<(DiskUse, GcPlan)> {
+        let images = self.env.store.list();
+        let uses = self.image_use();
+        let all = self.gc_images(&images, &uses, clock::now().mono);
+        let disk = self.env.store.disk_use();
+        let disk = disk.inspect_err(|error| tracing::warn!(%error, "no images are collected")).ok()?;
+        let plan = gc::plan(policy, &disk, &all);
+        for id in &plan.remove {
+            let names = images.iter().find(|image| image.id == *id).map(|image| image.names.join(", "));
+            match self.env.store.forget(id) {
+                Ok(()) => tracing::info!(id, names, used_percent = disk.percent(), "image removed"),
+                Err(error) => tracing::warn!(id, %error, "image cannot be removed"),
+            }
+        }
+        Some((disk, plan))
+    }
+
+    /// The disk is under pressure: all images go that nobody needs, whatever their age, and what is left of downloads.
+    /// Answered when their files are gone.
+    pub(crate) fn reclaim_images(&mut self, action: ActionId) {
+        self.collect_by(&GcPolicy { high_percent: 0, low_percent: 0, min_age_s: 0, max_age_s: 0 });
+        let (env, told) = (Arc::clone(&self.env), self.told.clone());
+        tokio::task::spawn_blocking(move || {
+            prune(&env);
+            // Fails when the agent ends.
+            let _ = told.blocking_send(Told::Done(action, Outcome::Ok));
+        });
+    }
+
     /// Removes the layers that no image has and what is left of downloads, on a thread.
     fn prune_layers(&self) {
         let env = Arc::clone(&self.env);
-        tokio::task::spawn_blocking(move || {
-            env.store.forget_downloads(Duration::from_secs(DOWNLOAD_SPARED_MAX_S));
-            if let Err(error) = env.store.prune_layers() {
-                tracing::warn!(%error, "layers of removed images stay for the next time");
-            }
-        });
+        tokio::task::spawn_blocking(move || prune(&env));
     }
 
     fn image_use(&self) -> Use {
@@ -210,6 +225,13 @@ impl Agent {
             removed.push(json!({"id": image.id, "names": image.names, "bytes": image.unique_bytes}));
         }
         Ok(json!({"removed": removed, "freedBytes": freed}))
+    }
+}
+
+fn prune(env: &Env) {
+    env.store.forget_downloads(Duration::from_secs(DOWNLOAD_SPARED_MAX_S));
+    if let Err(error) = env.store.prune_layers() {
+        tracing::warn!(%error, "layers of removed images stay for the next time");
     }
 }
 

@@ -18,6 +18,7 @@ use crate::{
     keeper_link::{KeeperLink, Slot},
     logs::{Logs, Place},
     names,
+    pressure::Stalls,
     source::{
         ImageWatch, Pins, Reports, Settings, Source, SourceEvent, UrlSettings, checkpoint, keepsake, salt,
     },
@@ -121,6 +122,7 @@ struct Ears {
     asks: mpsc::Receiver<Ask>,
     source: Source,
     images: ImageWatch,
+    stalls: Stalls,
 }
 
 /// Starts everything and goes on until the keeper is gone.
@@ -150,6 +152,7 @@ pub(super) async fn run(env: Env, socket: OwnedFd, started: Instant) -> Result<(
     let noted = warned::noted(&env.roots, &inventory);
     agent.news.push(Event::Inventory(Box::new(inventory)));
     agent.news.extend(noted);
+    agent.look_at_node();
     let desired = source.look().unwrap_or_default();
     agent.pins = source.pins();
     agent.desire(desired);
@@ -157,6 +160,7 @@ pub(super) async fn run(env: Env, socket: OwnedFd, started: Instant) -> Result<(
     agent.clean();
     let listener = listen::listen(&env.roots.socket(), &env.config.api_socket_group)?;
     let images = ImageWatch::new(&env.config.image_source_paths.0);
+    let stalls = agent.watch_stalls();
     tracing::info!(took_us = started.elapsed().as_micros(), %env, "serving");
     agent.ask_keeper(Request::Ready, Vec::new());
     warm_up(&env);
@@ -165,7 +169,7 @@ pub(super) async fn run(env: Env, socket: OwnedFd, started: Instant) -> Result<(
     settle::begin(&env, &agent.told, &agent.desired);
     tokio::spawn(names::run(Arc::clone(&env)));
     tokio::spawn(listen::serve(listener, Context { asks, changes: see_changes, env }));
-    agent.serve(Ears { told: hear_told, asks: hear_asks, source, images }).await
+    agent.serve(Ears { told: hear_told, asks: hear_asks, source, images, stalls }).await
 }
 
 /// Compiles the usual seccomp filters beside everything else, if this boot has not seen them yet.
@@ -215,6 +219,7 @@ fn world_config(env: &Env) -> WorldConfig {
         se_linux: env.node.se_linux,
         node_name: env.node.name.clone(),
         node_labels: node_labels(env),
+        pressure: env.config.eviction(),
         ..WorldConfig::default()
     }
 }
@@ -340,7 +345,11 @@ impl Agent {
                     self.tell(ears.source.take_events());
                     match news {
                         Some(desired) if !self.draining => self.desire(desired),
-                        None if rescan => memory::give_back(),
+                        None if rescan => {
+                            self.look_at_node();
+                            self.steps();
+                            memory::give_back();
+                        }
                         _ => {}
                     }
                     // With every rescan: so the keeper need not ask whether this loop turns.
@@ -349,6 +358,7 @@ impl Agent {
                     }
                     self.collect_images(false);
                 }
+                () = ears.stalls.stalled() => self.look_at_node(),
                 () = ears.images.changed() => self.news.push(Event::ImagesChanged),
                 Some(ask) = ears.asks.recv() => self.answer(ask),
                 () = wake => {}
@@ -458,12 +468,24 @@ impl Agent {
     }
 }
 
-/// Probes and measurements that go on and find nothing new: nobody who looks at pods need look again.
+/// Probes, measurements and looks at the node that go on and find nothing new: nobody who looks at pods need look again.
 fn is_routine(news: &[Event], plan: &Plan) -> bool {
-    let answer = |event: &Event| {
-        matches!(event, Event::Done { outcome: Outcome::Checked(_) | Outcome::Measured(_), .. })
+    let answer = |event: &Event| match event {
+        Event::Observed(_) => true,
+        Event::Done { outcome, .. } => {
+            matches!(outcome, Outcome::Checked(_) | Outcome::Measured(_) | Outcome::Observed(_))
+        }
+        _ => false,
     };
-    let asks = |action: &Action| matches!(action.kind, ActionKind::Check { .. } | ActionKind::Measure { .. });
+    let asks = |action: &Action| {
+        matches!(
+            action.kind,
+            ActionKind::Check { .. }
+                | ActionKind::Measure { .. }
+                | ActionKind::Observe
+                | ActionKind::Weigh { .. }
+        )
+    };
     plan.events.is_empty() && news.iter().all(answer) && plan.actions.iter().all(asks)
 }
 

@@ -1,7 +1,7 @@
 //! Whether a configuration file is right: every unknown key with a guess at what was meant, every value in
 //! its range, all at once and with its place. Pure.
 
-use super::{Config, KEYS, Key};
+use super::{Config, KEYS, Key, eviction};
 use berth_core::{manifest::quantity, world::sysctl};
 use std::{
     fmt,
@@ -53,6 +53,7 @@ pub(crate) fn parse(file: &Path, text: &str) -> Result<Config, ConfigError> {
         return Err(fault(unknown));
     }
     let mut config: Config = serde_yaml::from_str(text).map_err(|e| fault(vec![located(&e)]))?;
+    eviction::complete(&mut config);
     config.static_pod_u_r_l.locate(text, line_of(text, "staticPodURL"));
     let ranges = out_of_range(&config);
     if ranges.is_empty() {
@@ -215,6 +216,7 @@ fn out_of_range(config: &Config) -> Vec<(&'static str, String)> {
     ] {
         expect(path.is_absolute(), key, "must be an absolute path");
     }
+    faults.extend(eviction::faults(config));
     faults
 }
 
@@ -279,6 +281,28 @@ mod tests {
             ("systemReserved: {memory: -1}\n", "c.yaml:1:1: "),
             ("systemReserved: {memory: \"-1\"}\n", "c.yaml:1:1: systemReserved: must have amounts of"),
             ("kubeReserved: {memory: 64MB}\n", "c.yaml:1:1: kubeReserved: must have amounts of"),
+            (
+                "evictionHard: {memory: 1Mi}\n",
+                "c.yaml:1:16: evictionHard: unknown variant `memory`, expected one",
+            ),
+            (
+                "\nevictionHard:\n  memory.available: some\n",
+                "c.yaml:3:21: evictionHard.memory.available: \"some\" is",
+            ),
+            (
+                "evictionSoft: {pid.available: 5%}\n",
+                "c.yaml:1:1: evictionSoft: pid.available needs a time in",
+            ),
+            (
+                "evictionSoftGracePeriod: {pid.available: 1m}\n",
+                "c.yaml:1:1: evictionSoftGracePeriod: pid.available has no threshold in evictionSoft",
+            ),
+            (
+                "evictionSoft: {pid.available: 5%}\nevictionSoftGracePeriod: {pid.available: 0s}\n",
+                "c.yaml:2:1: evictionSoftGracePeriod: must be 1s or more",
+            ),
+            ("evictionMaxPodGracePeriod: -1\n", "c.yaml:1:28: evictionMaxPodGracePeriod: invalid type"),
+            ("evictionPressureTransitionPeriod: 5\n", "c.yaml:1:35: evictionPressureTransitionPeriod: "),
             ("network: flat\n", "c.yaml:1:1: network: must be bridge, cni or none"),
             ("cniBinDir: bin\n", "c.yaml:1:1: cniBinDir: must be absolute"),
             ("podMTU: 576\n", "c.yaml:1:1: podMTU: must be 0, or 1280 to 65535"),

@@ -4,6 +4,7 @@ mod addresses;
 mod parse;
 
 pub use addresses::addresses;
+pub(crate) use parse::meminfo_bytes;
 
 use crate::{
     error::{Error, Result},

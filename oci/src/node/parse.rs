@@ -1,7 +1,7 @@
 //! Reads the kernel's text files. Pure.
 
 /// The value of one line of /proc/meminfo, in bytes.
-pub(super) fn meminfo_bytes(text: &str, key: &str) -> Option<u64> {
+pub(crate) fn meminfo_bytes(text: &str, key: &str) -> Option<u64> {
     let value = text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(':'))?;
     let mut words = value.split_whitespace();
     let number: u64 = words.next()?.parse().ok()?;

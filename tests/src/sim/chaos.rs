@@ -10,6 +10,7 @@ use super::{
 };
 use berth_core::{
     event::Event,
+    pressure::Signal,
     time::{NS_PER_MS, NS_PER_S},
 };
 
@@ -23,8 +24,8 @@ pub(crate) struct Chaos {
     left: u64,
     /// Longest pause between two of them, milliseconds.
     pause_max_ms: u64,
-    /// Weights of: manifests, agent, zygote, power, clock, images, disk, upgrade, storm.
-    weights: [u64; 9],
+    /// Weights of: manifests, agent, zygote, power, clock, images, disk, upgrade, storm, pressure.
+    weights: [u64; 10],
     pub(crate) phase: Phase,
     /// The run has come to its end.
     pub(crate) over: bool,
@@ -43,7 +44,7 @@ pub(crate) enum Phase {
 
 impl Chaos {
     pub(crate) fn draw(rng: &mut Rng) -> Self {
-        let mut weights = [10, 0, 0, 0, 0, 0, 0, 0, 0];
+        let mut weights = [10, 0, 0, 0, 0, 0, 0, 0, 0, 0];
         for weight in &mut weights[1..] {
             *weight = if rng.chance(500) { 0 } else { rng.scale(8) };
         }
@@ -60,6 +61,11 @@ impl Chaos {
         let pause_ms =
             if rng.chance(250) { rng.range(0, self.pause_max_ms) } else { rng.scale(self.pause_max_ms) };
         pause_ms * NS_PER_MS + 1
+    }
+
+    /// The node may run short of something.
+    pub(crate) fn has_pressure(&self) -> bool {
+        self.weights[9] > 0
     }
 
     fn kind(&self, rng: &mut Rng) -> usize {
@@ -91,6 +97,7 @@ impl Sim {
                     3 => self.power_cut(),
                     4 => self.machine.wall_offset = self.rng.range(0, 4_000_000_000) * NS_PER_S,
                     5 => self.change_images(),
+                    9 => self.change_pressure(),
                     7 => self.keeper(Input::Upgrade),
                     6 => self.machine.disk_full = !self.machine.disk_full,
                     _ => (0..self.rng.range(2, 30)).for_each(|_| self.edit()),
@@ -151,6 +158,21 @@ impl Sim {
         self.images_changed();
     }
 
+    fn change_pressure(&mut self) {
+        let signal = *self.rng.pick(&Signal::ALL);
+        if !self.machine.low.remove(&signal) {
+            self.machine.low.insert(signal);
+        }
+        self.say(|| format!("{} changes", signal.as_str()));
+        self.look_at_node();
+    }
+
+    /// As with every rescan.
+    pub(super) fn look_at_node(&mut self) {
+        let seen = Box::new(self.machine.look(self.clocks().mono));
+        self.queue.push(self.now, Happening::Tell(self.lives, Box::new(Event::Observed(seen))));
+    }
+
     fn images_changed(&mut self) {
         self.queue.push(self.now, Happening::Tell(self.lives, Box::new(Event::ImagesChanged)));
     }
@@ -160,10 +182,12 @@ impl Sim {
         self.machine.dials = Dials::default();
         self.machine.disk_full = false;
         self.machine.missing.clear();
+        self.machine.low.clear();
         self.machine.free_slots();
         self.manifests.mend();
         self.sources_changed(0);
         self.images_changed();
+        self.look_at_node();
         self.chaos.phase = Phase::Peace { since: self.now };
         self.queue.push(self.now + LOOK_NS, Happening::Chaos);
     }

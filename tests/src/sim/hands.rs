@@ -15,6 +15,7 @@ use berth_core::{
     event::{ContainerRecord, Event, FailReason, Outcome, RecordState, SandboxRecord},
     ids::ContainerId,
     manifest::{DesiredPod, objects::env::variables},
+    pressure::{PodUse, Uses, Weighing},
     storage::StorageUse,
     time::{NS_PER_MS, NS_PER_S},
 };
@@ -120,6 +121,9 @@ impl Sim {
                 Next::Answer(Outcome::Ok)
             }
             ActionKind::Measure { desired, .. } => Next::Answer(self.measure(desired)),
+            ActionKind::Observe => Next::Answer(self.observe()),
+            ActionKind::Reclaim => Next::Answer(Outcome::Ok),
+            ActionKind::Weigh { pods, .. } => Next::Answer(self.weigh(pods)),
             ActionKind::Kill { id } => {
                 self.kill(id);
                 Next::Answer(Outcome::Ok)
@@ -152,6 +156,26 @@ impl Sim {
         let volumes = pod.pod.spec.volumes.iter().filter(|volume| volume.empty_dir.is_some());
         let volumes = volumes.map(|volume| (volume.name.clone(), bytes)).collect();
         Outcome::Measured(Box::new(StorageUse { volumes, ..StorageUse::default() }))
+    }
+
+    /// What is short may not be any more.
+    fn observe(&mut self) -> Outcome {
+        if self.rng.chance(200) {
+            self.machine.low.pop_first();
+        }
+        Outcome::Observed(Box::new(self.machine.look(self.clocks().mono)))
+    }
+
+    fn weigh(&mut self, pods: &[Weighing]) -> Outcome {
+        if self.rng.chance(self.machine.dials.remove_fails) {
+            return failed(FailReason::Internal);
+        }
+        let mut uses = Uses::new();
+        for pod in pods {
+            let total = self.rng.pick(&[0, 1 << 10, 1 << 22, 1 << 26, 1 << 28]).to_owned();
+            uses.insert(pod.desired.uid.clone(), PodUse { total, ..PodUse::default() });
+        }
+        Outcome::Weighed(uses)
     }
 
     fn image(&mut self, image: &str) -> Outcome {

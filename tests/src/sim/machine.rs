@@ -12,6 +12,7 @@ use berth_core::{
     event::{Checkpoint, ContainerRecord, SandboxRecord},
     ids::{ContainerId, PodKey, PodUid},
     manifest::objects::Objects,
+    pressure::{Level, Observation, Signal},
     time::{Mono, NS_PER_S, Now, Wall},
 };
 use berth_keeper::protocol::{CONTAINERS_MAX, Request};
@@ -106,8 +107,15 @@ pub(crate) struct Machine {
     pub(crate) disk: BTreeMap<PodUid, Disk>,
     pub(crate) disk_full: bool,
     pub(crate) missing: BTreeSet<&'static str>,
+    /// What the node is short of.
+    pub(crate) low: BTreeSet<Signal>,
     pub(crate) last_pid: i32,
 }
+
+/// What the node has of everything.
+pub(crate) const CAPACITY: u64 = 1 << 30;
+/// What it has when it is short.
+pub(crate) const LOW: u64 = 1 << 20;
 
 /// Prefix of the ids of slots that are taken by nobody's containers.
 pub(crate) const FOREIGN: &str = "foreign-";
@@ -157,6 +165,7 @@ impl Machine {
             disk: BTreeMap::new(),
             disk_full: false,
             missing,
+            low: BTreeSet::new(),
             last_pid: 100,
         }
     }
@@ -178,6 +187,15 @@ impl Machine {
 
     pub(crate) fn boot_id(&self) -> String {
         format!("boot-{}", self.boot)
+    }
+
+    /// What somebody sees who looks at the node.
+    pub(crate) fn look(&self, at: Mono) -> Observation {
+        let level = |signal: Signal| {
+            let available = if self.low.contains(&signal) { LOW } else { CAPACITY };
+            (signal, Level { available, capacity: CAPACITY })
+        };
+        Observation { at, levels: Signal::ALL.map(level).into(), images_apart: false }
     }
 
     pub(crate) fn alive(&self, id: &ContainerId) -> bool {

@@ -22,6 +22,7 @@ use berth_core::{
             PullPolicy, RestartPolicy, RestartRule, Volume, WholeRef,
         },
     },
+    node::NODE_CRITICAL,
 };
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -262,7 +263,7 @@ fn variant(rng: &mut Rng, i: usize, v: usize) -> Pod {
             pod.metadata.annotations.insert(name, format!("p{other}-node"));
         }
     }
-    pod.spec.priority = *rng.pick(&[None, None, Some(0), Some(10), Some(1000)]);
+    pod.spec.priority = *rng.pick(&[None, None, None, Some(0), Some(10), Some(1000), Some(NODE_CRITICAL)]);
     if i != FIXED && rng.chance(300) {
         let named = WholeRef { name: "conf".to_owned(), optional: None };
         let source = EnvFromSource { config_map_ref: Some(named), ..EnvFromSource::default() };

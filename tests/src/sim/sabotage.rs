@@ -59,6 +59,8 @@ pub enum Sabotage {
     EmptyCounts,
     /// Does not know whom an earlier agent has evicted.
     ForgetEvictions,
+    /// Takes a shortage for over at once.
+    ForgetPressure,
 }
 
 /// What a sabotage remembers.
@@ -89,6 +91,9 @@ impl State {
     pub(crate) fn config(&self, config: &mut WorldConfig) {
         if self.kind == Sabotage::NoBackoff {
             config.crash_backoff_max_s = 0;
+        }
+        if self.kind == Sabotage::ForgetPressure {
+            config.pressure.transition_s = 0;
         }
         if self.kind == Sabotage::IgnoreLimits {
             config.allocatable = Amounts::default();

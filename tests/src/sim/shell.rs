@@ -12,6 +12,7 @@ use berth_core::{
     action::{Action, ActionKind},
     event::{ContainerRecord, Event, Exit, FailReason, Failure, Inventory, Outcome, RecordState},
     ids::ContainerId,
+    pressure::{Settings, Signal},
     time::{Mono, NS_PER_MS, NS_PER_S, Now},
     world::{World, WorldConfig, step},
 };
@@ -51,6 +52,7 @@ impl Sim {
         // So that the loss of an answer is noticed well within the time that a world has to settle.
         config.deadlines.image_s = 900;
         config.allocatable = self.allocatable.clone();
+        config.pressure = settings();
         self.sabotage.config(&mut config);
         let inventory = self.inventory();
         self.say(|| {
@@ -71,6 +73,9 @@ impl Sim {
             turn_at: None,
             wake: None,
         });
+        if self.chaos.has_pressure() {
+            self.look_at_node();
+        }
         self.turn_at(self.now);
         let delay = if self.rng.chance(800) { self.rng.range(0, 20) } else { self.rng.scale(20_000) };
         self.queue.push(self.now + delay * NS_PER_MS, Happening::ReadSources(self.lives));
@@ -230,6 +235,26 @@ impl Sim {
             let delay = delay + self.rng.scale(100 * NS_PER_S);
             self.queue.push(self.now + delay, Happening::Tell(life, event));
         }
+    }
+}
+
+/// Seconds that process numbers may be short of before somebody goes, and the grace of who goes then.
+pub(crate) const SOFT_GRACE_S: u64 = 30;
+/// See [`SOFT_GRACE_S`].
+pub(crate) const SOFT_POD_GRACE_S: u64 = 5;
+
+/// Thresholds that a low node is below.
+fn settings() -> Settings {
+    let tenth = || "10%".parse().ok();
+    let limits = |signals: &[Signal]| signals.iter().filter_map(|signal| Some((*signal, tenth()?))).collect();
+    let soft = [Signal::PidAvailable];
+    let hard: Vec<Signal> = Signal::ALL.into_iter().filter(|signal| !soft.contains(signal)).collect();
+    Settings {
+        hard: limits(&hard),
+        soft: limits(&soft),
+        soft_grace_s: soft.map(|signal| (signal, SOFT_GRACE_S)).into(),
+        max_pod_grace_s: SOFT_POD_GRACE_S,
+        ..Settings::default()
     }
 }
 

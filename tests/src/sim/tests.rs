@@ -22,12 +22,13 @@ fn every_sabotage_is_caught() {
         (Sabotage::IgnoreLimits, &[Rule::Limit]),
         (Sabotage::SkipInit, &[Rule::Order, Rule::Count]),
         (Sabotage::StopSidecars, &[Rule::Grace, Rule::OneAction, Rule::Desired]),
-        (Sabotage::ForgetStops, &[Rule::Grace, Rule::Desired]),
+        (Sabotage::ForgetStops, &[Rule::Grace, Rule::Desired, Rule::Limit]),
         (Sabotage::OldObjects, &[Rule::Objects]),
         (Sabotage::StaleCheck, &[Rule::Probe, Rule::OneAction]),
         (Sabotage::HookTwice, &[Rule::Hook]),
         (Sabotage::StopWell, &[Rule::Desired]),
         (Sabotage::EmptyCounts, &[Rule::Source]),
+        (Sabotage::ForgetPressure, &[Rule::Pressure]),
         (Sabotage::ForgetEvictions, &[Rule::Backoff, Rule::Desired, Rule::Grace]),
     ] {
         let caught = (1..=SEEDS).find_map(|seed| run_with(seed, sabotage).err());

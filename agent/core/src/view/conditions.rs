@@ -1,6 +1,7 @@
 //! `v1.PodCondition`s, each with the time since when it is so.
 
 use crate::{
+    event::Cause,
     time::Wall,
     world::parts::{Condition, NOT_ENFORCED, Pod, Role, incomplete},
 };
@@ -21,6 +22,16 @@ pub(super) fn show(pod: &Pod) -> Vec<Value> {
     if let Some(problem) = &pod.problem {
         let why = ("ManifestInvalid", format!("the last good revision is kept: {problem}"));
         shown.push(condition("ManifestValid", known.valid, Some(why)));
+    }
+    if let Some(evicted) = pod.eviction() {
+        let since = Condition { holds: true, since: evicted.at.wall };
+        let reason = match evicted.cause {
+            Cause::Evicted => "TerminationByKubelet",
+            Cause::Preempting => "PreemptionByScheduler",
+        };
+        let mut target = condition("DisruptionTarget", since, None);
+        (target["reason"], target["message"]) = (json!(reason), json!(evicted.message));
+        shown.push(target);
     }
     if pod.restarting {
         shown.push(condition("AllContainersRestarting", always, None));

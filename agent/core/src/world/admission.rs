@@ -8,7 +8,7 @@
 use super::{
     World, eligible, evict, host_ports, lacking,
     planner::Planner,
-    pod, start_after,
+    pod, pressure, start_after,
     state::{Pod, Refusal, Stage},
 };
 use crate::{
@@ -100,8 +100,9 @@ fn waits_for_predecessor(world: &World, pod: &Pod) -> bool {
 
 /// Why the pod may not begin, whatever room there is.
 fn refusal(world: &World, pod: &Pod, planner: &mut Planner) -> Option<Refusal> {
-    evict::refusal(pod, planner)
+    evict::refusal(world, pod, planner)
         .or_else(|| eligible::refusal(&pod.desired, &world.config))
+        .or_else(|| pressure::refusal(&world.pressure, &pod.desired))
         .or_else(|| start_after::refusal(world, pod))
         .or_else(|| lacking::refusal(&pod.desired, &planner.objects))
         .or_else(|| host_ports::taken(world, pod))

@@ -2,7 +2,10 @@
 //! nothing here is read from anywhere.
 
 use super::Labels;
-use crate::node::{Amounts, CONTAINERS, PODS};
+use crate::{
+    node::{Amounts, CONTAINERS, PODS},
+    pressure::Settings,
+};
 
 /// What the core is told once, at its start.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,6 +30,8 @@ pub struct WorldConfig {
     pub node_name: String,
     /// See `node_name`.
     pub node_labels: Labels,
+    /// From where on the node is short of something.
+    pub pressure: Settings,
     /// How long each kind of action may take.
     pub deadlines: Deadlines,
 }
@@ -48,7 +53,7 @@ pub struct Deadlines {
     pub checkpoint_s: u64,
     /// `Check`, beside the time that the container has to answer: a command must come to run.
     pub check_s: u64,
-    /// `Measure`.
+    /// `Measure`, `Observe`, `Reclaim`, `Weigh`.
     pub measure_s: u64,
 }
 
@@ -64,6 +69,7 @@ impl Default for WorldConfig {
             se_linux: false,
             node_name: String::new(),
             node_labels: Labels::new(),
+            pressure: Settings::default(),
             deadlines: Deadlines::default(),
         }
     }

@@ -1,5 +1,5 @@
-//! Pods that the node ends although they are desired: those that use more than they may, and those whose room another
-//! one needs. A static pod has nobody who would make a new one in its place, as a DaemonSet does, so it begins anew by
+//! Pods that the node ends although they are desired: those that use more than they may, those whose room another
+//! one needs, and those that go because the node itself is short of something (`pressure` says which). A static pod has nobody who would make a new one in its place, as a DaemonSet does, so it begins anew by
 //! itself, with new volumes and logs: after a wait that doubles like a crashing container's, or when there is room. One
 //! that is never to be restarted has failed for good. (Kubelet lets static pods write as much as they like.)
 //!
@@ -10,29 +10,49 @@ use super::{
     World,
     backoff::{CRASH_RESET_S, PULL, STEP_MAX},
     planner::Planner,
-    reconcile, remember,
+    pressure, reconcile, remember,
     state::{Pod, Refusal, Stage},
 };
 use crate::{
     event::{Cause, Evicted},
     ids::PodUid,
     manifest::types::RestartPolicy,
+    pressure::Condition,
     time::{Mono, NS_PER_S},
 };
 
 /// Seconds that an evicted pod has to stop, if its own grace is not shorter; kubelet's.
-const GRACE_S: u64 = 1;
+pub(super) const GRACE_S: u64 = 1;
 
 /// Ends the pod, which is active.
 pub(crate) fn end(pod: &mut Pod, cause: Cause, message: String, planner: &mut Planner) {
-    planner.warn(&pod.desired, cause.as_str(), message.clone());
+    let next = Evicted { cause, message, at: planner.now, count: 1, short_of: None, grace_max_s: None };
+    ended(pod, next, planner);
+}
+
+/// Ends the pod, which is active, because the node is short of something.
+pub(crate) fn end_for(
+    pod: &mut Pod,
+    short_of: Condition,
+    grace_s: u64,
+    message: String,
+    planner: &mut Planner,
+) {
+    let (short_of, grace_max_s) = (Some(short_of), Some(grace_s));
+    let next = Evicted { cause: Cause::Evicted, message, at: planner.now, count: 1, short_of, grace_max_s };
+    ended(pod, next, planner);
+}
+
+fn ended(pod: &mut Pod, next: Evicted, planner: &mut Planner) {
+    let (cause, message) = (next.cause, next.message.clone());
+    planner.warn(&pod.desired, cause.as_str(), message);
     let at = planner.now;
     let before = pod.evicted.as_ref().filter(|before| before.cause == cause && before.at.mono != Mono(0));
     let row = before.filter(|before| {
         at.mono.since(before.at.mono) <= (PULL.delay_s(before.count) + CRASH_RESET_S) * NS_PER_S
     });
     let count = row.map_or(1, |before| (before.count + 1).min(STEP_MAX));
-    pod.evicted = Some(Evicted { cause, message, at, count });
+    pod.evicted = Some(Evicted { count, ..next });
     pod.memory.touch_urgently();
     let uid = pod.desired.uid.clone();
     reconcile::terminate(&uid, pod, planner);
@@ -60,16 +80,27 @@ pub(crate) fn keep(pod: &mut Pod, boot_id: &str, planner: &mut Planner) {
 }
 
 /// Why the pod may not begin yet.
-pub(crate) fn refusal(pod: &Pod, planner: &mut Planner) -> Option<Refusal> {
+pub(crate) fn refusal(world: &World, pod: &Pod, planner: &mut Planner) -> Option<Refusal> {
     let evicted = pod.evicted.as_ref().filter(|evicted| evicted.cause == Cause::Evicted)?;
     if evicted.at.mono == Mono(0) {
         return None;
     }
     let wait_s = PULL.delay_s(evicted.count);
     let until = evicted.at.mono.plus_s(wait_s);
-    let message = format!("{} It begins anew {wait_s} s after its end.", evicted.message);
+    let settings = &world.config.pressure;
+    // The node's condition wakes by itself when it is over.
+    let over =
+        pressure::not_before(&world.pressure, settings, evicted).is_some_and(|at| planner.due(at.max(until)));
+    let when = match evicted.short_of {
+        None => format!("{wait_s} s after its end"),
+        Some(condition) => {
+            let quiet_s = settings.transition_s;
+            format!("when nothing has caused {} for {quiet_s} s", condition.as_str())
+        }
+    };
+    let message = format!("{} It begins anew {when}.", evicted.message);
     // Its event was told when it was ended.
-    (!planner.due(until)).then(|| Refusal { reason: evicted.cause.as_str(), event: "", message })
+    (!over).then(|| Refusal { reason: evicted.cause.as_str(), event: "", message })
 }
 
 impl Pod {
@@ -106,7 +137,9 @@ impl Pod {
     /// Bound on the seconds that it has to stop.
     pub(crate) fn grace_max_s(&self) -> u64 {
         match &self.evicted {
-            Some(Evicted { cause: Cause::Evicted, .. }) if self.is_being_evicted() => GRACE_S,
+            Some(evicted) if self.is_being_evicted() && evicted.cause == Cause::Evicted => {
+                evicted.grace_max_s.unwrap_or(GRACE_S)
+            }
             _ => u64::MAX,
         }
     }

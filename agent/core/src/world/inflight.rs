@@ -7,6 +7,7 @@
 use crate::{
     check::Purpose,
     ids::{ActionId, ContainerId, PodUid},
+    pressure::Signal,
     time::Mono,
 };
 use std::collections::{BTreeMap, VecDeque};
@@ -35,6 +36,8 @@ pub(crate) enum Object {
     Orphan(ContainerId),
     /// A checkpoint that no pod knows.
     Stray,
+    /// The node.
+    Node,
 }
 
 /// What is done.
@@ -48,6 +51,9 @@ pub(crate) enum Verb {
     Check,
     Note,
     Measure,
+    Look,
+    Collect,
+    Weigh(Signal),
     Kill,
     Remove,
     /// The checkpoint's content of this version.
@@ -134,12 +140,12 @@ impl Flights {
         self.table.values().map(|flight| flight.deadline).min()
     }
 
-    /// Nothing but probes and measuring: as long as there are pods for it these go on and on.
+    /// Nothing but probes, measuring and looks at the node: as long as there is something to see these go on and on.
     pub(crate) fn is_quiet(&self) -> bool {
         let probes = [Purpose::Startup, Purpose::Liveness, Purpose::Readiness];
         let probe =
             |object: &Object| matches!(object, Object::Check(_, purpose, _) if probes.contains(purpose));
-        let endless = |object: &Object| probe(object) || *object == Object::Storage;
+        let endless = |object: &Object| probe(object) || matches!(object, Object::Storage | Object::Node);
         self.table.values().all(|flight| endless(&flight.object))
     }
 }

@@ -31,6 +31,7 @@ mod orphans;
 mod outcome;
 mod planner;
 mod pod;
+mod pressure;
 mod query;
 mod reconcile;
 mod remains;
@@ -63,6 +64,7 @@ use desired::Desired;
 use inflight::Flights;
 use orphans::Orphans;
 use planner::Planner;
+use pressure::Pressure;
 use state::{Birth, Pod, Run};
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -90,6 +92,7 @@ pub struct World {
     pods: BTreeMap<PodUid, Pod>,
     orphans: Orphans,
     flights: Flights,
+    pressure: Pressure,
     /// The latest moment that was handed in.
     now: Mono,
 }
@@ -105,6 +108,7 @@ impl World {
             pods: BTreeMap::new(),
             orphans: Orphans::default(),
             flights: Flights::default(),
+            pressure: Pressure::default(),
             now: Mono(0),
         }
     }
@@ -165,6 +169,7 @@ fn apply(world: &mut World, event: &Event, planner: &mut Planner) {
                 shortfall::told(pod, message, planner);
             }
         }
+        Event::Observed(seen) => pressure::observed(world, seen, planner),
         Event::ImagesChanged => {
             for image in world.pods.values_mut().flat_map(|pod| &mut pod.images) {
                 image.retry.at = Mono(0);

@@ -10,7 +10,7 @@ use super::{
     inflight::{Flight, Object, Verb},
     lacking,
     planner::Planner,
-    remains, remember, restart_all,
+    pressure, remains, remember, restart_all,
     state::{Birth, Live, Pod, Remains, Run},
     storage,
 };
@@ -49,6 +49,7 @@ fn landed(world: &mut World, flight: &Flight, outcome: Outcome, planner: &mut Pl
             world.orphans.container_answered(id, flight.verb, &plain(outcome), planner);
         }
         Object::Stray => world.orphans.stray_answered(&flight.pod, &plain(outcome), planner),
+        Object::Node => pressure::answered(world, flight.verb, outcome, planner),
         object => {
             let Some(pod) = world.pods.get_mut(&flight.pod) else { return };
             match object {

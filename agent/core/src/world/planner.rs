@@ -79,7 +79,10 @@ impl Planner {
             ActionKind::Signal { .. } | ActionKind::Kill { .. } | ActionKind::Note { .. } => {
                 deadlines.signal_s
             }
-            ActionKind::Measure { .. } => deadlines.measure_s,
+            ActionKind::Measure { .. }
+            | ActionKind::Observe
+            | ActionKind::Reclaim
+            | ActionKind::Weigh { .. } => deadlines.measure_s,
             ActionKind::Check { check, .. } => check.timeout_s + deadlines.check_s,
             ActionKind::RemoveContainer { .. } => deadlines.remove_s,
             ActionKind::SaveCheckpoint { .. } | ActionKind::DropCheckpoint => deadlines.checkpoint_s,

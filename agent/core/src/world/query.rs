@@ -2,12 +2,14 @@
 
 use super::{
     World, WorldConfig,
+    pressure::Standing,
     state::{Pod, Run, Stage},
     terms::Role,
 };
 use crate::{
     ids::{ContainerId, PodUid},
     manifest::{DesiredPod, keepsake::Images},
+    pressure::Condition,
     time::Mono,
 };
 
@@ -94,6 +96,11 @@ impl World {
     /// Nothing is in flight but probes.
     pub fn is_quiet(&self) -> bool {
         self.flights.is_quiet()
+    }
+
+    /// How it is with a condition of the node; none before it was looked at.
+    pub(crate) fn condition(&self, condition: Condition) -> Option<&Standing> {
+        self.pressure.condition(condition)
     }
 
     pub(crate) fn crash_backoff_max_s(&self) -> u64 {

@@ -7,7 +7,7 @@
 use super::{
     World, admission, conditions, desired, evict, host_ports,
     planner::Planner,
-    pod, start_after,
+    pod, pressure, start_after,
     state::{Pod, Stage},
     teardown,
 };
@@ -15,11 +15,13 @@ use crate::ids::PodUid;
 
 /// Plans everything that can be done now.
 pub(crate) fn pass(world: &mut World, planner: &mut Planner) {
+    pressure::note(world, planner);
     turn_unwanted(world, planner);
     clear_orphans(world, planner);
     host_ports::hold_back(world, planner);
     // Each further round ends pods of lower priority than one that waits, so there is an end to it.
     while advance(world, planner) {}
+    pressure::tend(world, planner);
     for pod in world.pods.values_mut() {
         conditions::note(pod, planner.now.wall);
     }

@@ -12,7 +12,7 @@ use crate::{
     },
     time::{Mono, NS_PER_S, Now, Wall},
 };
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 /// Wall clock of the scene's beginning: 2026-01-02T03:04:05Z.
 const WALL_S: u64 = 1_767_323_045;
@@ -136,6 +136,8 @@ impl Scene {
                 ActionKind::EnsureImage { image, .. } => Outcome::Image(Box::new(facts(image))),
                 ActionKind::StartContainer { .. } => Outcome::Started { pid: 42, at: self.now },
                 ActionKind::Measure { .. } => Outcome::Measured(Box::default()),
+                ActionKind::Observe => Outcome::Observed(Box::default()),
+                ActionKind::Weigh { .. } => Outcome::Weighed(BTreeMap::new()),
                 ActionKind::Check { .. } => Outcome::Checked(checked(Verdict::Success)),
                 _ => Outcome::Ok,
             };
@@ -206,6 +208,9 @@ fn words(action: &Action) -> String {
         ActionKind::Check { check, .. } => format!("check {:?}", check.purpose),
         ActionKind::Note { started, ready, .. } => format!("note {started} {ready}"),
         ActionKind::Measure { .. } => "measure".to_owned(),
+        ActionKind::Observe => "observe".to_owned(),
+        ActionKind::Reclaim => "reclaim".to_owned(),
+        ActionKind::Weigh { signal, pods } => format!("weigh {} {}", signal.as_str(), pods.len()),
         ActionKind::Kill { .. } => "kill".to_owned(),
         ActionKind::RemoveContainer { .. } => "remove container".to_owned(),
         ActionKind::RemoveSandbox { .. } => "remove sandbox".to_owned(),

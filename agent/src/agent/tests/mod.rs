@@ -49,6 +49,9 @@ impl Bench {
             "staticPodPath": at("manifests"), "imageSourcePaths": at("images"), "stateDirectory": at("state"),
             "runDirectory": at("run"), "logDirectory": at("log"), "cgroupMount": at("cgroup"),
             "cgroupRoot": root, "hostnameOverride": "box", "network": "none",
+            // Whatever the machine has left.
+            "evictionHard": {"memory.available": "0%", "nodefs.available": "0%", "nodefs.inodesFree": "0%",
+                "imagefs.available": "0%", "imagefs.inodesFree": "0%"},
         });
         fs::write(at("config.yaml"), config.to_string()).unwrap();
         let layer = vec![berth_images::build::Entry::file("bin/true", 0o755, "")];

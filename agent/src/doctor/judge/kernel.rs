@@ -162,9 +162,8 @@ pub(super) fn pressure(facts: &Facts) -> Finding {
     if facts.psi {
         return Finding::ok(ID, TITLE, "the kernel tells it");
     }
-    let mut finding = Finding::ok(ID, TITLE, "the kernel does not tell it; nothing needs it yet");
-    finding.remedy = "if wanted: CONFIG_PSI, and psi=1 on the kernel's command line".into();
-    finding
+    let found = "the kernel does not tell it: that memory runs short is seen with the slow rescan only";
+    Finding::warn(ID, TITLE, found, "build the kernel with CONFIG_PSI, or boot it with psi=1")
 }
 
 /// Bridge and interfaces of pods.

@@ -82,6 +82,7 @@ fn each_change_is_found_with_something_to_do() {
         ("fail seccomp", Box::new(|f| f.seccomp = false)),
         ("fail cgroup-bpf", Box::new(|f| f.device_filter = Trial::Fails("x".into()))),
         ("warn cgroup-bpf", Box::new(|f| f.device_filter = Trial::Unknown("x".into()))),
+        ("warn psi", Box::new(|f| f.psi = false)),
         ("warn network", Box::new(|f| f.network = Trial::Fails("x".into()))),
         ("warn network", Box::new(|f| f.network = Trial::Unknown("x".into()))),
         ("warn network", Box::new(|f| f.cni = Some(Trial::Fails("x".into())))),
@@ -115,7 +116,6 @@ fn each_change_is_found_with_something_to_do() {
 fn what_is_well_although_it_looks_otherwise() {
     let mut facts = healthy();
     facts.namespaces.retain(|ns| *ns != "user");
-    facts.psi = false;
     facts.network_wanted = false;
     facts.network = Trial::Fails("x".into());
     facts.packet_rules = Trial::Fails("x".into());

@@ -127,6 +127,7 @@ impl Oracle {
                 }
                 Event::StartFailed { id, failure } => self.hears_refusal(id, failure.reason, now.mono),
                 Event::ImagesChanged => self.pulls.values_mut().for_each(|pull| pull.1 = Mono(0)),
+                Event::Observed(seen) => self.hears_observed(seen),
                 Event::NotEnforced { .. } | Event::Inventory(_) => {}
             }
         }
@@ -190,6 +191,8 @@ impl Oracle {
         let Some(flight) = self.in_flight.remove(&action) else { return };
         match (&flight.what, outcome) {
             (Doing::Measure, Outcome::Measured(found)) => self.hears_measured(&flight.uid, found),
+            (_, Outcome::Observed(seen)) => self.hears_observed(seen),
+            (Doing::Weigh(signal), Outcome::Weighed(uses)) => self.hears_weighed(*signal, uses),
             (Doing::Check(..), outcome) => self.hears_check(&flight, outcome, now),
             (Doing::Start { name, id, asked }, outcome) => {
                 let run = self.runs.entry(id.clone()).or_default();
@@ -228,7 +231,7 @@ impl Oracle {
                 self.failed_saves.remove(&flight.uid);
             }
             (Doing::Drop, _) => self.removed(&flight.uid, machine, true),
-            (Doing::Measure | Doing::Other, _) => {}
+            (Doing::Measure | Doing::Weigh(_) | Doing::Other, _) => {}
         }
     }
 
@@ -252,7 +255,7 @@ impl Oracle {
                 let lost = Outcome::Failed(Failure { reason: FailReason::Timeout, message });
                 self.hears_check(flight, &lost, now);
             }
-            Doing::Start { .. } | Doing::Remove(_) | Doing::Measure | Doing::Other => {}
+            Doing::Start { .. } | Doing::Remove(_) | Doing::Measure | Doing::Weigh(_) | Doing::Other => {}
         }
     }
 }

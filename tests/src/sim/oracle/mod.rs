@@ -5,6 +5,7 @@ mod health;
 mod hears;
 mod ledger;
 mod plans;
+mod pressure;
 mod room;
 mod storage;
 mod together;
@@ -17,6 +18,7 @@ use berth_core::{
     event::{DesiredSet, SandboxRecord},
     ids::{ActionId, ContainerId, PodUid},
     manifest::DesiredPod,
+    pressure::Signal,
     time::{Mono, Now},
     world::World,
 };
@@ -66,6 +68,8 @@ pub enum Rule {
     Source,
     /// Pods are measured, and those that write too much are ended, and no others.
     Storage,
+    /// Nobody goes for a shortage but one that should, one at a time, and nobody begins in it that must not.
+    Pressure,
     /// A port of the node has one pod.
     Ports,
     /// What is desired comes to be.
@@ -89,6 +93,7 @@ enum Doing {
     Check(ContainerId, Purpose),
     Pull(String),
     Measure,
+    Weigh(Signal),
     Save,
     Drop,
     Other,
@@ -157,6 +162,7 @@ pub(crate) struct Oracle {
     /// Runs that were found unwell since the last plan.
     doomed_now: Vec<ContainerId>,
     evictions: storage::Evictions,
+    pressure: pressure::Books,
     /// Ended with this plan for others.
     preempted: BTreeSet<PodUid>,
     /// Wanted no more, and perhaps waiting for others to go first.
@@ -360,6 +366,7 @@ impl Oracle {
             self.check_action(action, now.mono, machine);
         }
         self.end_preempted(now.mono);
+        self.end_weighing();
         self.check_doomed(plan);
         self.check_wakes(plan, world, now.mono, machine);
         let known: BTreeSet<&PodUid> = world.pods().map(|pod| &pod.uid).collect();

@@ -35,6 +35,7 @@ impl Oracle {
                     self.broken(Rule::Objects, format!("{uid} begins, and lacks its ConfigMap"));
                 }
                 self.check_begins_anew(desired, now);
+                self.check_begins_in_shortage(desired, now);
                 self.check_room(desired);
                 self.check_turn(desired);
                 self.begun.insert(uid.clone(), (**desired).clone());
@@ -88,6 +89,7 @@ impl Oracle {
             ActionKind::Check { id, check } => self.check_check(uid, id, check, now, machine),
             ActionKind::Note { .. } => {}
             ActionKind::Measure { .. } => self.check_measure(uid, now),
+            ActionKind::Observe | ActionKind::Reclaim | ActionKind::Weigh { .. } => {}
             ActionKind::Kill { id } => self.check_kill(uid, id, now),
             ActionKind::RemoveContainer { id } => self.check_remove(uid, id, machine),
             ActionKind::RemoveSandbox { .. } => {
@@ -332,6 +334,8 @@ impl Oracle {
             }
             ActionKind::Measure { .. } => ("storage".to_owned(), Doing::Measure),
             ActionKind::Note { id, .. } => (format!("note of {id}"), Doing::Other),
+            ActionKind::Observe | ActionKind::Reclaim => ("node".to_owned(), Doing::Other),
+            ActionKind::Weigh { signal, .. } => ("node".to_owned(), Doing::Weigh(*signal)),
             ActionKind::SaveCheckpoint { .. } => ("checkpoint".to_owned(), Doing::Save),
             ActionKind::DropCheckpoint => ("checkpoint".to_owned(), Doing::Drop),
         };

@@ -1,7 +1,7 @@
 //! Pods that write more than they may: measured in time, ended when and only when they did, begun anew when their wait
 //! is over. Written down anew from what is promised.
 
-use super::{Oracle, Rule};
+use super::{Oracle, Rule, pressure::Books};
 use berth_core::{
     action::Plan,
     event::{Cause, Checkpoint},
@@ -44,14 +44,23 @@ pub(super) fn is_limited(spec: &PodSpec) -> bool {
     spec.volumes.iter().any(|volume| volume.empty_dir.as_ref().is_some_and(|dir| dir.size_limit.is_some()))
 }
 
+impl Evictions {
+    /// The pod was ended, as it is now.
+    pub(super) fn has(&self, uid: &PodUid) -> bool {
+        self.past.contains_key(uid)
+    }
+}
+
 impl Oracle {
     pub(super) fn evictions_up(&mut self, checkpoints: &[Checkpoint], boot: &str) {
         self.evictions = Evictions::default();
+        self.pressure = Books::default();
         for checkpoint in checkpoints {
             let Some(evicted) = checkpoint.evicted.as_ref().filter(|e| e.cause == Cause::Evicted) else {
                 continue;
             };
             let same_boot = checkpoint.boot_id == boot;
+            self.pressure.up(checkpoint, evicted, same_boot);
             let at = if same_boot { evicted.at.mono } else { Mono(0) };
             let known = self.begun.get(&checkpoint.uid).cloned();
             self.evictions.past.insert(checkpoint.uid.clone(), (at, evicted.count, known));
@@ -102,7 +111,10 @@ impl Oracle {
     pub(super) fn check_evictions(&mut self, plan: &Plan, now: Mono) {
         for event in plan.events.iter().filter(|event| event.reason == "Evicted") {
             let uid = &event.uid;
-            if !self.evictions.over.remove(uid) {
+            let over = self.evictions.over.remove(uid);
+            if self.check_gone_for_shortage(event, now) {
+                // Nothing that it wrote counts.
+            } else if !over {
                 self.broken(Rule::Storage, format!("{uid} is evicted, and was within its limits"));
             }
             let before = self.evictions.past.get(uid).filter(|(at, _, _)| *at != Mono(0));
@@ -141,6 +153,7 @@ impl Oracle {
 
     /// Bound of a pod's grace, seconds.
     pub(super) fn grace_max_s(&self, uid: &PodUid) -> u64 {
-        if self.evictions.going.contains(uid) { GRACE_S } else { u64::MAX }
+        let going = self.evictions.going.contains(uid);
+        if going { self.pressure.grace_s(uid).unwrap_or(GRACE_S) } else { u64::MAX }
     }
 }

@@ -21,7 +21,8 @@ pub(in super::super) const POD: &[Field] = &[
     accepted("status", Kind::Any, "the agent says what the status is; what stands in a manifest is ignored"),
 ];
 
-const NO_TAINTS: &str = "nothing taints this node; shown in the pod";
+const NO_TAINTS: &str =
+    "one of node.kubernetes.io/memory-pressure is heeded; nothing else keeps pods from this node";
 
 const SPEC: &[Field] = &[
     yes("containers", Kind::List(&Kind::Object(CONTAINER))).required("a pod has at least one container"),

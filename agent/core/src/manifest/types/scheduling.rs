@@ -66,7 +66,7 @@ pub enum NodeSelectorOperator {
     Lt,
 }
 
-/// `v1.Toleration`: kept for show; nothing taints an edge box.
+/// `v1.Toleration`: only a tolerance of memory pressure has a meaning here.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 #[allow(missing_docs)]

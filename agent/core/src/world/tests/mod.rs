@@ -9,6 +9,7 @@ mod late;
 mod life;
 mod node;
 mod objects;
+mod pressure;
 mod room;
 mod storage;
 mod together;

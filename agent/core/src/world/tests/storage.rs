@@ -108,6 +108,8 @@ fn one_that_is_never_to_be_restarted_has_failed_for_good_and_an_agent_after_this
         message: "m".to_owned(),
         at: Now { mono: Mono(NS_PER_S), ..Now::default() },
         count: 1,
+        short_of: None,
+        grace_max_s: None,
     };
     for (policy, boot, phase) in [
         (RestartPolicy::Never, "another", "Failed"),
