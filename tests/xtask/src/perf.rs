@@ -61,7 +61,7 @@ pub(crate) fn run(args: &Args) -> Result {
     let rows = if args.images {
         images(args)?
     } else if args.boots {
-        let all = Arch::ALL.into_iter().map(|arch| boot::rows(arch, &programs(arch)?[2], None));
+        let all = Arch::ALL.into_iter().map(|arch| boot::rows(arch, &stamp(arch)?, None));
         all.collect::<Result<Vec<_>>>()?.concat()
     } else {
         starts(args)?
@@ -89,9 +89,13 @@ fn starts(args: &Args) -> Result<Vec<Value>> {
 fn programs(arch: Arch) -> Result<[PathBuf; 3]> {
     let berth = compile::binary(arch, "release")?;
     compile::build(arch, "release", &["--package", "berth-tests", "--bin", "bench"])?;
+    Ok([berth, compile::out_dir(arch, "release").join("bench"), stamp(arch)?])
+}
+
+/// The program of which the first instruction is told.
+fn stamp(arch: Arch) -> Result<PathBuf> {
     compile::build(arch, "release", &["--package", "berth-test-programs"])?;
-    let dir = compile::out_dir(arch, "release");
-    Ok([berth, dir.join("bench"), dir.join("stamp")])
+    Ok(compile::out_dir(arch, "release").join("stamp"))
 }
 
 /// On the disk: durability is part of what is measured.

@@ -3,7 +3,7 @@
 
 use crate::{
     arch::Arch,
-    guest::{debian, qemu},
+    guest::{self, debian},
     sh::{self, Result},
     vm,
 };
@@ -90,8 +90,16 @@ fn row(name: &str, arch: Arch, values: &[f64], crun_ms: Option<f64>) -> Value {
 }
 
 fn measure(arch: Arch, init: Init, stamp: &Path) -> Result<Vec<Boot>> {
-    let scratch = |name: &str| qemu::scratch(arch, &format!("boot-{init}-{name}"));
-    let (image, manifest, script) = (scratch("stamp.tar")?, scratch("boot.yaml")?, scratch("script.sh")?);
+    let folder = guest::dir(arch).join(format!("boot-{init}-{}", std::process::id()));
+    fs::create_dir_all(&folder)?;
+    let boots = boots_in(&folder, arch, init, stamp);
+    fs::remove_dir_all(&folder)?;
+    boots
+}
+
+fn boots_in(folder: &Path, arch: Arch, init: Init, stamp: &Path) -> Result<Vec<Boot>> {
+    let [image, manifest, script, disk] =
+        ["stamp.tar", "boot.yaml", "script.sh", "disk"].map(|name| folder.join(name));
     let files = vec![Entry::file("stamp", 0o755, fs::read(stamp)?)];
     ImageBuilder::new(arch.debian()).layer(files).name("berth.test/stamp:1").write_oci_archive(&image)?;
     fs::write(&manifest, MANIFEST)?;
@@ -102,20 +110,18 @@ fn measure(arch: Arch, init: Init, stamp: &Path) -> Result<Vec<Boot>> {
         put.extend(debian::puts(arch, debian::SYSTEMD)?);
         put.push(format!("{}:/", guests.join("systemd/root").display()));
     }
-    let disk = scratch("disk")?;
     let args = vm::Args {
         manifest: vec![manifest],
         image: vec![image],
         put,
-        keep_disk: Some(disk.clone()),
+        keep_disk: Some(disk),
         no_start: matches!(init, Init::Systemd),
         timeout: Some(BOOT_MAX_S),
         ..vm::Args::script(arch, script)
     };
-    let boots: Result<Vec<Boot>> = (0..=BOOTS).map(|_| boot(&args)).collect();
-    let _ = fs::remove_file(disk);
+    let mut boots = (0..=BOOTS).map(|_| boot(&args)).collect::<Result<Vec<Boot>>>()?;
     // The first has unpacked the image.
-    boots.map(|mut boots| boots.split_off(1))
+    Ok(boots.split_off(1))
 }
 
 fn boot(args: &vm::Args) -> Result<Boot> {
