@@ -2,8 +2,8 @@
 //! tool writes; another algorithm is refused by name and never taken on trust.
 
 use crate::error::Error;
+use ring::digest::{Context, SHA256};
 use serde::{Deserialize, Serialize};
-use sha2::{Digest as _, Sha256};
 use std::{
     fmt,
     io::{self, Read},
@@ -16,7 +16,9 @@ pub struct Digest([u8; 32]);
 impl Digest {
     /// The digest of `bytes`.
     pub fn of(bytes: &[u8]) -> Self {
-        Self(Sha256::digest(bytes).into())
+        let mut hasher = Hasher::default();
+        hasher.update(bytes);
+        hasher.finish()
     }
 
     /// Reads the written form.
@@ -112,8 +114,14 @@ pub(crate) fn chain(parent: Option<&Digest>, diff: &Digest) -> Digest {
 }
 
 /// Makes a digest of bytes that come in parts.
-#[derive(Default)]
-pub(crate) struct Hasher(Sha256);
+#[derive(Clone)]
+pub(crate) struct Hasher(Context);
+
+impl Default for Hasher {
+    fn default() -> Self {
+        Self(Context::new(&SHA256))
+    }
+}
 
 impl Hasher {
     pub(crate) fn update(&mut self, bytes: &[u8]) {
@@ -121,25 +129,28 @@ impl Hasher {
     }
 
     pub(crate) fn finish(self) -> Digest {
-        Digest(self.0.finalize().into())
+        let mut bytes = [0; 32];
+        // SHA-256 gives that many.
+        self.0.finish().as_ref().iter().zip(&mut bytes).for_each(|(from, to)| *to = *from);
+        Digest(bytes)
     }
 }
 
 /// Passes bytes through, hashes and counts them.
 pub(crate) struct HashReader<R> {
     inner: R,
-    hash: Sha256,
+    hash: Hasher,
     bytes: u64,
 }
 
 impl<R: Read> HashReader<R> {
     pub(crate) fn new(inner: R) -> Self {
-        Self { inner, hash: Sha256::new(), bytes: 0 }
+        Self { inner, hash: Hasher::default(), bytes: 0 }
     }
 
     /// Digest and length of all that was read.
     pub(crate) fn finish(&self) -> (Digest, u64) {
-        (Digest(self.hash.clone().finalize().into()), self.bytes)
+        (self.hash.clone().finish(), self.bytes)
     }
 }
 

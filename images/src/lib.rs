@@ -1,7 +1,8 @@
 //! Images for Berth: references, OCI layouts and archives, a verified store, unpacking. Blocking code without
-//! threads of its own but while it downloads, to be called from any thread. Only `registry` and `http` talk to a
+//! threads of its own but while it downloads or unpacks, to be called from any thread. Only `registry` and `http` talk to a
 //! network. It never trusts content before its digest was checked, and never writes outside the store's directory.
 
+mod ahead;
 mod bounded;
 pub mod build;
 mod compress;

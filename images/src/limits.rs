@@ -79,6 +79,17 @@ pub const DOWNLOAD_SPARED_MAX_S: u64 = 3600;
 /// The buffer through which file content goes.
 pub const COPY_BUFFER_BYTES: usize = 128 * 1024;
 
+/// Blocks that a layer is decompressed ahead of its unpacking, beside the one that is filled and the one that is read.
+pub const AHEAD_BLOCKS: usize = 4;
+/// One of them.
+pub const AHEAD_BLOCK_BYTES: usize = COPY_BUFFER_BYTES;
+/// All of them.
+pub const AHEAD_MAX_BYTES: usize = (AHEAD_BLOCKS + 2) * AHEAD_BLOCK_BYTES;
+/// Of a larger layer what is unpacked is written to the disk in steps of this size, while the rest is unpacked.
+pub const FLUSH_STEP_BYTES: u64 = 16 * 1024 * 1024;
+/// Files of a layer whose checksums are kept from their writing until the layer is sealed; others are read again.
+pub const CHECKSUMS_MAX_COUNT: usize = 65_536;
+
 /// How long `Store::open` waits for another process to let the store go.
 pub const LOCK_WAIT_MAX_MS: u64 = 10_000;
 

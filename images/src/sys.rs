@@ -11,6 +11,7 @@ use std::{
 /// What `fstatat` says of a file, without following links.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Stat {
+    pub(crate) inode: u64,
     pub(crate) mode: u32,
     pub(crate) uid: u32,
     pub(crate) gid: u32,
@@ -125,6 +126,7 @@ pub(crate) fn fstat(fd: impl AsFd) -> io::Result<Stat> {
 #[allow(clippy::unnecessary_cast, clippy::useless_conversion)]
 fn to_stat(stat: &libc::stat) -> Stat {
     Stat {
+        inode: stat.st_ino as u64,
         mode: stat.st_mode,
         uid: stat.st_uid,
         gid: stat.st_gid,

@@ -163,7 +163,7 @@ impl Opened {
     }
 
     /// The stream of a member, and its length in bytes.
-    pub(crate) fn stream(&self, member: &str) -> Result<(Box<dyn Read>, u64), Error> {
+    pub(crate) fn stream(&self, member: &str) -> Result<(Box<dyn Read + Send>, u64), Error> {
         match &self.form {
             Form::Dir | Form::Filled(_) => {
                 let file = open_file(&self.path.join(member))?;

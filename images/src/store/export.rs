@@ -2,7 +2,7 @@
 //! unpacked only, and a layer packed anew would have another digest: so layers are read from the source that the
 //! image came from, and verified on the way. Memory: a copy buffer.
 
-use super::{Store, disk, import::check_snapshot};
+use super::{Store, disk, layer::check_snapshot};
 use crate::{
     digest::{Digest, HashReader},
     error::{Doing as _, Error},

@@ -1,34 +1,24 @@
 //! Brings an image from a source into the store: layers from the bottom up, each verified while it is
 //! unpacked, in one pass; then manifest and config; then the record, which makes it an image. A cut at any
 //! moment leaves whole snapshots, which the next attempt finds and keeps, and leftovers in staging.
-//! Memory: see `unpack` and `compress`; nothing grows with the size of a layer's files.
+//! Memory: see `layer`; nothing grows with the size of a layer's files.
 
 use super::{
-    Store,
-    disk::{self, Staged},
-    fault,
+    Store, disk,
     index::Entry,
-    record::{self, ImageRecord, Origin, SnapshotRecord, VERSION},
-    tree,
+    record::{self, ImageRecord, VERSION},
 };
 use crate::{
-    bounded::Bounded,
-    compress::Decoder,
-    digest::{self, Digest, HashReader},
-    error::{Doing as _, Error},
+    digest::{self, Digest},
+    error::Error,
     limits::RECORDS_MAX_COUNT,
     platform::Platform,
     reference::Reference,
-    source::{self, Layer, Offer, Opened, Resolved, Scanned},
-    tarstream::{Input, TarReader, reading},
-    unpack::{Stats, Unpacker},
+    source::{self, Offer, Opened, Resolved, Scanned},
 };
 use std::{
-    fs::File,
-    io::{self, Read},
-    os::fd::OwnedFd,
+    io,
     path::Path,
-    rc::Rc,
     sync::{Arc, PoisonError},
 };
 
@@ -157,89 +147,6 @@ impl Store {
         Ok(Prepared { resolved, chain, bytes })
     }
 
-    /// The layer is unpacked, and nobody has found it damaged.
-    pub(super) fn has_layer(&self, id: &Digest) -> bool {
-        let whole = || check_snapshot(&self.disk.snapshot(id), id).is_ok() && !self.is_suspect(id);
-        self.vendor.snapshot(id).is_some() || whole()
-    }
-
-    /// Sees to it that the layer is unpacked; returns its bytes of file content. Two threads that want the
-    /// same one do it once.
-    fn snapshot(&self, opened: &Opened, layer: &Layer, below: &[Digest], id: Digest) -> Result<u64, Error> {
-        if let Some((_, bytes)) = self.vendor.snapshot(&id) {
-            return Ok(*bytes);
-        }
-        let lock = self.chain_lock(id);
-        let _held = lock.lock().unwrap_or_else(PoisonError::into_inner);
-        let target = self.disk.snapshot(&id);
-        if let Ok(found) = check_snapshot(&target, &id)
-            && !self.is_suspect(&id)
-        {
-            return Ok(found.bytes);
-        }
-        let lowers = below.iter().rev().map(|chain| {
-            let path = self.layer_dir(chain);
-            File::open(&path)
-                .map(|dir| Rc::new(OwnedFd::from(dir)))
-                .doing(|| format!("open {}", path.display()))
-        });
-        let lowers = lowers.collect::<Result<Vec<_>, Error>>()?;
-        let staged = self.disk.stage()?;
-        fault::point("unpack").doing(|| "unpack".into())?;
-        let stats = self.unpack(opened, layer, &staged, &lowers)?;
-        let record = SnapshotRecord {
-            version: VERSION,
-            chain: id,
-            parent: below.last().copied(),
-            diff_id: layer.diff_id,
-            blob: layer.digest,
-            media_type: layer.kind.0.clone(),
-            origin: Origin { source: self.told_source(opened.path()), member: layer.member.clone() },
-            entries: stats.entries,
-            bytes: stats.bytes,
-        };
-        fault::point("write the record").doing(|| "write the record".into())?;
-        let file = staged.path.join("complete.json");
-        std::fs::write(&file, record::seal(&record)?).doing(|| format!("write {}", file.display()))?;
-        tree::seal(&staged.path)?;
-        self.disk.commit(staged, &target)?;
-        self.note_size(id, stats.bytes);
-        self.clear_suspect(&id);
-        Ok(stats.bytes)
-    }
-
-    /// One pass: stored bytes are hashed, decompressed, hashed again and unpacked as they come.
-    fn unpack(
-        &self,
-        opened: &Opened,
-        layer: &Layer,
-        staged: &Staged,
-        lowers: &[Rc<OwnedFd>],
-    ) -> Result<Stats, Error> {
-        let what = opened.what(&format!("layer {}", layer.digest.unwrap_or(layer.diff_id)));
-        let (stream, size) = opened.stream(&layer.member)?;
-        if let Some(stated) = layer.size.filter(|stated| *stated != size) {
-            return Err(Error::corrupt(what, format!("{stated} bytes"), format!("{size} bytes")));
-        }
-        let mut stored = HashReader::new(stream);
-        let decoder = Decoder::new(&mut stored).map_err(|error| reading(&what, error))?;
-        let limits = &self.config.limits;
-        // Whatever is in the stream, a bomb of headers too.
-        let decoder = Bounded::new(decoder, "a layer", "layer_max_bytes", limits.layer_max_bytes);
-        let mut plain = HashReader::new(decoder);
-        let mut tar = TarReader::new(&mut plain, what.clone(), limits.layer_max_entries);
-        let stats = Unpacker::new(staged.dir("fs")?, lowers, limits).run(&mut tar)?;
-        // What follows the end mark counts for the digests.
-        io::copy(&mut plain, &mut io::sink()).map_err(|error| reading(&what, error))?;
-        layer.diff_id.expect(&format!("{what}, uncompressed"), &plain.finish().0)?;
-        drop(plain);
-        io::copy(&mut stored, &mut io::sink()).map_err(|error| reading(&what, error))?;
-        if let Some(digest) = &layer.digest {
-            digest.expect(&what, &stored.finish().0)?;
-        }
-        Ok(stats)
-    }
-
     fn put_blob(&self, digest: &Digest, bytes: &[u8]) -> Result<(), Error> {
         let path = self.disk.blob(digest);
         match disk::read_blob(&self.disk, digest) {
@@ -305,7 +212,7 @@ impl Store {
 
     /// A source as records name it. A store that is baked goes to other machines, where the place means nothing,
     /// and must not depend on where it was made.
-    fn told_source(&self, path: &Path) -> std::path::PathBuf {
+    pub(super) fn told_source(&self, path: &Path) -> std::path::PathBuf {
         match path.file_name() {
             Some(name) if self.baking => name.into(),
             Some(_) if path.starts_with(self.downloads()) => "registry".into(),
@@ -328,19 +235,3 @@ fn sort<T: Ord>(list: &mut Vec<T>) {
     list.sort();
     list.dedup();
 }
-
-/// A snapshot's record, if the snapshot can be used.
-pub(super) fn check_snapshot(dir: &Path, chain: &Digest) -> Result<SnapshotRecord, Error> {
-    let record: SnapshotRecord = record::read(&dir.join("complete.json"))?;
-    let what = || dir.display().to_string();
-    if record.version != VERSION || record.chain != *chain {
-        let got = format!("version {}, chain {}", record.version, record.chain);
-        return Err(Error::corrupt(what(), format!("version {VERSION}, chain {chain}"), got));
-    }
-    match dir.join("fs").symlink_metadata() {
-        Ok(metadata) if metadata.is_dir() => Ok(record),
-        _ => Err(Error::corrupt(what(), "a directory fs", "none")),
-    }
-}
-
-impl<R: Read> Input for &mut HashReader<R> {}

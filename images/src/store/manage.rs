@@ -1,11 +1,6 @@
 //! What the owner does with the store beside running images: to look, to import from a stick, to tidy.
 
-use super::{
-    Store, disk,
-    import::{Prepared, check_snapshot},
-    index::Entry,
-    recover::list,
-};
+use super::{Store, disk, import::Prepared, index::Entry, layer::check_snapshot, recover::list};
 use crate::{
     digest::Digest,
     error::{Doing as _, Error},

@@ -4,8 +4,8 @@
 
 use super::{
     Store, disk,
-    import::check_snapshot,
     index::Entry,
+    layer::check_snapshot,
     record::{self, ImageRecord, VERSION},
 };
 use crate::{

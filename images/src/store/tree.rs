@@ -1,6 +1,6 @@
 //! A digest of an unpacked tree: names, types, modes, owners, times, links, attributes and content. Made when a
-//! layer has been unpacked, from what the file system gives back, and made again when the store is verified: a
-//! file that a bad flash cell or a torn write has changed is found so. Content goes into it as a CRC-32 with its
+//! layer has been unpacked, of content as it was written and of all else as the file system gives it back, and made
+//! again when the store is verified: a file that a bad flash cell or a torn write has changed is found so. Content goes into it as a CRC-32 with its
 //! length: this is against damage, not against somebody with root's rights. Memory: the names of one directory
 //! for each level of depth.
 
@@ -10,6 +10,7 @@ use crate::{
     error::{Doing as _, Error},
     limits::COPY_BUFFER_BYTES,
     sys::{self, FileType, Stat},
+    unpack::Sums,
 };
 use serde::{Deserialize, Serialize};
 use std::{
@@ -48,8 +49,8 @@ pub(super) enum State {
 }
 
 /// Writes the digest of `fs` in the snapshot's directory beside it.
-pub(super) fn seal(snapshot: &Path) -> Result<(), Error> {
-    let check = Check { version: VERSION, tree: digest(&snapshot.join("fs"))? };
+pub(super) fn seal(snapshot: &Path, sums: &Sums) -> Result<(), Error> {
+    let check = Check { version: VERSION, tree: digest(&snapshot.join("fs"), sums)? };
     let file = snapshot.join(CHECK);
     fs::write(&file, record::seal(&check)?).doing(|| format!("write {}", file.display()))
 }
@@ -65,13 +66,14 @@ pub(super) fn verify(snapshot: &Path) -> Result<State, Error> {
     }
     let check: Check = record::read(&file)?;
     let files = snapshot.join("fs");
-    check.tree.expect(&files.display().to_string(), &digest(&files)?)?;
+    check.tree.expect(&files.display().to_string(), &digest(&files, &Sums::default())?)?;
     Ok(State::Whole)
 }
 
-fn digest(dir: &Path) -> Result<Digest, Error> {
+/// What is not in `sums` is read.
+fn digest(dir: &Path, sums: &Sums) -> Result<Digest, Error> {
     let doing = || format!("read {}", dir.display());
-    let mut walk = Walk { hash: Hasher::default(), buffer: vec![0; COPY_BUFFER_BYTES] };
+    let mut walk = Walk { hash: Hasher::default(), sums, buffer: vec![0; COPY_BUFFER_BYTES] };
     let root = OwnedFd::from(File::open(dir).doing(doing)?);
     let stat = sys::fstat(&root).doing(doing)?;
     walk.meta(b"", &stat);
@@ -80,12 +82,13 @@ fn digest(dir: &Path) -> Result<Digest, Error> {
     Ok(walk.hash.finish())
 }
 
-struct Walk {
+struct Walk<'a> {
     hash: Hasher,
+    sums: &'a Sums,
     buffer: Vec<u8>,
 }
 
-impl Walk {
+impl Walk<'_> {
     /// All entries of a directory, by name. The depth is that of a layer: `PATH_MAX_COMPONENTS`.
     fn dir(&mut self, dir: &OwnedFd) -> io::Result<()> {
         let mut names: Vec<Vec<u8>> = fs::read_dir(sys::proc_path(dir.as_fd()))?
@@ -105,7 +108,14 @@ impl Walk {
         self.xattrs(dir, name)?;
         match stat.file_type() {
             FileType::Dir => self.dir(&sys::open_dir(dir, name)?),
-            FileType::Regular => self.content(File::from(sys::open_beneath(dir, name, libc::O_RDONLY, 0)?)),
+            FileType::Regular => {
+                let sum = match self.sums.of(stat.inode) {
+                    Some(sum) => sum,
+                    None => self.read(File::from(sys::open_beneath(dir, name, libc::O_RDONLY, 0)?))?,
+                };
+                self.hash.update(&sum.to_le_bytes());
+                Ok(())
+            }
             FileType::Symlink => {
                 let target = sys::readlink(dir, name)?;
                 self.text(&target);
@@ -141,16 +151,14 @@ impl Walk {
         Ok(())
     }
 
-    fn content(&mut self, mut file: File) -> io::Result<()> {
+    fn read(&mut self, mut file: File) -> io::Result<u32> {
         let mut crc = flate2::Crc::new();
         loop {
             match file.read(&mut self.buffer)? {
-                0 => break,
+                0 => return Ok(crc.sum()),
                 count => crc.update(&self.buffer[..count]),
             }
         }
-        self.hash.update(&crc.sum().to_le_bytes());
-        Ok(())
     }
 
     /// With its length before it, so that no two lists of texts are one.

@@ -4,8 +4,8 @@
 
 use super::{
     disk::{self, Layout},
-    import::check_snapshot,
     index::Entry,
+    layer::check_snapshot,
     record::{self, ImageRecord, VERSION},
     recover::list,
 };

@@ -2,7 +2,7 @@
 //! what is damaged from the source it came from. What no source has any more stays as it is and is told: a
 //! damaged image may still run, none cannot.
 
-use super::{Store, disk, import::check_snapshot, index::Entry, tree};
+use super::{Store, disk, index::Entry, layer::check_snapshot, tree};
 use crate::{digest::Digest, error::Error, reference::Reference};
 use std::{
     collections::BTreeMap,

@@ -2,6 +2,7 @@
 //! the system's, nor a server's own certificate.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
+use ring::digest;
 use rustls::{
     CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme,
     client::{
@@ -14,7 +15,6 @@ use rustls::{
     server::ParsedCertificate,
     time_provider::TimeProvider,
 };
-use sha2::{Digest as _, Sha256};
 use std::{
     str::FromStr,
     sync::Arc,
@@ -162,8 +162,8 @@ impl Verifier {
             return Ok(());
         }
         let key = ParsedCertificate::try_from(certificate)?.subject_public_key_info();
-        let digest: [u8; 32] = Sha256::digest(&key).into();
-        match self.pins.contains(&Pin(digest)) {
+        let digest = digest::digest(&digest::SHA256, &key);
+        match self.pins.iter().any(|pin| pin.0 == digest.as_ref()) {
             true => Ok(()),
             false => Err(rustls::Error::General(NOT_PINNED.into())),
         }

@@ -25,6 +25,15 @@ impl Unpacker<'_> {
         sys::fchmod(&fd, mode)
     }
 
+    /// The same for a file that was just made, as far as it is not so already. It has neither setuid nor capabilities
+    /// yet that a change of the owner could drop.
+    pub(super) fn apply_new(&self, file: impl AsFd, made: &Stat, member: &Member) -> io::Result<()> {
+        if self.root_rights && (made.uid, made.gid) != (member.uid, member.gid) {
+            sys::chown(&file, b"", member.uid, member.gid)?;
+        }
+        if made.mode & 0o7777 == member.mode { Ok(()) } else { sys::fchmod(file, member.mode) }
+    }
+
     pub(super) fn apply_dir_meta(&self, dir: &OwnedFd, member: &Member) -> io::Result<()> {
         self.apply_fd(dir, member, member.mode)?;
         self.apply_xattrs(dir, b".", member)

@@ -1,11 +1,12 @@
 //! Unpacks one layer into a directory of its own, in the form in which overlayfs wants a lower directory:
 //! only what the layer changes, removals as whiteouts. Every file is made by name in a directory that was
 //! reached without following a link (`openat2`), so that no archive can write anywhere else. Memory: one
-//! copy buffer, one open directory per level of the current path, and the table of directories
-//! (`DIR_TIMES_MAX_BYTES`).
+//! copy buffer, one open directory per level of the current path, the table of directories
+//! (`DIR_TIMES_MAX_BYTES`) and that of checksums (`CHECKSUMS_MAX_COUNT`).
 
 mod meta;
 mod place;
+mod sums;
 mod write;
 
 use crate::{
@@ -19,6 +20,8 @@ use std::{
     os::fd::{AsFd as _, OwnedFd},
     rc::Rc,
 };
+
+pub(crate) use sums::Sums;
 
 /// What a layer came to.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -53,6 +56,7 @@ pub(crate) struct Unpacker<'a> {
     /// The last parent directory: entries come sorted by directory, mostly.
     parent: Option<(Vec<u8>, Rc<OwnedFd>)>,
     buffer: Vec<u8>,
+    sums: Sums,
 }
 
 impl<'a> Unpacker<'a> {
@@ -67,18 +71,19 @@ impl<'a> Unpacker<'a> {
             dir_times_bytes: 0,
             parent: None,
             buffer: vec![0; COPY_BUFFER_BYTES],
+            sums: Sums::default(),
         }
     }
 
     /// Unpacks the whole stream.
-    pub(crate) fn run<R: Input>(mut self, tar: &mut TarReader<R>) -> Result<Stats, Error> {
+    pub(crate) fn run<R: Input>(mut self, tar: &mut TarReader<R>) -> Result<(Stats, Sums), Error> {
         self.copy_root_meta()?;
         while let Some(member) = tar.next_member()? {
             self.stats.entries += 1;
             self.entry(&member, tar)?;
         }
         self.set_dir_times()?;
-        Ok(self.stats)
+        Ok((self.stats, self.sums))
     }
 
     /// The image's root directory looks as the layer below has it, until this layer says otherwise.
@@ -109,13 +114,15 @@ impl<'a> Unpacker<'a> {
         if member.kind == Kind::Hardlink {
             return self.hardlink(&parent, name, member);
         }
+        if member.kind == Kind::File {
+            return self.file(&parent, name, member, tar);
+        }
         let stays = self.clear(&parent, name, member.kind == Kind::Dir).doing(here)?;
         match member.kind {
             Kind::Dir => {
                 let full = path.join(&b'/');
                 self.dir(&parent, name, member, stays, full)
             }
-            Kind::File => self.file(&parent, name, member, tar),
             _ => self.special(&parent, name, member).doing(here),
         }
     }

@@ -22,7 +22,7 @@ fn unpack_in(
         fs::create_dir(&path).unwrap();
         let root = OwnedFd::from(File::open(&path).unwrap());
         let mut tar = TarReader::new(layer.as_slice(), "layer", limits.layer_max_entries);
-        let stats = Unpacker::new(root.try_clone().unwrap(), &lowers, limits).run(&mut tar)?;
+        let (stats, _) = Unpacker::new(root.try_clone().unwrap(), &lowers, limits).run(&mut tar)?;
         lowers.insert(0, Rc::new(root));
         last = (stats, tree(&path));
     }

@@ -7,6 +7,7 @@ use crate::{
     sys::{self, FileType},
     tarstream::{Input, Kind, Member, TarReader, reading, shown},
 };
+use flate2::Crc;
 use std::{
     fs::File,
     io::{self, Read as _, Seek as _, SeekFrom, Write as _},
@@ -70,27 +71,48 @@ impl Unpacker<'_> {
     ) -> Result<(), Error> {
         self.count(member, member.size)?;
         let here = || format!("unpack {}", member.shown());
-        let flags = libc::O_WRONLY | libc::O_CREAT | libc::O_EXCL;
-        let mut file = File::from(sys::open_beneath(parent, name, flags, 0o600).doing(here)?);
-        match &member.sparse {
-            None => self.copy(member.size, &mut file, member, tar)?,
+        let mut file = self.create(parent, name, member).doing(here)?;
+        let mut sum = Crc::new();
+        let sum = match &member.sparse {
+            None => {
+                self.copy(member.size, &mut file, &mut sum, member, tar)?;
+                Some(sum.sum())
+            }
             Some(map) => {
                 for segment in map {
                     file.seek(SeekFrom::Start(segment.offset)).doing(here)?;
-                    self.copy(segment.length, &mut file, member, tar)?;
+                    self.copy(segment.length, &mut file, &mut sum, member, tar)?;
                 }
                 file.set_len(member.size).doing(here)?;
+                // The holes are not in it.
+                None
             }
-        }
-        self.apply_fd(&file, member, member.mode).doing(here)?;
+        };
+        let made = sys::fstat(&file).doing(here)?;
+        self.sums.note(made.inode, sum);
+        self.apply_new(&file, &made, member).doing(here)?;
         self.apply_xattrs(parent, name, member).doing(here)?;
         sys::set_mtime_fd(&file, member.mtime).doing(here)
+    }
+
+    /// Mostly nothing has the name yet.
+    fn create(&mut self, parent: &OwnedFd, name: &[u8], member: &Member) -> io::Result<File> {
+        let flags = libc::O_WRONLY | libc::O_CREAT | libc::O_EXCL;
+        let make = || sys::open_beneath(parent, name, flags, member.mode & 0o777).map(File::from);
+        match make() {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                self.clear(parent, name, false)?;
+                make()
+            }
+            made => made,
+        }
     }
 
     fn copy<R: Input>(
         &mut self,
         mut bytes: u64,
         file: &mut File,
+        sum: &mut Crc,
         member: &Member,
         tar: &mut TarReader<R>,
     ) -> Result<(), Error> {
@@ -101,6 +123,7 @@ impl Unpacker<'_> {
                 other => other,
             };
             let count = count.map_err(|error| reading(&format!("layer entry {}", member.shown()), error))?;
+            sum.update(&self.buffer[..count]);
             file.write_all(&self.buffer[..count]).doing(|| format!("unpack {}", member.shown()))?;
             bytes -= count as u64;
         }
@@ -177,13 +200,14 @@ impl Unpacker<'_> {
         let Some(stat) = sys::stat(&from, name).doing(here)? else {
             return Err(Error::io(here(), io::ErrorKind::NotFound.into()));
         };
-        let copy = || -> io::Result<()> {
+        let mut copy = || -> io::Result<()> {
             match stat.file_type() {
                 FileType::Regular => {
                     let mut source = File::from(sys::open_beneath(&from, name, libc::O_RDONLY, 0)?);
                     let flags = libc::O_WRONLY | libc::O_CREAT | libc::O_EXCL;
                     let mut target = File::from(sys::open_beneath(&level.own, name, flags, 0o600)?);
                     io::copy(&mut source, &mut target)?;
+                    self.sums.note(sys::fstat(&target)?.inode, None);
                 }
                 FileType::Symlink => sys::symlink(&sys::readlink(&from, name)?, &level.own, name)?,
                 _ => {
