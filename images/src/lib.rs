@@ -31,5 +31,5 @@ pub use platform::Platform;
 pub use reference::Reference;
 pub use registry::{Registries, RegistrySettings};
 pub use store::{
-    Baked, Damage, Download, Exported, Imported, RecoveryReport, Store, StoreConfig, VerifyReport,
+    Baked, Damage, Download, Exported, Imported, RecoveryReport, Store, StoreConfig, Unpacking, VerifyReport,
 };

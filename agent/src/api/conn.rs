@@ -3,7 +3,7 @@
 use super::{
     ask::{Answer, Ask, Asks, ExecAsk, Refusal, Session, ask},
     images, pods, sys,
-    wire::{REQUEST_LEN_MAX_BYTES, Reply, Request},
+    wire::{ImageOperation, REQUEST_LEN_MAX_BYTES, Reply, Request},
 };
 use crate::agent::Env;
 use serde_json::{Value, json};
@@ -55,6 +55,10 @@ pub(super) async fn serve(stream: UnixStream, context: Context) {
     };
     let (uid, pid) = peer.unwrap_or((u32::MAX, 0));
     match &request.0 {
+        // Asked four times a second while somebody watches.
+        Request::Image { operation: ImageOperation::Progress } => {
+            tracing::debug!(uid, pid, request = ?request.0, "asked for");
+        }
         Request::Exec { .. } | Request::Upgrade { .. } | Request::Image { .. } => {
             tracing::info!(uid, pid, request = ?request.0, "asked for");
         }

@@ -6,7 +6,7 @@ use super::{
     wire::ImageOperation,
 };
 use crate::agent::Env;
-use berth_images::{Download, Error, ErrorKind, VerifyReport};
+use berth_images::{Error, ErrorKind, VerifyReport};
 use serde_json::{Value, json};
 use std::{fs::File, os::fd::OwnedFd, path::Path, sync::Arc};
 
@@ -74,8 +74,12 @@ fn on_thread(operation: ImageOperation, file: Option<File>, env: &Env) -> Answer
             json!({"name": pulled.reference, "digest": pulled.digest})
         }
         ImageOperation::Progress => {
-            let item = |d: Download| json!({"name": d.reference, "bytes": d.bytes, "ofBytes": d.of_bytes});
-            json!({"items": store.downloading().map(item).into_iter().collect::<Vec<_>>()})
+            let item = |name: String, bytes: u64, of: u64, doing: &str| json!({"name": name, "bytes": bytes, "ofBytes": of, "doing": doing});
+            let download = store.downloading().map(|d| item(d.reference, d.bytes, d.of_bytes, "fetching"));
+            // A download stays until its image is unpacked, which is news then.
+            let unpacking =
+                store.unpacking().into_iter().map(|u| item(u.name, u.bytes, u.of_bytes, "unpacking"));
+            json!({"items": unpacking.chain(download).collect::<Vec<_>>()})
         }
         ImageOperation::Export { image } => {
             let file = file.ok_or_else(|| Refusal::bad("no descriptor to write to"))?;

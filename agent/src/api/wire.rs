@@ -102,8 +102,9 @@ pub(crate) enum ImageOperation {
         /// Which.
         image: String,
     },
-    /// What is being fetched, by whomever: `{"items":[{"name":…,"bytes":n,"ofBytes":n}]}`; `ofBytes` is 0 while the
-    /// size is not known.
+    /// What is being unpacked and what is being fetched, by whomever:
+    /// `{"items":[{"name":…,"doing":"unpacking","bytes":n,"ofBytes":n}]}`, or `fetching`; `ofBytes` is 0 while the size is
+    /// not known.
     Progress,
     /// Write an image as an OCI archive to the one descriptor beside the request: `{"name":…,"digest":…}`.
     Export {

@@ -3,7 +3,7 @@
 
 use super::session::{Ask, Session};
 use crate::{
-    digest::{Digest, HashReader},
+    digest::{Digest, Hasher},
     error::{Doing as _, Error, Trouble},
     limits::COPY_BUFFER_BYTES,
 };
@@ -37,7 +37,7 @@ pub(super) fn blob(session: &Session, wanted: Wanted<'_>, target: &Path) -> Resu
     loop {
         let before = length(&part);
         let error = match attempt(session, wanted, &part) {
-            Ok(()) => break,
+            Ok(got) => return settle(session, wanted, got, &part, target),
             Err(error) => error,
         };
         fruitless = if length(&part) > before { 0 } else { fruitless + 1 };
@@ -46,22 +46,28 @@ pub(super) fn blob(session: &Session, wanted: Wanted<'_>, target: &Path) -> Resu
             return Err(error);
         }
     }
-    settle(session, wanted, &part, target)
 }
 
 fn length(path: &Path) -> u64 {
     path.metadata().map_or(0, |metadata| metadata.len())
 }
 
+/// The file, and the digest of all that is in it: what came is not read again for that.
+type Got = (File, Digest);
+
 /// Takes what the registry sends until it stops.
-fn attempt(session: &Session, wanted: Wanted<'_>, part: &Path) -> Result<(), Error> {
+fn attempt(session: &Session, wanted: Wanted<'_>, part: &Path) -> Result<Got, Error> {
     let doing = || format!("write {}", part.display());
-    let mut file = File::options().create(true).append(true).open(part).doing(doing)?;
-    let have = file.metadata().doing(doing)?.len();
+    let mut file = File::options().create(true).read(true).append(true).open(part).doing(doing)?;
+    // From earlier attempts; appending does not mind where it was read to.
+    let mut hash = Hasher::default();
+    let have = io::copy(&mut file, &mut hash).doing(|| format!("read {}", part.display()))?;
     let ask = Ask { path: wanted.path, accept: wanted.accept, from: have, head: false };
     let answer = match session.get(ask) {
         // Nothing comes after the end: it is whole, or not what it should be.
-        Err(Error::Registry { trouble: Trouble::Broken, .. }) if have > 0 => return Ok(()),
+        Err(Error::Registry { trouble: Trouble::Broken, .. }) if have > 0 => {
+            return Ok((file, hash.finish()));
+        }
         answer => answer?,
     };
     let mut have = have;
@@ -69,6 +75,7 @@ fn attempt(session: &Session, wanted: Wanted<'_>, part: &Path) -> Result<(), Err
         // It cannot begin in the middle.
         file.set_len(0).doing(doing)?;
         have = 0;
+        hash = Hasher::default();
     }
     let stated = answer.body().content_length();
     let mut body = answer.into_body().into_with_config().limit(u64::MAX).reader();
@@ -87,23 +94,25 @@ fn attempt(session: &Session, wanted: Wanted<'_>, part: &Path) -> Result<(), Err
             drop(fs::remove_file(part));
             return Err(Error::corrupt(what, format!("at most {} bytes", wanted.max), "more"));
         }
+        hash.update(&buffer[..count]);
         file.write_all(&buffer[..count]).doing(doing)?;
     }
     match stated {
         Some(stated) if stated > got => {
             Err(session.error(Trouble::Unreachable, format!("{} was cut", wanted.path)))
         }
-        _ => Ok(()),
+        _ => Ok((file, hash.finish())),
     }
 }
 
 /// Checks the digest; then the file gets its name.
-fn settle(session: &Session, wanted: Wanted<'_>, part: &Path, target: &Path) -> Result<(), Error> {
-    let doing = || format!("read {}", part.display());
-    let file = File::open(part).doing(doing)?;
-    let mut hashed = HashReader::new(&file);
-    io::copy(&mut hashed, &mut io::sink()).doing(doing)?;
-    let got = hashed.finish().0;
+fn settle(
+    session: &Session,
+    wanted: Wanted<'_>,
+    (file, got): Got,
+    part: &Path,
+    target: &Path,
+) -> Result<(), Error> {
     if got != *wanted.digest {
         drop(fs::remove_file(part));
         let what = format!("{} of {}", wanted.path, session.name());

@@ -14,7 +14,7 @@ use crate::{
     limits::RECORDS_MAX_COUNT,
     platform::Platform,
     reference::Reference,
-    source::{self, Offer, Opened, Resolved, Scanned},
+    source::{self, Layer, Offer, Opened, Resolved, Scanned},
 };
 use std::{
     io,
@@ -128,15 +128,20 @@ impl Store {
             // Before a byte of a layer is looked at.
             self.gate.check(wanted, &resolved.digests, &signatures)?;
         }
+        let sizes: Vec<u64> = resolved.layers.iter().map(|layer| stored_bytes(opened, layer)).collect();
+        let metered = self.metered(what(), sizes.iter().fold(0, |sum, size| sum.saturating_add(*size)));
+        let mut done = 0_u64;
         let mut chain: Vec<Digest> = Vec::new();
         let mut bytes = 0_u64;
-        for layer in &resolved.layers {
+        for (layer, size) in resolved.layers.iter().zip(sizes) {
             let id = digest::chain(chain.last(), &layer.diff_id);
-            bytes = bytes.saturating_add(self.snapshot(opened, layer, &chain, id)?);
+            bytes = bytes.saturating_add(self.snapshot(opened, layer, &chain, id, &metered.meter)?);
             if bytes > self.config.limits.image_max_bytes {
                 return Err(Error::limit(what(), "image_max_bytes", self.config.limits.image_max_bytes));
             }
             chain.push(id);
+            done = done.saturating_add(size);
+            metered.meter.reach(done);
         }
         self.put_blob(&resolved.config_digest, &resolved.config)?;
         self.put_blob(&resolved.manifest_digest, &resolved.manifest)?;
@@ -229,6 +234,11 @@ impl Store {
         let index = self.read_index();
         same && new.names.iter().all(|name| index.others(name, new).is_empty())
     }
+}
+
+/// Of a docker archive only the archive knows it; a layer that cannot be read will say so in its turn.
+fn stored_bytes(opened: &Opened, layer: &Layer) -> u64 {
+    layer.size.unwrap_or_else(|| opened.stream(&layer.member).map_or(0, |(_, size)| size))
 }
 
 fn sort<T: Ord>(list: &mut Vec<T>) {

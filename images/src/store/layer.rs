@@ -9,6 +9,7 @@ use super::{
     flush::{Flusher, Flushing},
     record::{self, Origin, SnapshotRecord, VERSION},
     tree,
+    unpackings::{Counted, Meter},
 };
 use crate::{
     ahead::Ahead,
@@ -45,6 +46,7 @@ impl Store {
         layer: &Layer,
         below: &[Digest],
         id: Digest,
+        meter: &Meter,
     ) -> Result<u64, Error> {
         if let Some((_, bytes)) = self.vendor.snapshot(&id) {
             return Ok(*bytes);
@@ -59,7 +61,7 @@ impl Store {
         }
         let staged = self.disk.stage()?;
         fault::point("unpack").doing(|| "unpack".into())?;
-        let stats = self.unpack_sealed(opened, layer, &staged, &self.open_layers(below)?)?;
+        let stats = self.unpack_sealed(opened, layer, &staged, &self.open_layers(below)?, meter)?;
         let record = SnapshotRecord {
             version: VERSION,
             chain: id,
@@ -97,11 +99,12 @@ impl Store {
         layer: &Layer,
         staged: &Staged,
         lowers: &[Rc<OwnedFd>],
+        meter: &Meter,
     ) -> Result<Stats, Error> {
         let flush = || format!("write {}", staged.path.display());
         thread::scope(|scope| {
             let mut flusher = Flusher::new(scope, &staged.path).doing(flush)?;
-            let (stats, sums) = self.unpack(opened, layer, staged, lowers, &mut flusher)?;
+            let (stats, sums) = self.unpack(opened, layer, staged, lowers, &mut flusher, meter)?;
             flusher.rest().doing(flush)?;
             tree::seal(&staged.path, &sums)?;
             flusher.finish().doing(flush)?;
@@ -118,13 +121,14 @@ impl Store {
         staged: &Staged,
         lowers: &[Rc<OwnedFd>],
         flusher: &mut Flusher<'_, '_>,
+        meter: &Meter,
     ) -> Result<(Stats, Sums), Error> {
         let what = opened.what(&format!("layer {}", layer.digest.unwrap_or(layer.diff_id)));
         let (stream, size) = opened.stream(&layer.member)?;
         if let Some(stated) = layer.size.filter(|stated| *stated != size) {
             return Err(Error::corrupt(what, format!("{stated} bytes"), format!("{size} bytes")));
         }
-        let mut stored = HashReader::new(stream);
+        let mut stored = HashReader::new(Counted::new(stream, meter));
         let limits = &self.config.limits;
         let unpacked = thread::scope(|scope| {
             let decoder = Decoder::new(&mut stored).map_err(|error| reading(&what, error))?;

@@ -17,6 +17,7 @@ mod pull;
 mod record;
 mod recover;
 mod tree;
+mod unpackings;
 mod vendor;
 mod verify;
 
@@ -25,6 +26,7 @@ pub use downloads::Download;
 pub use export::Exported;
 pub use manage::Imported;
 pub use recover::RecoveryReport;
+pub use unpackings::Unpacking;
 pub use verify::{Damage, VerifyReport};
 
 use crate::{
@@ -105,6 +107,8 @@ pub struct Store {
     pulling: Mutex<()>,
     /// What it downloads.
     flight: Mutex<Option<downloads::Flight>>,
+    /// Imports that go on, each counting.
+    unpacking: Mutex<Vec<Arc<unpackings::Meter>>>,
     /// Held for reading by imports, whose layers no record names yet; for writing by who removes such layers.
     importing: RwLock<()>,
     /// It is made for other machines.
@@ -137,6 +141,7 @@ impl Store {
             suspects: Mutex::default(),
             pulling: Mutex::default(),
             flight: Mutex::default(),
+            unpacking: Mutex::default(),
             importing: RwLock::default(),
             baking: false,
         };

@@ -188,7 +188,7 @@ fn told(session: &mut Session<'_>, answer: &Value, pointer: &str, word: &str) ->
 /// `berth import PATH`.
 pub(crate) fn import(args: &ImportArgs, session: &mut Session<'_>) -> Result<(), Failure> {
     let path = absolute(&args.path)?;
-    let answer = ask(session, ImageOperation::Import { path }, &[])?;
+    let answer = progress::ask(session, ImageOperation::Import { path })?;
     for note in json::list(&answer, "/skipped") {
         writeln!(session.err, "left out: {}", json::plain(note))?;
     }

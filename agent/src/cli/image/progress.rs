@@ -1,4 +1,4 @@
-//! Draws on the terminal how far a download is while its answer is waited for. Without a terminal it only waits.
+//! Draws on the terminal how far a download or an import is while its answer is waited for. Without a terminal it only waits.
 
 use super::super::{client::Next, failure::Failure, get::image_size, json, session::Session};
 use crate::api::wire::{ImageOperation, Request};
@@ -7,6 +7,8 @@ use std::time::{Duration, Instant};
 
 /// Between two looks at how far it is.
 const STEP: Duration = Duration::from_millis(250);
+/// Letters of a name that are shown, so that the line is none that a terminal breaks.
+const NAME_SHOWN_MAX: usize = 40;
 /// To the line's beginning, and nothing on it.
 const CLEAR: &str = "\r\x1b[K";
 
@@ -44,11 +46,21 @@ fn draw(session: &mut Session<'_>) -> Result<bool, Failure> {
     Ok(true)
 }
 
-/// `shop.example/web:1: 12.00MB of 48.00MB (25 %)`.
+/// `shop.example/web:1: fetching, 12.00MB of 48.00MB (25 %)`.
 fn line(item: &Value) -> Option<String> {
     let (bytes, of) = (item["bytes"].as_u64()?, item["ofBytes"].as_u64().filter(|of| *of > 0)?);
     let percent = u128::from(bytes) * 100 / u128::from(of);
-    Some(format!("{}: {} of {} ({percent} %)", json::text(item, "/name"), image_size(bytes), image_size(of)))
+    let (name, doing) = (end(json::text(item, "/name")), json::text(item, "/doing"));
+    Some(format!("{name}: {doing}, {} of {} ({percent} %)", image_size(bytes), image_size(of)))
+}
+
+/// What of a name fits on the line: of a path, the end says most.
+fn end(name: &str) -> String {
+    let letters: Vec<char> = name.chars().map(|c| if c.is_control() { '?' } else { c }).collect();
+    match letters.len().checked_sub(NAME_SHOWN_MAX) {
+        None | Some(0) => letters.into_iter().collect(),
+        Some(more) => std::iter::once('…').chain(letters.into_iter().skip(more + 1)).collect(),
+    }
 }
 
 #[cfg(test)]
@@ -57,11 +69,18 @@ mod tests {
     use serde_json::json;
 
     #[test]
+    fn names_are_cut_to_fit() {
+        assert_eq!(end("a\nb"), "a?b");
+        assert_eq!(end(&"a".repeat(40)), "a".repeat(40));
+        assert_eq!(end(&format!("/media/{}", "b".repeat(39))), format!("…{}", "b".repeat(39)));
+    }
+
+    #[test]
     fn lines_tell_how_far_it_is() {
-        let item = |bytes: u64, of: u64| json!({"name": "a.test/b:1", "bytes": bytes, "ofBytes": of});
+        let item = |bytes: u64, of: u64| json!({"name": "a.test/b:1", "doing": "fetching", "bytes": bytes, "ofBytes": of});
         let table = [
-            (item(500, 2000), Some("a.test/b:1: 500B of 2.00kB (25 %)")),
-            (item(2000, 2000), Some("a.test/b:1: 2.00kB of 2.00kB (100 %)")),
+            (item(500, 2000), Some("a.test/b:1: fetching, 500B of 2.00kB (25 %)")),
+            (item(2000, 2000), Some("a.test/b:1: fetching, 2.00kB of 2.00kB (100 %)")),
             (item(0, 0), None),
             (json!({}), None),
         ];

@@ -154,3 +154,21 @@ fn an_image_of_the_store_is_found_without_opening_anything() {
     fs::remove_dir_all(place.source("")).unwrap();
     assert_eq!(store.ensure("web", &arm64()).unwrap(), image);
 }
+
+#[test]
+fn imports_tell_how_far_they_are() {
+    let place = Place::new();
+    sample("x", "1").write_oci_archive(&place.source("x.tar")).unwrap();
+    let (store, _) = place.open();
+    {
+        let metered = store.metered("x".into(), 100);
+        let mut counted = unpackings::Counted::new(&[0; 60][..], &metered.meter);
+        std::io::copy(&mut counted, &mut std::io::sink()).unwrap();
+        assert_eq!(store.unpacking(), [Unpacking { name: "x".into(), bytes: 60, of_bytes: 100 }]);
+        // A layer that was there.
+        metered.meter.reach(100);
+        assert_eq!(store.unpacking()[0].bytes, 100);
+    }
+    store.ensure("x", &arm64()).unwrap();
+    assert_eq!(store.unpacking(), []);
+}
