@@ -227,6 +227,10 @@ fn an_evicted_pod_comes_back_when_the_pressure_has_been_gone_for_the_transition_
         message.ends_with("It begins anew when nothing has caused MemoryPressure for 300 s."),
         "{message}"
     );
+    let shown = crate::view::pod(&scene.world, scene.now, &NodeView::default(), &hungry.key).unwrap();
+    let target = shown["status"]["conditions"].as_array().unwrap().iter();
+    let target: Vec<_> = target.filter(|condition| condition["type"] == "DisruptionTarget").collect();
+    assert_eq!((target.len(), &target[0]["reason"]), (1, &serde_json::json!("TerminationByKubelet")));
     assert!(holds(&scene, Condition::MemoryPressure));
     // What has asked for nothing does not begin meanwhile; what has does, and critical pods.
     let (small, asker, critical) =
