@@ -177,16 +177,24 @@ pub(crate) fn write(path: &Path, record: &impl Serialize) -> Result<()> {
 
 /// A record; None where there is none. One that is too long or no record is [`Error::Malformed`].
 pub(crate) fn read<T: DeserializeOwned>(path: &Path) -> Result<Option<T>> {
+    read_within(path, RECORD_LEN_MAX_BYTES)
+}
+
+/// Reads a file of JSON of at most so many bytes, or none if there is none: all of ours are read here.
+///
+/// # Errors
+/// [`Error::Io`]; [`Error::Malformed`] if it is longer or something else.
+pub(crate) fn read_within<T: DeserializeOwned>(path: &Path, len_max_bytes: u64) -> Result<Option<T>> {
     let mut bytes = Vec::new();
-    match fs::File::open(path).and_then(|file| file.take(RECORD_LEN_MAX_BYTES + 1).read_to_end(&mut bytes)) {
+    match fs::File::open(path).and_then(|file| file.take(len_max_bytes + 1).read_to_end(&mut bytes)) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         result => result.map_err(Error::io("read", path))?,
     };
     let malformed = |message| Error::Malformed { path: path.to_owned(), message };
-    if bytes.len() as u64 > RECORD_LEN_MAX_BYTES {
-        return Err(malformed(format!("record is longer than {RECORD_LEN_MAX_BYTES} bytes")));
+    if bytes.len() as u64 > len_max_bytes {
+        return Err(malformed(format!("longer than {len_max_bytes} bytes")));
     }
-    serde_json::from_slice(&bytes).map(Some).map_err(|error| malformed(format!("record: {error}")))
+    serde_json::from_slice(&bytes).map(Some).map_err(|error| malformed(error.to_string()))
 }
 
 #[cfg(test)]

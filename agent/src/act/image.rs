@@ -76,28 +76,34 @@ async fn ensure(
     let turn = importing.acquire_owned().await;
     let found = on_thread(move || from_here(&here, &name, policy)).await?;
     drop(turn);
-    if let Some(found) = found {
-        return Ok(found);
-    }
+    let registries = match found {
+        Found::Here(found) => return Ok(*found),
+        Found::Elsewhere(registries) => registries,
+    };
     let (name, _turn) = (image.to_owned(), pulling.acquire_owned().await);
-    on_thread(move || match &env.registries {
-        Some(registries) => pull(&env, &name, registries),
-        None => env.store.ensure(&name, &env.platform),
-    })
-    .await
+    on_thread(move || pull(&env, &name, &registries)).await
 }
 
-/// What this box has to say; None when a registry is to be asked.
-fn from_here(env: &Env, image: &str, policy: PullPolicy) -> Result<Option<Image>, Error> {
+/// What this box has to say of an image.
+enum Found {
+    Here(Box<Image>),
+    /// Who is to be asked.
+    Elsewhere(Registries),
+}
+
+fn from_here(env: &Env, image: &str, policy: PullPolicy) -> Result<Found, Error> {
     let Env { store, platform, registries, .. } = env;
     let newest = policy == PullPolicy::Always;
-    if newest && registries.is_some() && !store.is_local(image, platform) {
-        return Ok(None);
+    if let Some(registries) = registries
+        && newest
+        && !store.is_local(image, platform)
+    {
+        return Ok(Found::Elsewhere(registries.clone()));
     }
     let found = if newest { store.ensure_newest(image, platform) } else { store.ensure(image, platform) };
-    match found {
-        Err(Error::NotFound { .. }) if registries.is_some() => Ok(None),
-        other => other.map(Some),
+    match (found, registries) {
+        (Err(Error::NotFound { .. }), Some(registries)) => Ok(Found::Elsewhere(registries.clone())),
+        (found, _) => found.map(|found| Found::Here(Box::new(found))),
     }
 }
 

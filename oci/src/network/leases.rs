@@ -7,36 +7,22 @@ use crate::{
     error::{Error, Result},
     fsys,
     paths::Roots,
+    records,
 };
 use berth_core::network::{LEASES_MAX, Leases};
-use std::{fs, io::Read, path::Path};
 
 /// Bytes in the file: a namespace and a name have 63 and 253, and each entry some punctuation.
 const LEN_MAX_BYTES: u64 = (LEASES_MAX as u64) * 512;
 
 /// Reads the table; one that cannot be read is told of and begun anew.
 pub(super) fn load(roots: &Roots) -> Leases {
-    let path = roots.leases();
-    match read(&path) {
-        Ok(leases) => leases,
+    match records::read_within(&roots.leases(), LEN_MAX_BYTES) {
+        Ok(leases) => leases.unwrap_or_default(),
         Err(error) => {
             tracing::warn!(%error, "addresses of pods are given anew");
             Leases::default()
         }
     }
-}
-
-fn read(path: &Path) -> Result<Leases> {
-    let mut bytes = Vec::new();
-    match fs::File::open(path).and_then(|file| file.take(LEN_MAX_BYTES + 1).read_to_end(&mut bytes)) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Leases::default()),
-        result => result.map_err(Error::io("read", path))?,
-    };
-    let malformed = |message: String| Error::Malformed { path: path.to_owned(), message };
-    if bytes.len() as u64 > LEN_MAX_BYTES {
-        return Err(malformed(format!("longer than {LEN_MAX_BYTES} bytes")));
-    }
-    serde_json::from_slice(&bytes).map_err(|error| malformed(error.to_string()))
 }
 
 /// Writes the table.
@@ -55,6 +41,7 @@ pub(super) fn save(roots: &Roots, leases: &Leases) -> Result<()> {
 mod tests {
     use super::*;
     use berth_core::ids::PodKey;
+    use std::fs;
 
     #[test]
     fn the_table_outlives_the_process_and_rubbish_begins_a_new_one() {

@@ -12,11 +12,7 @@ use super::{
     nft,
     nft::Nft,
 };
-use crate::{
-    durable,
-    error::{Error, Result},
-    paths::Roots,
-};
+use crate::{durable, paths::Roots, records};
 use berth_core::{
     manifest::{
         objects::{ObjectKind, Objects},
@@ -28,12 +24,7 @@ use berth_core::{
     },
 };
 use serde::{Deserialize, Serialize};
-use std::{
-    fs,
-    io::{self, Read},
-    path::Path,
-    sync::{Arc, PoisonError},
-};
+use std::sync::{Arc, PoisonError};
 
 /// Bytes in the file: more than all manifests together may have.
 const LEN_MAX_BYTES: u64 = 64 * 1024 * 1024;
@@ -47,20 +38,11 @@ pub(super) struct InForce {
 
 /// What was last in force; nothing if that is not known.
 pub(super) fn load(roots: &Roots) -> Vec<InForce> {
-    read(&roots.policies()).unwrap_or_else(|error| {
+    let read = records::read_within(&roots.policies(), LEN_MAX_BYTES).unwrap_or_else(|error| {
         tracing::warn!(%error, "NetworkPolicies are in force again when manifests have been read");
-        Vec::new()
-    })
-}
-
-fn read(path: &Path) -> Result<Vec<InForce>> {
-    let mut bytes = Vec::new();
-    match fs::File::open(path).and_then(|file| file.take(LEN_MAX_BYTES).read_to_end(&mut bytes)) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        result => result.map_err(Error::io("read", path))?,
-    };
-    serde_json::from_slice(&bytes)
-        .map_err(|error| Error::Malformed { path: path.to_owned(), message: error.to_string() })
+        None
+    });
+    read.unwrap_or_default()
 }
 
 impl Network {
@@ -105,7 +87,7 @@ impl Network {
     }
 
     /// Makes our packet rules those for the pods that are there.
-    pub(super) fn write_rules(&self, state: &mut State, ranges: &Ranges) -> std::result::Result<(), Refused> {
+    pub(super) fn write_rules(&self, state: &mut State, ranges: &Ranges) -> Result<(), Refused> {
         let confinements = self.confinements(state);
         let mut pods: Vec<&Attachment> = state.attached.values().collect();
         pods.sort_by_key(|attachment| std::cmp::Reverse(attachment.since));
@@ -140,7 +122,7 @@ impl Network {
 }
 
 /// Tells ports of the bridge apart, or no longer.
-fn isolate(state: &mut State, isolated: bool) -> std::result::Result<(), Refused> {
+fn isolate(state: &mut State, isolated: bool) -> Result<(), Refused> {
     if state.isolated == Some(isolated) || state.isolated.is_none() && !isolated {
         return Ok(());
     }

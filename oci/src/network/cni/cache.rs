@@ -14,12 +14,7 @@ use berth_core::{
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use std::{
-    fs,
-    io::{self, Read},
-    net::IpAddr,
-    path::Path,
-};
+use std::{net::IpAddr, path::Path};
 
 /// Bytes in a file: a configuration, an answer, and what is around them.
 const LEN_MAX_BYTES: u64 = 3 * TEXT_LEN_MAX_BYTES as u64;
@@ -60,7 +55,7 @@ pub(in crate::network) struct Plugged {
 
 /// What is written down of the pod. A file that is none is told of and removed: nothing can be done by it.
 pub(super) fn read(roots: &Roots, uid: &PodUid) -> Result<Option<Entry>> {
-    match read_file(&roots.cni_cache(uid)) {
+    match records::read_within(&roots.cni_cache(uid), LEN_MAX_BYTES) {
         Err(error @ Error::Malformed { .. }) => {
             tracing::warn!(pod = %uid, %error, "what CNI plugins have made for the pod may stay");
             remove(roots, uid)?;
@@ -90,7 +85,7 @@ pub(super) fn pods(roots: &Roots) -> Result<Vec<PodUid>> {
 }
 
 pub(in crate::network) fn plugged(roots: &Roots, uid: &PodUid) -> Result<Option<Plugged>> {
-    read_file(&roots.pod_plugged(uid))
+    records::read_within(&roots.pod_plugged(uid), LEN_MAX_BYTES)
 }
 
 /// Where the ways out of all pods of this boot begin.
@@ -106,16 +101,5 @@ pub(super) fn write_plugged(roots: &Roots, uid: &PodUid, plugged: &Plugged) -> R
 
 fn json(path: &Path, value: &impl Serialize) -> Result<Vec<u8>> {
     serde_json::to_vec(value)
-        .map_err(|error| Error::Malformed { path: path.to_owned(), message: error.to_string() })
-}
-
-fn read_file<T: serde::de::DeserializeOwned>(path: &Path) -> Result<Option<T>> {
-    let mut bytes = Vec::new();
-    match fs::File::open(path).and_then(|file| file.take(LEN_MAX_BYTES).read_to_end(&mut bytes)) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        result => result.map_err(Error::io("read", path))?,
-    };
-    serde_json::from_slice(&bytes)
-        .map(Some)
         .map_err(|error| Error::Malformed { path: path.to_owned(), message: error.to_string() })
 }
