@@ -64,7 +64,7 @@ is "phase" Failed "$(phase hungry)"
 is "the node says it" True "$(condition MemoryPressure)"
 check "and tells it" sh -c 'berth get events | grep -q NodeHasInsufficientMemory'
 check "when it begins anew is said" sh -c 'berth get pod hungry -o yaml | grep -q "begins anew when nothing has caused MemoryPressure for 5 s"'
-ready late; ready hungry
+ready late
 is "it is over" False "$(condition MemoryPressure)"
 rm $M/hungry.yaml $M/late.yaml; gone hungry; gone late
 

@@ -41,6 +41,11 @@ fn describe(node: &Value, pods: &[Value]) -> String {
         .map(|address| format!("{} {}", json::text(address, "/type"), json::text(address, "/address")))
         .collect();
     page.lines(0, "Addresses", &addresses);
+    let taints = json::list(node, "/spec/taints").iter();
+    let taints: Vec<String> = taints
+        .map(|taint| format!("{}:{}", json::text(taint, "/key"), json::text(taint, "/effect")))
+        .collect();
+    page.lines(0, "Taints", &taints);
     let conditions = json::list(node, "/status/conditions").iter();
     let conditions: Vec<String> = conditions
         .map(|condition| {
@@ -107,7 +112,7 @@ mod tests {
             json!({"metadata": {"namespace": "default", "name": name}, "status": {"phase": phase, "reason": reason},
                 "spec": {"priority": 7, "containers": [{"name": "c", "resources": {"requests": {"cpu": cpu, "memory": "1Mi"}}}]}})
         };
-        let node = json!({"metadata": {"name": "box"}, "status": {
+        let node = json!({"metadata": {"name": "box"}, "spec": {"taints": [{"key": "node.kubernetes.io/disk-pressure", "effect": "NoSchedule"}]}, "status": {
             "allocatable": {"cpu": "2", "memory": "1024Ki"},
             "conditions": [{"type": "Ready", "status": "True", "message": "the agent answers"}]}});
         let pods = [
@@ -118,6 +123,7 @@ mod tests {
         ];
         let text = describe(&node, &pods);
         assert!(text.contains("Ready True: the agent answers"), "{text}");
+        assert!(text.contains("node.kubernetes.io/disk-pressure:NoSchedule"), "{text}");
         let line = |name: &str| {
             let line = text.lines().find(|line| line.contains(name)).unwrap_or_default();
             line.split_whitespace().collect::<Vec<_>>().join(" ")
