@@ -1,13 +1,9 @@
 //! The raw calls of the agent.
 
 use berth_keeper::protocol::KEEPER_FD;
-use nix::{
-    fcntl::{FcntlArg, FdFlag, OFlag, fcntl},
-    libc,
-};
+use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl};
 use std::{
     io,
-    ops::Range,
     os::fd::{AsRawFd, FromRawFd, OwnedFd},
     sync::Arc,
 };
@@ -34,30 +30,4 @@ pub(crate) fn keeper_socket() -> io::Result<OwnedFd> {
     let socket = unsafe { OwnedFd::from_raw_fd(KEEPER_FD) };
     fcntl(socket.as_raw_fd(), FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
     Ok(socket)
-}
-
-/// Takes pages out of this process; what they are mapped from stays, and the next access maps them again
-/// (`MADV_DONTNEED`, madvise(2)).
-///
-/// # Errors
-/// When the kernel refuses: a range that is locked or not whole pages.
-///
-/// # Safety
-/// All of the range must be private mappings of files, no page of which differs from its file.
-pub(super) unsafe fn unmap_clean(pages: &Range<usize>) -> io::Result<()> {
-    let start = std::ptr::with_exposed_provenance_mut(pages.start);
-    // SAFETY: the caller's promise: the next access finds the same bytes.
-    match unsafe { libc::madvise(start, pages.len(), libc::MADV_DONTNEED) } {
-        0 => Ok(()),
-        _ => Err(io::Error::last_os_error()),
-    }
-}
-
-/// Gives free memory of the heap back to the kernel (malloc_trim(3)), where the C library can.
-pub(super) fn trim_heap() {
-    #[cfg(target_env = "gnu")]
-    // SAFETY: may be called at any time by any thread; it changes no memory that is in use.
-    unsafe {
-        libc::malloc_trim(0);
-    }
 }

@@ -4,8 +4,9 @@
 //! 64 KiB), but it no longer counts as used by this process and the kernel may drop it first. Must never touch a
 //! page that holds anything of this process' own.
 
-use super::sys;
-use std::{fs, io, ops::Range};
+mod sys;
+
+use std::{fs, ops::Range};
 
 /// Gives back what can be had again. To be called when a look around has found nothing new: at most once for each
 /// `fileCheckFrequency`, and without a wake-up of its own.
@@ -13,7 +14,7 @@ pub(super) fn give_back() {
     match fs::read_to_string("/proc/self/smaps") {
         Ok(text) => {
             for pages in clean_files(&text) {
-                if let Err(error) = give_back_pages(&pages) {
+                if let Err(error) = sys::unmap_clean(&pages) {
                     tracing::debug!(%error, ?pages, "the kernel keeps them mapped");
                 }
             }
@@ -23,17 +24,15 @@ pub(super) fn give_back() {
     sys::trim_heap();
 }
 
-fn give_back_pages(pages: &Range<usize>) -> io::Result<()> {
-    // SAFETY: `clean_files` names only mappings of files that nobody can write through and no page of which differs
-    // from its file; nothing in this process changes the protection of a mapping.
-    unsafe { sys::unmap_clean(pages) }
-}
+/// A private mapping of a file, not writable, of which no page differs from its file. Only [`clean_files`] makes one.
+#[derive(Debug, PartialEq, Eq)]
+struct Clean(Range<usize>);
 
 /// The mappings in /proc/PID/smaps (proc(5)) that are private, of a file, not writable, and have no page that
 /// differs from the file: relocated data, for one, is not writable either, but not the file's any more.
-fn clean_files(smaps: &str) -> Vec<Range<usize>> {
+fn clean_files(smaps: &str) -> Vec<Clean> {
     let mut found = Vec::new();
-    let mut open: Option<Range<usize>> = None;
+    let mut open: Option<Clean> = None;
     for line in smaps.lines() {
         if let Some(head) = heading(line) {
             found.extend(open.take());
@@ -50,7 +49,7 @@ fn clean_files(smaps: &str) -> Vec<Range<usize>> {
 }
 
 /// A line that begins a mapping; and its range if it is one of a file, private and not writable.
-fn heading(line: &str) -> Option<Option<Range<usize>>> {
+fn heading(line: &str) -> Option<Option<Clean>> {
     let mut fields = line.split_ascii_whitespace();
     let (from, to) = fields.next()?.split_once('-')?;
     let address = |text| usize::from_str_radix(text, 16).ok();
@@ -58,7 +57,7 @@ fn heading(line: &str) -> Option<Option<Range<usize>>> {
     let rights = fields.next()?;
     let inode = fields.nth(2)?;
     let fits = matches!(rights, "r--p" | "r-xp") && inode != "0";
-    Some(fits.then_some(range))
+    Some(fits.then_some(Clean(range)))
 }
 
 #[cfg(test)]
@@ -92,7 +91,7 @@ Anonymous:             0 kB
 7ffd00000000-7ffd00002000 r-xp 00000000 00:00 0 [vdso]
 Anonymous:             0 kB
 ";
-        assert_eq!(clean_files(smaps), [0x40_0000..0x50_0000, 0x50_0000..0x90_0000]);
+        assert_eq!(clean_files(smaps), [Clean(0x40_0000..0x50_0000), Clean(0x50_0000..0x90_0000)]);
         assert!(clean_files("no smaps\n-\n00-zz r--p\n").is_empty());
     }
 
