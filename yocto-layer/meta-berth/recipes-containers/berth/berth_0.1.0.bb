@@ -1,5 +1,7 @@
 require berth.inc
 
+SUMMARY:${PN}-systemd = "Berth as a service of systemd"
+SUMMARY:${PN}-sysvinit = "Berth as a service of sysvinit or busybox init"
 SUMMARY:${PN}-health = "Holds boot-complete.target back until all required pods are well"
 SUMMARY:${PN}-rauc = "RAUC marks a slot good only when all required pods are well"
 SUMMARY:${PN}-swupdate = "An update by SWUpdate is confirmed only when all required pods are well"
@@ -35,12 +37,13 @@ PACKAGECONFIG ??= "completion"
 PACKAGECONFIG[completion] = ",,berth-native"
 PACKAGECONFIG[man] = ",,berth-native"
 
-SYSTEMD_PACKAGES = "${PN} ${PN}-health ${PN}-swupdate"
-SYSTEMD_SERVICE:${PN} = "berth.service"
+SYSTEMD_PACKAGES = "${PN}-systemd ${PN}-health ${PN}-swupdate"
+SYSTEMD_SERVICE:${PN}-systemd = "berth.service"
 SYSTEMD_SERVICE:${PN}-health = "berth-health.service"
 SYSTEMD_SERVICE:${PN}-swupdate = "berth-swupdate.service"
-INITSCRIPT_NAME = "berth"
-INITSCRIPT_PARAMS = "defaults 85 15"
+INITSCRIPT_PACKAGES = "${PN}-sysvinit"
+INITSCRIPT_NAME:${PN}-sysvinit = "berth"
+INITSCRIPT_PARAMS:${PN}-sysvinit = "defaults 85 15"
 
 # Members may use the command line's socket when apiSocketGroup of the configuration names it.
 USERADD_PACKAGES = "${PN}"
@@ -84,9 +87,14 @@ do_install:append() {
 }
 
 PACKAGES =+ "\
-    ${PN}-health ${PN}-rauc ${PN}-swupdate ${PN}-mender ${PN}-greenboot ${PN}-zsh-completion ${PN}-fish-completion \
+    ${PN}-systemd ${PN}-sysvinit ${PN}-health ${PN}-rauc ${PN}-swupdate ${PN}-mender ${PN}-greenboot ${PN}-zsh-completion ${PN}-fish-completion \
 "
-FILES:${PN} += "${nonarch_libdir}/tmpfiles.d"
+FILES:${PN}-systemd = "\
+    ${nonarch_libdir}/tmpfiles.d \
+    ${systemd_system_unitdir}/berth.service \
+    ${systemd_system_unitdir}/var-lib-berth.mount.d \
+"
+FILES:${PN}-sysvinit = "${sysconfdir}/init.d ${sysconfdir}/default/volatiles"
 FILES:${PN}-health = "${systemd_system_unitdir}/berth-health*"
 FILES:${PN}-rauc = "${systemd_system_unitdir}/rauc-mark-good.service.d"
 FILES:${PN}-swupdate = "${libexecdir}/berth/swupdate ${systemd_system_unitdir}/berth-swupdate.service"
@@ -95,7 +103,9 @@ FILES:${PN}-greenboot = "${sysconfdir}/greenboot"
 FILES:${PN}-zsh-completion = "${datadir}/zsh"
 FILES:${PN}-fish-completion = "${datadir}/fish"
 
-RDEPENDS:${PN}-health = "${PN}"
+RDEPENDS:${PN}-systemd = "${PN}"
+RDEPENDS:${PN}-sysvinit = "${PN}"
+RDEPENDS:${PN}-health = "${PN}-systemd"
 # The image that its pods run.
 RDEPENDS:${PN}-ptest += "berth-example"
 RDEPENDS:${PN}-rauc = "${PN}-health"
@@ -107,6 +117,8 @@ RDEPENDS:${PN}-greenboot = "${PN}"
 # modules are often built in.
 RRECOMMENDS:${PN} += "\
     berth-conf \
+    ${@bb.utils.contains('DISTRO_FEATURES', 'systemd', '${PN}-systemd', '', d)} \
+    ${@bb.utils.contains('DISTRO_FEATURES', 'sysvinit', '${PN}-sysvinit', '', d)} \
     kernel-module-bridge \
     kernel-module-nf-tables \
     kernel-module-overlay \

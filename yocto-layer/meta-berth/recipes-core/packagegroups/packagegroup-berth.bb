@@ -9,5 +9,6 @@ inherit packagegroup
 RDEPENDS:${PN} = "\
     berth \
     berth-conf \
-    ${@bb.utils.contains('DISTRO_FEATURES', 'systemd', 'berth-health', '', d)} \
+    ${@bb.utils.contains('DISTRO_FEATURES', 'systemd', 'berth-health berth-systemd', '', d)} \
+    ${@bb.utils.contains('DISTRO_FEATURES', 'sysvinit', 'berth-sysvinit', '', d)} \
 "
