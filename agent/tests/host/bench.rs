@@ -51,12 +51,11 @@ pub(crate) fn find(list: &Value, name: &str) -> Option<Pod> {
     })
 }
 
-/// Whether the pod's spec has these words.
-pub(crate) fn spec_says(list: &Value, name: &str, words: &str) -> bool {
-    let items = list["items"].as_array().into_iter().flatten();
-    items
-        .filter(|item| item["metadata"]["name"] == format!("{name}-box"))
-        .any(|item| item["spec"].to_string().contains(words))
+/// The pod by name, as long as it is the revision with these words in its spec: of two revisions, both are listed.
+pub(crate) fn find_with(list: &Value, name: &str, words: &str) -> Option<Pod> {
+    let items = list["items"].as_array()?.iter();
+    let with: Vec<_> = items.filter(|item| item["spec"].to_string().contains(words)).cloned().collect();
+    find(&json!({ "items": with }), name)
 }
 
 /// A Berth.

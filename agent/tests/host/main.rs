@@ -192,10 +192,7 @@ fn agents_killed_at_any_moment() {
     let pods: Vec<_> = (0..4)
         .map(|file| {
             let name = format!("pod{file}");
-            let pod = bench.until(|list| {
-                let args = |pod: &bench::Pod| pod.running && bench::spec_says(list, &pod.name, "last");
-                bench::find(list, &name).filter(args)
-            });
+            let pod = bench.until(|list| bench::find_with(list, &name, "last").filter(|pod| pod.running));
             bench.until_log(&pod, "last 499");
             pod
         })
