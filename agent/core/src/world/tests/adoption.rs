@@ -22,17 +22,7 @@ fn left_running(pod: &DesiredPod, attempt: u32) -> Inventory {
 
 fn checkpoint(pod: &DesiredPod, boot: &str, memory: ContainerMemory) -> Checkpoint {
     let containers = BTreeMap::from([(pod.pod.spec.containers[0].name.clone(), memory)]);
-    let (uid, boot_id, started) = (pod.uid.clone(), boot.to_owned(), Now::default());
-    Checkpoint {
-        uid,
-        boot_id,
-        started,
-        terminating: None,
-        ending: None,
-        expired: false,
-        evicted: None,
-        containers,
-    }
+    Checkpoint { containers, ..blank_checkpoint(pod, boot) }
 }
 
 fn last(code: i32, at: Mono) -> LastRun {

@@ -173,18 +173,8 @@ fn after_reboot(pod: &DesiredPod, ends: &[(&str, i32)]) -> Scene {
         let last = Some(LastRun { id, started: at, exit, reason, message });
         ((*name).to_owned(), ContainerMemory { next_attempt: 1, last, ..ContainerMemory::default() })
     };
-    let (uid, boot_id, started) = (pod.uid.clone(), "earlier".to_owned(), at);
     let containers = ends.iter().map(memory).collect();
-    let checkpoint = Checkpoint {
-        uid,
-        boot_id,
-        started,
-        terminating: None,
-        ending: None,
-        expired: false,
-        evicted: None,
-        containers,
-    };
+    let checkpoint = Checkpoint { started: at, containers, ..blank_checkpoint(pod, "earlier") };
     let mut scene = Scene::found(Inventory { checkpoints: vec![checkpoint], ..Inventory::default() });
     scene.desire(&[pod]);
     scene

@@ -32,6 +32,20 @@ fn web() -> DesiredPod {
     pod("web", 1, &["app=nginx"], RestartPolicy::Always)
 }
 
+/// Of a pod of which nothing has happened yet.
+fn blank_checkpoint(pod: &DesiredPod, boot: &str) -> Checkpoint {
+    Checkpoint {
+        uid: pod.uid.clone(),
+        boot_id: boot.to_owned(),
+        started: Now::default(),
+        terminating: None,
+        ending: None,
+        expired: false,
+        evicted: None,
+        containers: BTreeMap::new(),
+    }
+}
+
 fn running(pod: &DesiredPod) -> Scene {
     let mut scene = Scene::new();
     scene.desire(&[pod]);

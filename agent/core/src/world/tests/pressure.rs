@@ -312,14 +312,8 @@ fn an_agent_after_this_one_knows_why_the_pod_waits() {
     {
         let pod = web();
         let checkpoint = Checkpoint {
-            uid: pod.uid.clone(),
-            boot_id: boot.to_owned(),
-            started: Now::default(),
-            terminating: None,
-            ending: None,
-            expired: false,
             evicted: Some(evicted(at_s * crate::time::NS_PER_S)),
-            containers: BTreeMap::new(),
+            ..blank_checkpoint(&pod, boot)
         };
         let inventory = Inventory { checkpoints: vec![checkpoint], ..Inventory::default() };
         let now = Now { mono: Mono(now_s * crate::time::NS_PER_S), ..Now::default() };

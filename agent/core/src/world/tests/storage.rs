@@ -117,16 +117,7 @@ fn one_that_is_never_to_be_restarted_has_failed_for_good_and_an_agent_after_this
         (RestartPolicy::Always, "another", "Pending"),
     ] {
         let pod = limited(policy);
-        let checkpoint = Checkpoint {
-            uid: pod.uid.clone(),
-            boot_id: boot.to_owned(),
-            started: Now::default(),
-            terminating: None,
-            ending: None,
-            expired: false,
-            evicted: Some(evicted.clone()),
-            containers: BTreeMap::new(),
-        };
+        let checkpoint = Checkpoint { evicted: Some(evicted.clone()), ..blank_checkpoint(&pod, boot) };
         let inventory = Inventory { checkpoints: vec![checkpoint], ..Inventory::default() };
         let mut scene = Scene::found_at(inventory, Now { mono: Mono(5 * NS_PER_S), ..Now::default() });
         scene.desire(&[&pod]);
