@@ -116,10 +116,15 @@ enum Room {
     Perhaps,
 }
 
+/// It does not go by itself soon: also a pod that lets others go first is on its way out.
+fn stays(pod: &Pod) -> bool {
+    pod.stage == Stage::Active && pod.wanted
+}
+
 /// What there is too little of for the pod; none if there is room.
 fn lack_of_room(world: &World, pod: &Pod, promised: &Amounts) -> Option<(Shortage, Room)> {
     let (node, wanted) = (&world.config.allocatable, needs(pod));
-    let mut staying = used(world, |other| other.stage == Stage::Active);
+    let mut staying = used(world, stays);
     staying.add(promised);
     let Some(short) = node.shortage(&wanted, &staying) else {
         let short = node.shortage(&wanted, &used(world, |other| other.stage != Stage::Queued))?;
@@ -185,7 +190,7 @@ fn victims(world: &World, pod: &Pod, wanted: &Amounts, staying: &Amounts) -> Vec
     }
     let (rank, needed) = (priority(spec), start_after::leans_on(world, pod));
     let lower = |other: &&Pod| {
-        other.stage == Stage::Active
+        stays(other)
             && !other.is_finished()
             && priority(&other.desired.pod.spec) < rank
             && !needed.contains(&other.desired.uid)

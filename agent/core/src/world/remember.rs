@@ -37,6 +37,8 @@ pub(crate) struct Memory {
     pub(crate) dropped: bool,
     pub(crate) busy: Option<ActionId>,
     pub(crate) retry: Retry,
+    /// The file is being removed: nothing is saved any more. Tried by itself: saves that have failed do not count.
+    drop: Option<Retry>,
 }
 
 impl Memory {
@@ -66,7 +68,7 @@ impl Memory {
 /// Saves the pod's checkpoint if it is time to.
 pub(crate) fn save(pod: &mut Pod, boot_id: &str, planner: &mut Planner) {
     let memory = &pod.memory;
-    if memory.version == memory.saved || memory.busy.is_some() {
+    if memory.version == memory.saved || memory.busy.is_some() || memory.drop.is_some() {
         return;
     }
     let waited_for = memory.urgent > memory.saved
@@ -106,7 +108,8 @@ fn checkpoint(pod: &Pod, boot_id: &str) -> Checkpoint {
 /// Removes the checkpoint of a pod of which nothing else is left. True: it is gone.
 pub(crate) fn forget(pod: &mut Pod, planner: &mut Planner) -> bool {
     let memory = &mut pod.memory;
-    if !memory.dropped && memory.busy.is_none() && planner.due(memory.retry.at) {
+    let retry_at = memory.drop.get_or_insert_default().at;
+    if !memory.dropped && memory.busy.is_none() && planner.due(retry_at) {
         let kind = ActionKind::DropCheckpoint;
         memory.busy = Some(planner.act(&pod.desired.uid, Object::Checkpoint, Verb::Drop, kind));
     }
@@ -125,11 +128,12 @@ pub(crate) fn answered(pod: &mut Pod, verb: Verb, result: Result<(), Failure>, p
         (Verb::Drop, Ok(())) => memory.dropped = true,
         (_, Ok(())) => {}
         (_, Err(failure)) => {
-            memory.retry.failed(planner.now.mono, RETRY);
+            let retry = memory.drop.as_mut().filter(|_| verb == Verb::Drop).unwrap_or(&mut memory.retry);
+            retry.failed(planner.now.mono, RETRY);
+            let given_up = retry.failures == SAVE_TRIES;
             if let Verb::Save(version) = verb {
                 memory.refused = version;
             }
-            let given_up = memory.retry.failures == SAVE_TRIES;
             // The next agent drops it then: nothing must stand in the way of the pod's next revision.
             memory.dropped = given_up && verb == Verb::Drop;
             if given_up {

@@ -105,6 +105,31 @@ fn a_removed_pod_goes_step_by_step_and_its_successor_comes_at_once() {
 }
 
 #[test]
+fn removing_what_is_remembered_is_tried_three_times_however_many_saves_have_failed() {
+    for failed_saves in 0..4 {
+        let old = web();
+        let mut scene = running(&old);
+        scene.desire(&[]);
+        scene.ok("signal");
+        // The stop takes long enough to be remembered.
+        for retry in 0..failed_saves {
+            scene.pass(2 << retry);
+            scene.fail("save", FailReason::Internal);
+        }
+        scene.exit(&old, "app", 143);
+        scene.ok("remove container");
+        scene.ok("remove sandbox");
+        scene.desire(&[&old]);
+        for _ in 0..3 {
+            assert_eq!(scene.doing(), ["drop"], "after {failed_saves} failed saves: a new one waits");
+            scene.fail("drop", FailReason::Internal);
+            scene.pass(4);
+        }
+        assert_eq!(scene.doing(), ["image nginx", "create sandbox"], "after {failed_saves} failed saves");
+    }
+}
+
+#[test]
 fn without_grace_it_is_killed_at_once_and_an_early_end_is_taken_early() {
     let mut pod = web();
     Arc::make_mut(&mut pod.pod).spec.termination_grace_period_seconds = Some(0);

@@ -152,3 +152,26 @@ fn what_was_found_running_is_never_refused() {
     less.settle();
     assert_eq!([&a, &b].map(|pod| runs(&less, pod)), [true, true]);
 }
+
+#[test]
+fn room_of_one_that_goes_after_another_one_is_waited_for() {
+    use crate::manifest::start_after::ANNOTATION_START_AFTER;
+    let (first, high) = (asking("first", 600, 0), asking("high", 600, 1));
+    let mut second = asking("second", 0, 0);
+    let inner = Arc::make_mut(&mut second.pod);
+    inner.spec.node_name = Some("node".to_owned());
+    inner.metadata.annotations.insert(ANNOTATION_START_AFTER.to_owned(), "first-node".to_owned());
+    let mut scene = node_of(1000);
+    scene.desire(&[&first, &second]);
+    scene.settle();
+    scene.desire(&[&high]);
+    assert_eq!(scene.open.iter().map(|action| &action.pod).collect::<Vec<_>>(), [&second.uid]);
+    assert_eq!(reason(&scene, &high), "Pending OutOfcpu");
+    assert!(!scene.reasons().contains(&"Preempting"));
+    for pod in [&second, &first] {
+        scene.settle();
+        scene.exit(pod, "app", 143);
+    }
+    scene.settle();
+    assert!(runs(&scene, &high));
+}
