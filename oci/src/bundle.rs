@@ -4,7 +4,7 @@
 use crate::{
     cgroup::{self, CgroupWrite},
     container::mounts::Bind,
-    devices::{self, DeviceRule, host_devices},
+    devices::{self, DeviceNode, DeviceRule, Given, host_devices},
     error::{Error, Result},
     fsys,
     node::NodeFacts,
@@ -134,6 +134,8 @@ pub struct BundleInput<'a> {
     pub user: &'a ProcessUser,
     /// What of the node it sees.
     pub binds: &'a [Bind],
+    /// The devices that it was given.
+    pub given: &'a Given,
 }
 
 /// Derives spec and plan; the spec is complete, [`write`] divides the work. Compiles the seccomp filter if this is the first container of its kind.
@@ -159,7 +161,8 @@ pub fn assemble(roots: &Roots, node: &NodeFacts, input: &BundleInput<'_>) -> Res
         binds: input.binds,
         namespaces: &pod_namespaces(roots, pod),
         shm: &if pod.pod.spec.host_ipc { PathBuf::from("/dev/shm") } else { roots.pod_shm(&pod.uid) },
-        devices: &if privileged { host_devices()? } else { Vec::new() },
+        devices: &nodes(privileged, input.given)?,
+        hooks: input.given.hooks.as_ref(),
         cgroup: &Path::new("/").join(below),
     })?;
     let state = roots.container_state(input.id);
@@ -182,7 +185,7 @@ pub fn assemble(roots: &Roots, node: &NodeFacts, input: &BundleInput<'_>) -> Res
         writes_after: cgroup::container_after(container, node),
         cgroup,
         cgroup_mount: roots.cgroup.clone(),
-        devices: (!privileged).then(devices::default_rules),
+        devices: (!privileged).then(|| rules(input.given)),
         devices_strict: false,
         labels: labels::of(&pod.pod, container),
         seccomp: seccomp::ensure(roots, &choice, capabilities)?,
@@ -191,6 +194,20 @@ pub fn assemble(roots: &Roots, node: &NodeFacts, input: &BundleInput<'_>) -> Res
         state_root: roots.runtime_state(),
     };
     Ok((spec, plan))
+}
+
+/// A privileged container has all of the node's, and given ones where it was said that they are to be.
+fn nodes(privileged: bool, given: &Given) -> Result<Vec<DeviceNode>> {
+    let mut nodes = if privileged { host_devices()? } else { Vec::new() };
+    nodes.retain(|node| given.nodes.iter().all(|given| given.path != node.path));
+    nodes.extend(given.nodes.iter().cloned());
+    Ok(nodes)
+}
+
+fn rules(given: &Given) -> Vec<DeviceRule> {
+    let mut rules = devices::default_rules();
+    rules.extend(&given.rules);
+    rules
 }
 
 /// Writes a bundle. The directory exists.

@@ -31,6 +31,9 @@ pub enum Error {
         /// What is wrong.
         message: String,
     },
+    /// A device that the container is to have is not there.
+    #[error("{0}")]
+    Device(String),
     /// The node cannot give pods a network.
     #[error("network is not ready: {0}")]
     Network(String),
@@ -68,6 +71,7 @@ impl Error {
     pub fn to_failure(&self, doing: FailReason) -> Failure {
         let reason = match self {
             Self::Config(_) => FailReason::CreateContainerConfigError,
+            Self::Device(_) => FailReason::DeviceUnavailable,
             Self::Network(_) => FailReason::NetworkNotReady,
             _ => doing,
         };

@@ -33,6 +33,8 @@ pub struct Roots {
     pub cgroup: PathBuf,
     /// Above `kubepods`, relative to `cgroup`, normally empty: kubelet's `cgroupRoot`.
     pub cgroup_root: String,
+    /// Directories of CDI specifications, the last one counting most: `/etc/cdi`, `/var/run/cdi`.
+    pub cdi: Vec<PathBuf>,
     /// The node's own files, for pods that share them: `/etc`.
     pub node_etc: PathBuf,
     /// The resolver's file for pods whose dnsPolicy is `Default`: kubelet's `resolvConf`.
@@ -47,6 +49,7 @@ impl Default for Roots {
             log: "/var/log".into(),
             cgroup: "/sys/fs/cgroup".into(),
             cgroup_root: String::new(),
+            cdi: vec!["/etc/cdi".into(), "/var/run/cdi".into()],
             node_etc: "/etc".into(),
             resolv_conf: "/etc/resolv.conf".into(),
         }

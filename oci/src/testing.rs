@@ -64,6 +64,7 @@ fn roots(dir: &Path) -> Roots {
         log: dir.join("log"),
         cgroup: dir.join("cgroup"),
         cgroup_root: format!("berth-test-{}-{count}", std::process::id()),
+        cdi: Vec::new(),
         node_etc: dir.join("etc"),
         resolv_conf: dir.join("etc/resolv.conf"),
     };

@@ -4,6 +4,7 @@
 
 use crate::{
     check::Check,
+    devices::Grant,
     event::Checkpoint,
     ids::{ActionId, ContainerId, PodKey, PodUid},
     manifest::{DesiredPod, objects::Objects, types::PullPolicy},
@@ -83,6 +84,9 @@ pub enum ActionKind {
         /// The objects that the pod names, as far as they are there. Never serialised: values are secret.
         #[serde(skip)]
         objects: Objects,
+        /// The devices that it gets.
+        #[serde(default)]
+        devices: Vec<Grant>,
     },
     /// Send a signal to the container's init process. Already gone is `Ok`.
     Signal {

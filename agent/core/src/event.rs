@@ -3,6 +3,7 @@
 use crate::{
     action::ImageFacts,
     check::{Answer, Standing},
+    devices::{Grant, Seen},
     ids::{ActionId, ContainerId, PodUid},
     manifest::{DesiredPod, Problem, objects::Objects},
     pressure::{Condition, Observation, Uses},
@@ -64,6 +65,8 @@ pub enum Event {
         /// What it goes without, and why.
         message: String,
     },
+    /// The devices that pods ask for, as far as they are there.
+    Devices(Arc<Seen>),
     /// Somebody has looked at the node.
     Observed(Box<Observation>),
     /// Something changed where images come from (a file was put there, say): waits after failed pulls end.
@@ -143,6 +146,8 @@ pub enum FailReason {
     CreateContainerError,
     RunContainerError,
     CreatePodSandboxError,
+    /// A device that the container is to have is not there, or another one has it.
+    DeviceUnavailable,
     /// The node cannot give pods a network of their own.
     NetworkNotReady,
     /// The answer did not come by the deadline.
@@ -165,6 +170,7 @@ impl FailReason {
             Self::CreateContainerError => "CreateContainerError",
             Self::RunContainerError => "RunContainerError",
             Self::CreatePodSandboxError => "FailedCreatePodSandBox",
+            Self::DeviceUnavailable => "DeviceUnavailable",
             Self::NetworkNotReady => "NetworkNotReady",
             Self::Timeout => "DeadlineExceeded",
             Self::Lost => "WorkerLost",
@@ -227,6 +233,9 @@ pub struct ContainerRecord {
     pub attempt: u32,
     /// The image it runs.
     pub image: ImageFacts,
+    /// The devices that it was given.
+    #[serde(default)]
+    pub devices: Vec<Grant>,
     /// What the keeper says.
     pub state: RecordState,
     /// What an earlier agent has noted of it.

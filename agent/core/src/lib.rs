@@ -7,6 +7,7 @@
 
 pub mod action;
 pub mod check;
+pub mod devices;
 pub mod dns;
 pub mod event;
 pub mod expand;

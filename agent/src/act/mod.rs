@@ -50,9 +50,19 @@ impl Agent {
                 let refreshed = sandbox::refresh_files(&env.roots, &env.node, &desired, &objects);
                 outcome(refreshed, FailReason::Internal)
             }),
-            ActionKind::StartContainer { desired, container, attempt, id: run, image, volumes, objects } => {
+            ActionKind::StartContainer {
+                desired,
+                container,
+                attempt,
+                id: run,
+                image,
+                volumes,
+                objects,
+                devices,
+            } => {
                 let (desired, container, run, image) = (&*desired, &*container, &run, &*image);
-                let run = Run { desired, container, attempt, id: run, image, objects: &objects };
+                let run =
+                    Run { desired, container, attempt, id: run, image, objects: &objects, devices: &devices };
                 let mounted = mount_images(&self.env.roots, desired, &volumes);
                 if let Err(error) = mounted.and_then(|()| self.start(id, deadline, &run)) {
                     self.done(id, Outcome::Failed(error.to_failure(FailReason::CreateContainerError)));

@@ -20,11 +20,13 @@ use crate::{
     names,
     pressure::Stalls,
     source::{
-        ImageWatch, Pins, Reports, Settings, Source, SourceEvent, UrlSettings, checkpoint, keepsake, salt,
+        DeviceWatch, ImageWatch, Pins, Reports, Settings, Source, SourceEvent, UrlSettings, checkpoint,
+        keepsake, salt,
     },
 };
 use berth_core::{
     action::{Action, ActionKind, Plan, PodEvent},
+    devices::Asked,
     event::{DesiredSet, Event, FailReason, Failure, Inventory, Outcome},
     ids::{ActionId, ContainerId, PodKey, PodUid},
     node::CONTAINERS,
@@ -88,6 +90,8 @@ pub(crate) struct Agent {
     pub(crate) sessions: HashMap<String, crate::act::exec::Running>,
     pub(super) events: EventLog,
     pub(crate) desired: Arc<DesiredSet>,
+    /// The devices that it asks for.
+    asked: Asked,
     /// How it is with addresses of manifests.
     pub(super) reports: Reports,
     /// Which images pods are to have that start from a checkpoint.
@@ -122,6 +126,7 @@ struct Ears {
     asks: mpsc::Receiver<Ask>,
     source: Source,
     images: ImageWatch,
+    devices: DeviceWatch,
     stalls: Stalls,
 }
 
@@ -160,6 +165,7 @@ pub(super) async fn run(env: Env, socket: OwnedFd, started: Instant) -> Result<(
     agent.clean();
     let listener = listen::listen(&env.roots.socket(), &env.config.api_socket_group)?;
     let images = ImageWatch::new(&env.config.image_source_paths.0);
+    let devices = DeviceWatch::new(&env.roots.cdi);
     let stalls = agent.watch_stalls();
     tracing::info!(took_us = started.elapsed().as_micros(), %env, "serving");
     agent.ask_keeper(Request::Ready, Vec::new());
@@ -169,7 +175,7 @@ pub(super) async fn run(env: Env, socket: OwnedFd, started: Instant) -> Result<(
     settle::begin(&env, &agent.told, &agent.desired);
     tokio::spawn(names::run(Arc::clone(&env)));
     tokio::spawn(listen::serve(listener, Context { asks, changes: see_changes, env }));
-    agent.serve(Ears { told: hear_told, asks: hear_asks, source, images, stalls }).await
+    agent.serve(Ears { told: hear_told, asks: hear_asks, source, images, devices, stalls }).await
 }
 
 /// Compiles the usual seccomp filters beside everything else, if this boot has not seen them yet.
@@ -243,6 +249,7 @@ impl Agent {
             sessions: HashMap::new(),
             events: EventLog::new(&env.node.name),
             desired: Arc::default(),
+            asked: Asked::default(),
             reports: Reports::default(),
             pins: Pins::default(),
             news: Vec::new(),
@@ -280,6 +287,8 @@ impl Agent {
     /// The sources say this now.
     pub(super) fn desire(&mut self, desired: DesiredSet) {
         self.desired = Arc::new(desired);
+        self.asked = Asked::default();
+        self.desired.pods.iter().for_each(|pod| self.asked.add(&pod.pod));
         self.note_revisions();
         if self.env.network.note_policies(&self.desired.objects) {
             let env = Arc::clone(&self.env);
@@ -323,6 +332,7 @@ impl Agent {
 
     async fn serve(mut self, mut ears: Ears) -> Result<(), Unfit> {
         while !self.leaving {
+            self.news.extend(ears.devices.ask(&self.asked).map(Event::Devices));
             self.steps();
             if ears.source.note_runs(&self.world) {
                 self.pins = ears.source.pins();
@@ -360,6 +370,7 @@ impl Agent {
                 }
                 () = ears.stalls.stalled() => self.look_at_node(),
                 () = ears.images.changed() => self.news.push(Event::ImagesChanged),
+                seen = ears.devices.changed() => self.news.push(Event::Devices(seen)),
                 Some(ask) = ears.asks.recv() => self.answer(ask),
                 () = wake => {}
             }

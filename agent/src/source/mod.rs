@@ -2,6 +2,7 @@
 //! inotify at once, and reads everything again now and then for what that cannot tell. Each look is a whole
 //! one; nothing depends on having heard every event. Never starts or stops anything.
 
+mod devices;
 mod event;
 mod files;
 mod images;
@@ -24,6 +25,7 @@ use berth_core::{
     manifest::{DesiredPod, Problem, objects::Salt},
     world::World,
 };
+pub(crate) use devices::DeviceWatch;
 pub(crate) use event::SourceEvent;
 use files::Files;
 pub(crate) use images::ImageWatch;

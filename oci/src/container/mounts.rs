@@ -35,6 +35,8 @@ pub struct Bind {
     pub read_only: bool,
     /// Also in what is mounted below it on the node.
     pub recursive_read_only: bool,
+    /// `nosuid`, `nodev`, `noexec`.
+    pub restrictions: Vec<&'static str>,
     /// Whether later mounts pass.
     pub propagation: Propagation,
 }
@@ -83,8 +85,19 @@ pub(crate) fn resolve(
         let source = termination_log(roots, id)?;
         add_unless_mounted(&mut binds, Bind { source, destination: path.to_owned(), ..Bind::default() });
     }
-    binds.sort_by_key(|bind| Path::new(&bind.destination).components().count());
+    sort(&mut binds);
     Ok(binds)
+}
+
+/// Adds those of devices, where the pod has nothing itself.
+pub(crate) fn add(binds: &mut Vec<Bind>, of_devices: &[Bind]) {
+    of_devices.iter().for_each(|bind| add_unless_mounted(binds, bind.clone()));
+    sort(binds);
+}
+
+/// What is further up comes first.
+fn sort(binds: &mut [Bind]) {
+    binds.sort_by_key(|bind| Path::new(&bind.destination).components().count());
 }
 
 /// Lets go of what [`resolve`] holds for this run.
@@ -150,6 +163,7 @@ fn volume(
         destination: mount.mount_path.clone(),
         read_only: mount.read_only || volumes::is_read_only(pod, &mount.name),
         recursive_read_only: mount.read_only && recursive,
+        restrictions: Vec::new(),
         propagation,
     })
 }

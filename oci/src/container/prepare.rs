@@ -4,6 +4,7 @@
 use super::mounts;
 use crate::{
     bundle::{self, BundleInput},
+    devices,
     downward::Addresses,
     error::{Error, Result},
     files, fsys,
@@ -18,6 +19,7 @@ use crate::{
 use berth_core::{
     action::ImageFacts,
     check::Standing,
+    devices::Grant,
     event::{ContainerRecord, RecordState},
     ids::ContainerId,
     manifest::{DesiredPod, objects::Objects, types::Container},
@@ -57,6 +59,8 @@ pub struct Run<'a> {
     pub image: &'a ImageFacts,
     /// The objects that the pod names, as far as they are there.
     pub objects: &'a Objects,
+    /// The devices that it gets.
+    pub devices: &'a [Grant],
 }
 
 /// Record, user, mounts, bundle, writable layer, log directory of one run. Blocking, idempotent, fast.
@@ -65,7 +69,7 @@ pub struct Run<'a> {
 /// Tell the core with [`Error::to_failure`] as `CreateContainerError`. What was made stays for
 /// [`super::remove`].
 pub fn prepare(roots: &Roots, node: &NodeFacts, run: &Run<'_>) -> Result<Prepared> {
-    let Run { desired: pod, attempt, id, image, objects, .. } = *run;
+    let Run { desired: pod, attempt, id, image, objects, devices, .. } = *run;
     let container = find(pod, run.container)?;
     let (dir, cgroup) = (roots.bundle(id), roots.container_cgroup(pod, id));
     fsys::make_dirs(&dir, PRIVATE)?;
@@ -76,20 +80,26 @@ pub fn prepare(roots: &Roots, node: &NodeFacts, run: &Run<'_>) -> Result<Prepare
         attempt,
         image: image.clone(),
         state: RecordState::Unknown,
+        devices: devices.to_vec(),
         standing: Standing::default(),
     };
     let stored = StoredContainer { record, cgroup: cgroup.clone(), pod: pod.key.to_string() };
     records::write_container(roots, &stored)?;
-    let user = users::resolve(pod, container, image)?;
+    let mut user = users::resolve(pod, container, image)?;
+    let given = devices::give(&roots.cdi, devices, &user)?;
+    user.groups.extend(&given.groups);
     writable_layer(roots, id, &cgroup)?;
     files::refresh_hosts(roots, node, pod)?;
     init::ensure(roots, pod)?;
     let file = |wanted: &_| variables::from_file(roots, pod, wanted);
     let reached = || Addresses::of(&pod.pod.spec, addresses(roots), &network::addresses(roots, &pod.uid));
-    let variables = variables::resolve(node, pod, container, objects, &reached, &file)?;
-    let binds = mounts::resolve(roots, pod, container, id, &variables)?;
+    let mut variables = variables::resolve(node, pod, container, objects, &reached, &file)?;
+    let mut binds = mounts::resolve(roots, pod, container, id, &variables)?;
+    mounts::add(&mut binds, &given.binds);
+    variables.extend(given.env.iter().cloned());
     let (user, variables, binds) = (&user, &variables[..], &binds[..]);
-    let input = BundleInput { desired: pod, container, image, id, attempt, variables, user, binds };
+    let input =
+        BundleInput { desired: pod, container, image, id, attempt, variables, user, binds, given: &given };
     let (spec, plan) = bundle::assemble(roots, node, &input)?;
     bundle::write(&dir, &spec, &plan)?;
     log(roots, pod, container, attempt, id)?;

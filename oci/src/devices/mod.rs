@@ -1,10 +1,13 @@
 //! Which devices a container may use. The cgroup v2 kernel asks a program; ours is assembled here from a
 //! list of rules and attached to the container's cgroup before anything runs in it.
 
+mod cdi;
+mod given;
 mod host;
 mod program;
 mod sys;
 
+pub use given::{Given, Looked, give, look};
 pub use host::{DeviceNode, host_devices};
 
 use serde::{Deserialize, Serialize};
@@ -37,6 +40,23 @@ impl Access {
     pub const WRITE: Self = Self(4);
     /// All three.
     pub const ALL: Self = Self(7);
+
+    /// Of a device that is given: its node can be made, and opened so.
+    pub const fn of(read: bool, write: bool) -> Self {
+        let mut access = Self::MKNOD.0;
+        if read {
+            access |= Self::READ.0;
+        }
+        if write {
+            access |= Self::WRITE.0;
+        }
+        Self(access)
+    }
+
+    /// Opening for writing is among it.
+    pub const fn writes(self) -> bool {
+        self.0 & Self::WRITE.0 != 0
+    }
 }
 
 /// Devices that are allowed; what no rule allows is denied.

@@ -26,6 +26,7 @@ fn stored(id: &str) -> StoredContainer {
         attempt: 2,
         image: ImageFacts::default(),
         state: RecordState::Unknown,
+        devices: Vec::new(),
         standing: Standing::default(),
     };
     StoredContainer {

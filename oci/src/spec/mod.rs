@@ -23,7 +23,7 @@ use berth_core::{
     manifest::{DesiredPod, types::Container},
 };
 use capabilities::CapabilitySet;
-use libcontainer::oci_spec::runtime::{Process, Root, Spec, User};
+use libcontainer::oci_spec::runtime::{Hooks, Process, Root, Spec, User};
 use std::path::{Path, PathBuf};
 
 /// The version of the OCI runtime specification that is spoken.
@@ -56,8 +56,10 @@ pub struct SpecInput<'a> {
     pub namespaces: &'a PodNamespaces,
     /// What becomes `/dev/shm`: the pod's tmpfs, or the node's own for a hostIPC pod.
     pub shm: &'a Path,
-    /// The node's devices, for a privileged container; none for others.
+    /// Devices beside those that every container has: all of the node's for a privileged one, given ones for others.
     pub devices: &'a [DeviceNode],
+    /// Programs of the node's that prepare it.
+    pub hooks: Option<&'a Hooks>,
     /// The container's cgroup as seen from the hierarchy's root: `/kubepods/…`.
     pub cgroup: &'a Path,
 }
@@ -88,7 +90,7 @@ pub fn build(input: &SpecInput<'_>) -> Result<Spec> {
         .set_linux(Some(linux::linux(input)?))
         .set_hostname(None)
         .set_domainname(None)
-        .set_hooks(None)
+        .set_hooks(input.hooks.cloned())
         .set_annotations(Some(annotations(input)));
     Ok(spec)
 }

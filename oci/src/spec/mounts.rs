@@ -45,7 +45,8 @@ pub(super) fn mounts(input: &SpecInput<'_>) -> Result<Vec<Mount>> {
             Propagation::HostToContainer => "rslave",
             Propagation::Bidirectional => "rshared",
         };
-        mounts.push(mount(&bind.destination, "bind", utf8(&bind.source)?, &["rbind", propagation, access]));
+        let options = [&["rbind", propagation, access][..], &bind.restrictions].concat();
+        mounts.push(mount(&bind.destination, "bind", utf8(&bind.source)?, &options));
     }
     Ok(mounts)
 }

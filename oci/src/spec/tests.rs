@@ -167,6 +167,7 @@ fn build_spec(spec: &Value, facts: &Value) -> Result<Spec> {
         binds: &binds(container),
         namespaces: &namespaces,
         shm: Path::new(if pod.spec.host_ipc { "/dev/shm" } else { "/shm-of-pod" }),
+        hooks: None,
         devices: if container.is_privileged() { &node_devices } else { &[] },
         cgroup: Path::new("/kubepods/besteffort/poduid/0123abcd"),
     })

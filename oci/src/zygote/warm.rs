@@ -90,6 +90,7 @@ fn spec(shm: &Path) -> Option<libcontainer::oci_spec::runtime::Spec> {
         namespaces: &PodNamespaces::default(),
         shm,
         devices: &[],
+        hooks: None,
         cgroup: Path::new("/"),
     })
     .ok()

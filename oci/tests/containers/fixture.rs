@@ -15,6 +15,7 @@ use berth_keeper::{
 use berth_oci::{
     bundle::{self, BundleInput, WorkerPlan},
     container::mounts::Bind,
+    devices::Given,
     node::NodeFacts,
     paths::Roots,
     users::ProcessUser,
@@ -162,6 +163,7 @@ impl Machine {
             variables: &[],
             user: &wish.user,
             binds: &wish.binds,
+            given: &Given::default(),
         };
         let (spec, plan) = bundle::assemble(&self.roots, &node, &input).unwrap();
         let dir = self.roots.bundle(&id);

@@ -188,7 +188,8 @@ impl Sim {
     }
 
     fn start(&mut self, op: OpId, phase: u32, action: &Action, pause: u64) -> Next {
-        let ActionKind::StartContainer { desired, container, attempt, id, image, objects, .. } = &action.kind
+        let ActionKind::StartContainer { desired, container, attempt, id, image, objects, devices, .. } =
+            &action.kind
         else {
             return Next::Answer(failed(FailReason::Internal));
         };
@@ -204,6 +205,7 @@ impl Sim {
                 attempt: *attempt,
                 image: (**image).clone(),
                 state: RecordState::Unknown,
+                devices: devices.clone(),
                 standing: Standing::default(),
             };
             self.machine.containers.insert(id.clone(), record);

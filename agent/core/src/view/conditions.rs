@@ -3,7 +3,7 @@
 use crate::{
     event::Cause,
     time::Wall,
-    world::parts::{Condition, NOT_ENFORCED, Pod, Role, incomplete},
+    world::parts::{Condition, GONE, NOT_ENFORCED, Pod, Role, incomplete},
 };
 use serde_json::{Value, json};
 
@@ -39,6 +39,11 @@ pub(super) fn show(pod: &Pod) -> Vec<Value> {
     if !pod.not_enforced.is_empty() {
         let why = (NOT_ENFORCED, pod.not_enforced.join("; "));
         shown.push(condition("SpecEnforced", known.enforced, Some(why)));
+    }
+    let lost = pod.containers.iter().flat_map(|container| container.lost.values());
+    let lost: Vec<&str> = lost.map(String::as_str).collect();
+    if !lost.is_empty() {
+        shown.push(condition("DevicesPresent", known.devices, Some((GONE, lost.join("; ")))));
     }
     shown
 }

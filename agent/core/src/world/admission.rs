@@ -6,7 +6,7 @@
 //! who is refused is looked at again in every pass, so whoever fits begins in the step in which room appears.
 
 use super::{
-    World, eligible, evict, host_ports, lacking,
+    World, devices, eligible, evict, host_ports, lacking,
     planner::Planner,
     pod, pressure, start_after,
     state::{Pod, Refusal, Stage},
@@ -61,6 +61,7 @@ fn decide(world: &mut World, uid: &PodUid, refusal: Option<Refusal>, planner: &m
     let Some(refusal) = refusal else {
         pod.refusal = None;
         pod.stage = Stage::Active;
+        devices::hold(pod, planner);
         let clear = world.orphans.clear_of(uid);
         pod::advance(pod, clear, &world.boot_id, planner);
         return;
@@ -106,6 +107,7 @@ fn refusal(world: &World, pod: &Pod, planner: &mut Planner) -> Option<Refusal> {
         .or_else(|| start_after::refusal(world, pod))
         .or_else(|| lacking::refusal(&pod.desired, &planner.objects))
         .or_else(|| host_ports::taken(world, pod))
+        .or_else(|| devices::refusal(pod, planner))
 }
 
 /// Whether there will be room for a pod for which there is none.

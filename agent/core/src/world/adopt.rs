@@ -158,6 +158,7 @@ fn place(world: &mut World, record: &ContainerRecord, planner: &mut Planner) {
         let lesser = Birth { id: lesser.clone(), ..birth.clone() };
         world.orphans.add(record.pod.clone(), lesser, true);
     }
+    container.grants.clone_from(&record.devices);
     let memory = &mut container.memory;
     container.run = match &record.state {
         RecordState::Unknown => Run::Remains(Remains::unknown(birth)),

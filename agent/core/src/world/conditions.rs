@@ -29,13 +29,23 @@ pub(crate) struct Conditions {
     pub(crate) valid: Condition,
     /// All that its spec asks the kernel to enforce is enforced.
     pub(crate) enforced: Condition,
+    /// No device has gone from a container that has it.
+    pub(crate) devices: Condition,
 }
 
 impl Conditions {
     pub(crate) fn new(wall: Wall) -> Self {
         let not = Condition { holds: false, since: wall };
         let yes = Condition { holds: true, since: wall };
-        Self { created: wall, sandbox: not, initialised: not, ready: not, valid: yes, enforced: yes }
+        Self {
+            created: wall,
+            sandbox: not,
+            initialised: not,
+            ready: not,
+            valid: yes,
+            enforced: yes,
+            devices: yes,
+        }
     }
 
     /// What an adopted pod has been since before this agent.
@@ -68,5 +78,7 @@ pub(crate) fn note(pod: &mut Pod, now: Wall) {
     pod.conditions.sandbox.note(pod.sandbox.made && !pod.sandbox.removed, now);
     pod.conditions.ready.note(ready, now);
     pod.conditions.valid.note(pod.problem.is_none(), now);
+    let devices = pod.containers.iter().all(|container| container.lost.is_empty());
+    pod.conditions.devices.note(devices, now);
     pod.conditions.enforced.note(pod.not_enforced.is_empty(), now);
 }

@@ -4,7 +4,7 @@
 //! back-off allows, and never for a container that has completed.
 
 use super::{
-    backoff, health,
+    backoff, devices, health,
     inflight::{Object, Verb},
     order,
     planner::Planner,
@@ -68,9 +68,10 @@ pub(crate) fn readiness(pod: &mut Pod, i: usize, planner: &mut Planner) -> Readi
         tell_backoff(pod, i, planner);
         return Readiness::Later;
     }
-    if !planner.due(container.start.at) {
+    if !planner.due(container.start.at) || !devices::are_there(pod, i, planner) {
         return Readiness::Later;
     }
+    let Some(container) = pod.containers.get(i) else { return Readiness::Later };
     let mut missing = container.images().filter_map(|i| pod.images.get(i)).filter(|i| i.facts.is_none());
     match missing.next() {
         None => Readiness::Now,
@@ -110,6 +111,7 @@ pub(crate) fn start(pod: &mut Pod, i: usize, boot_id: &str, planner: &mut Planne
             .filter_map(|(name, i)| Some((name.clone(), (**pod.images.get(*i)?.facts.as_ref()?).clone())))
             .collect(),
         objects: planner.objects_of(&pod.desired),
+        devices: container.grants.clone(),
     };
     container.run = Run::Starting(Birth { id, attempt, asked: planner.now });
     container.retry.clear();

@@ -140,6 +140,7 @@ mod tests {
             attempt: 0,
             image: facts("app"),
             state: RecordState::Running { pid: 9, at: Now::default() },
+            devices: Vec::new(),
             standing: Standing::default(),
         };
         let mut scene = Scene::found(Inventory {

@@ -19,6 +19,7 @@ mod conditions;
 mod config;
 mod container;
 mod desired;
+pub(crate) mod devices;
 mod eligible;
 mod evict;
 mod exits;
@@ -56,6 +57,7 @@ pub use query::{ImageUse, RunView};
 
 use crate::{
     action::Plan,
+    devices::Seen,
     event::Event,
     ids::PodUid,
     time::{Mono, Now},
@@ -73,6 +75,7 @@ pub(crate) mod parts {
     pub(crate) use super::{
         backoff::{crash_delay_s, restart_at},
         conditions::Condition,
+        devices::GONE,
         order::{incomplete, is_forgotten},
         pod::EXPIRED,
         shortfall::NOT_ENFORCED,
@@ -93,6 +96,8 @@ pub struct World {
     orphans: Orphans,
     flights: Flights,
     pressure: Pressure,
+    /// The devices that pods ask for, as far as they are there.
+    devices: Arc<Seen>,
     /// The latest moment that was handed in.
     now: Mono,
 }
@@ -109,6 +114,7 @@ impl World {
             orphans: Orphans::default(),
             flights: Flights::default(),
             pressure: Pressure::default(),
+            devices: Arc::default(),
             now: Mono(0),
         }
     }
@@ -129,6 +135,7 @@ pub fn step(world: &mut World, now: Now, events: &[Event]) -> Plan {
     }
     if let Some(desired) = world.desired.as_ref().filter(|_| world.inventoried) {
         planner.objects = desired.objects();
+        planner.devices = devices::Table::of(&world.pods, &world.devices);
         reconcile::pass(world, &mut planner);
     }
     let (plan, flights) = planner.finish();
@@ -168,6 +175,10 @@ fn apply(world: &mut World, event: &Event, planner: &mut Planner) {
             if let Some(pod) = world.pods.get_mut(pod) {
                 shortfall::told(pod, message, planner);
             }
+        }
+        Event::Devices(seen) => {
+            world.devices = Arc::clone(seen);
+            world.pods.values_mut().for_each(devices::try_again);
         }
         Event::Observed(seen) => pressure::observed(world, seen, planner),
         Event::ImagesChanged => {

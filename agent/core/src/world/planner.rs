@@ -5,6 +5,7 @@
 
 use super::{
     config::WorldConfig,
+    devices::Table,
     inflight::{Flight, Flights, Object, Verb},
 };
 use crate::{
@@ -26,12 +27,21 @@ pub(crate) struct Planner {
     pub(crate) flights: Flights,
     /// All objects that there are.
     pub(crate) objects: Objects,
+    /// Devices, and whose they are.
+    pub(crate) devices: Table,
     plan: Plan,
 }
 
 impl Planner {
     pub(crate) fn new(now: Now, config: Arc<WorldConfig>, flights: Flights) -> Self {
-        Self { now, config, flights, objects: Objects::default(), plan: Plan::default() }
+        Self {
+            now,
+            config,
+            flights,
+            objects: Objects::default(),
+            devices: Table::default(),
+            plan: Plan::default(),
+        }
     }
 
     /// The objects that the pod names, as far as they are there.

@@ -7,6 +7,7 @@
 
 use super::{
     container::{self, Readiness},
+    devices,
     inflight::{Object, Verb},
     lacking, order,
     planner::Planner,
@@ -25,6 +26,9 @@ pub(crate) fn advance(pod: &mut Pod, clear: bool, boot_id: &str, planner: &mut P
         end(pod, planner);
     }
     for i in 0..pod.containers.len() {
+        if let Some(container) = pod.containers.get_mut(i).filter(|_| !finished) {
+            devices::note(&pod.desired, container, &mut pod.memory, planner);
+        }
         container::tend(pod, i, finished, planner);
     }
     // A sidecar may have come up just now, without any news: its hook was to sleep until then.

@@ -15,6 +15,7 @@ use super::{
 use crate::{
     action::ImageFacts,
     check::Standing,
+    devices::Grant,
     event::{ContainerMemory, Evicted, Failure, LastRun},
     ids::{ActionId, ContainerId},
     manifest::{
@@ -24,7 +25,7 @@ use crate::{
     },
     time::{Mono, Now},
 };
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 /// One revision of a pod.
 #[derive(Debug)]
@@ -153,6 +154,10 @@ pub(crate) struct Container {
     pub(crate) start: Retry,
     /// Why the last start did not lead to a run.
     pub(crate) failure: Option<Failure>,
+    /// The devices of its run, or of the next one.
+    pub(crate) grants: Vec<Grant>,
+    /// Those of them that have gone while it runs, with a sentence each.
+    pub(crate) lost: BTreeMap<String, String>,
     /// The restart (by attempt) for which `BackOff` was told.
     pub(crate) backoff_told: Option<u32>,
 }
@@ -373,6 +378,8 @@ impl Container {
             retry: Retry::default(),
             start: Retry::default(),
             failure: None,
+            grants: Vec::new(),
+            lost: BTreeMap::new(),
             backoff_told: None,
         }
     }

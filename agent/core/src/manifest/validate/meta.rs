@@ -2,6 +2,7 @@
 
 use super::{names, syntax};
 use crate::{
+    devices,
     manifest::{
         finding::Findings,
         identity,
@@ -68,6 +69,10 @@ pub(super) fn validate(metadata: &Metadata, node: &str, path: &Path, findings: &
             findings.invalid(&here, value, &why);
         } else if key == network::attachments::ATTACHMENTS
             && let Err(why) = network::attachments::attachments(value, &["eth0"])
+        {
+            findings.value(&here, format!("Invalid value: {why}"));
+        } else if key.starts_with(devices::CDI)
+            && let Err(why) = devices::check_cdi(value)
         {
             findings.value(&here, format!("Invalid value: {why}"));
         }

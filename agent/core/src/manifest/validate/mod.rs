@@ -23,7 +23,10 @@ use super::{
     path::Path,
     types::{Container, Pod, PodSpec},
 };
-use crate::network::attachments::ATTACHMENTS;
+use crate::{
+    devices::{self, DEVICES},
+    network::attachments::ATTACHMENTS,
+};
 use std::collections::BTreeSet;
 
 pub(super) use names::SUBDOMAIN_LEN_MAX;
@@ -45,6 +48,13 @@ pub(super) fn validate(pod: &Pod, node: &str, base: &Path, findings: &mut Findin
     if spec.host_network && pod.metadata.annotations.contains_key(ATTACHMENTS) {
         let here = base.field("metadata").field("annotations").entry(ATTACHMENTS);
         findings.forbidden(&here, "a pod on the node's network has all of the node's interfaces; remove it");
+    }
+    if let Some(list) = pod.metadata.annotations.get(DEVICES) {
+        let names: Vec<&str> = spec.all_containers().map(|container| container.name.as_str()).collect();
+        if let Err(why) = devices::check_paths(list, &names) {
+            let here = base.field("metadata").field("annotations").entry(DEVICES);
+            findings.value(&here, format!("Invalid value: {why}"));
+        }
     }
     dns::validate(spec, &path, findings);
     affinity::validate(spec, &path, findings);

@@ -1,11 +1,14 @@
 //! Requests and limits of a container, and of the pod as a whole.
 
-use crate::manifest::{
-    finding::{Findings, quote},
-    huge_pages,
-    path::Path,
-    quantity::{self, Quantity},
-    types::{PodSpec, Resources},
+use crate::{
+    devices,
+    manifest::{
+        finding::{Findings, quote},
+        huge_pages,
+        path::Path,
+        quantity::{self, Quantity},
+        types::{PodSpec, Resources},
+    },
 };
 
 /// What a container may ask for, beside pages of a size.
@@ -18,6 +21,10 @@ const MEMORY_PLAUSIBLE_BYTES: i64 = 128 * 1024;
 /// Of a container; `path` is that of its resources.
 pub(super) fn container(resources: &Resources, path: &Path, findings: &mut Findings) {
     amounts(resources, OF_CONTAINER, path, findings);
+    for (name, why) in devices::problems(resources) {
+        let list = if resources.limits.contains_key(name) { "limits" } else { "requests" };
+        findings.key(&path.field(list).entry(name), format!("Invalid value: {}: {why}", quote(name)));
+    }
     huge_pages_rules(resources, path, findings);
 }
 
@@ -101,13 +108,13 @@ fn amount(name: &str, text: &str, known: &[&str], path: &Path, findings: &mut Fi
             findings
                 .key(path, format!("Unsupported value: {}: write a size, like hugepages-2Mi", quote(name)));
         }
+    } else if devices::is_counted(name) && known.len() > OF_POD.len() {
+        // Looked at by `devices::problems`.
     } else if !known.contains(&name) {
         let (shown, known) = (quote(name), known.join(", "));
-        let why = match name.contains('/') {
-            true => {
-                "extended resources need device plugins, which are not supported yet; devices come in by hostPath"
-            }
-            false => "devices come in by hostPath",
+        let why = match devices::is_counted(name) {
+            true => "devices are asked for by containers",
+            false => "devices by the kind of their CDI specification, like example.com/scanner",
         };
         findings.key(path, format!("Unsupported value: {shown}: there are {known}, hugepages-<size>; {why}"));
     }

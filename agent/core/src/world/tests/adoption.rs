@@ -12,6 +12,7 @@ fn left_running(pod: &DesiredPod, attempt: u32) -> Inventory {
         attempt,
         image: facts(&spec.image),
         state: RecordState::Running { pid: 9, at },
+        devices: Vec::new(),
         standing: Standing::default(),
     });
     let containers = containers.collect();

@@ -84,6 +84,7 @@ fn an_agent_goes_on_with_what_the_one_before_it_has_begun() {
         attempt: 0,
         image: facts("x"),
         state: RecordState::Running { pid: 9, at: scene.now },
+        devices: Vec::new(),
         standing: Standing::default(),
     };
     let sandbox = SandboxRecord { desired: pod.clone(), ready: true, begun: Mono(1), ips: vec![] };

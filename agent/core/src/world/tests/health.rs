@@ -240,6 +240,7 @@ fn a_new_agent_goes_on_from_what_is_noted() {
             attempt: 0,
             image: facts("nginx"),
             state: RecordState::Running { pid: 3, at },
+            devices: Vec::new(),
             standing: Standing { started, ready, ..Standing::default() },
         };
         let sandbox = SandboxRecord { desired: pod.clone(), ready: true, begun: Mono(1000), ips: Vec::new() };

@@ -167,6 +167,7 @@ fn a_new_agent_does_not_begin_a_hook_again() {
             attempt: 0,
             image: facts("x"),
             state: RecordState::Running { pid: 3, at },
+            devices: Vec::new(),
             standing,
         };
         let mut scene = Scene::found(Inventory {

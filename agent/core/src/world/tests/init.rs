@@ -208,6 +208,7 @@ fn an_agent_that_is_new_does_not_initialise_a_pod_again() {
         attempt: 0,
         image: facts("x"),
         state,
+        devices: Vec::new(),
         standing: Standing::default(),
     };
     let exit = Exit { code: 0, signal: 0, oom: false, at };

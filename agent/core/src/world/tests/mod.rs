@@ -2,6 +2,7 @@
 
 mod adoption;
 mod anew;
+mod devices;
 mod health;
 mod hooks;
 mod init;

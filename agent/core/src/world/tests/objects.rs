@@ -114,6 +114,7 @@ fn a_pod_that_was_found_running_goes_on_without_its_object() {
         attempt: 0,
         image: facts("i:1"),
         state: RecordState::Running { pid: 42, at: scene.now },
+        devices: Vec::new(),
         standing: Standing::default(),
     };
     let found = Inventory {

@@ -139,6 +139,7 @@ fn what_was_found_running_is_never_refused() {
         attempt: 0,
         image: facts("nginx"),
         state: RecordState::Running { pid: 9, at: scene.now },
+        devices: Vec::new(),
         standing: Standing::default(),
     };
     let inventory = Inventory {
