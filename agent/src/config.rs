@@ -101,6 +101,9 @@ config! {
     /// Read-only image stores that the vendor baked (`berth image bake`): used where they lie, before anything is
     /// imported.
     image_store_paths: PathList = PathList::from(["/usr/share/berth/store"]);
+    /// Files of images are sealed by fs-verity when they are unpacked, if the file system of stateDirectory has it (ext4:
+    /// tune2fs -O verity): what the disk has changed is then an error for who reads it, and not another program.
+    image_fs_verity: bool = false;
     /// Which images may run, in the form of containers-policy.json(5); see `berth image --help`. Without this
     /// file all may.
     image_policy_path: PathBuf = PathBuf::from("/etc/berth/policy.json");

@@ -97,6 +97,8 @@ pub struct LayerDetails {
     pub dir: PathBuf,
     /// The source that it was unpacked from.
     pub source: PathBuf,
+    /// Its files are sealed by fs-verity: of one that the disk has changed reads fail.
+    pub fs_verity: bool,
 }
 
 /// The config blob of an image, OCI or docker.

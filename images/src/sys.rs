@@ -342,3 +342,76 @@ pub(crate) fn kill_group(leader: u32) {
         unsafe { libc::kill(-group, libc::SIGKILL) };
     }
 }
+
+/// What the kernel says of a file and fs-verity.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Verity {
+    /// The kernel or the file system does not have it.
+    Unknown,
+    Open,
+    Sealed,
+}
+
+/// `FS_IOC_ENABLE_VERITY` and `FS_IOC_MEASURE_VERITY` of linux/fsverity.h, the same on all architectures that Berth
+/// runs on.
+const ENABLE_VERITY: u32 = 0x4080_6685;
+const MEASURE_VERITY: u32 = 0xc004_6686;
+const SHA256: u32 = 1;
+/// The size that every kernel with pages of 4 KiB can do.
+const VERITY_BLOCK_BYTES: u32 = 4096;
+
+/// `struct fsverity_enable_arg`: no salt, no signature.
+#[repr(C)]
+struct EnableVerity {
+    version: u32,
+    hash_algorithm: u32,
+    block_size: u32,
+    salt_size: u32,
+    salt_ptr: u64,
+    sig_size: u32,
+    reserved1: u32,
+    sig_ptr: u64,
+    reserved2: [u64; 11],
+}
+
+/// `struct fsverity_digest` with room for the longest.
+#[repr(C)]
+struct VerityDigest {
+    algorithm: u16,
+    size: u16,
+    digest: [u8; 64],
+}
+
+/// Seals a file that is open for reading, and for writing nowhere; one that is sealed stays so.
+pub(crate) fn enable_verity(fd: impl AsFd) -> io::Result<()> {
+    let argument = EnableVerity {
+        version: 1,
+        hash_algorithm: SHA256,
+        block_size: VERITY_BLOCK_BYTES,
+        salt_size: 0,
+        salt_ptr: 0,
+        sig_size: 0,
+        reserved1: 0,
+        sig_ptr: 0,
+        reserved2: [0; 11],
+    };
+    // SAFETY: the descriptor is open, the argument is what this request reads, and outlives the call.
+    match check(unsafe { libc::ioctl(fd.as_fd().as_raw_fd(), ENABLE_VERITY as _, &raw const argument) }) {
+        Err(error) if error.raw_os_error() == Some(libc::EEXIST) => Ok(()),
+        other => other,
+    }
+}
+
+/// Whether a file is sealed, or could be.
+pub(crate) fn has_verity(fd: impl AsFd) -> io::Result<Verity> {
+    let mut digest = VerityDigest { algorithm: 0, size: 64, digest: [0; 64] };
+    // SAFETY: the descriptor is open, digest is writable with the room that its size says, and outlives the call.
+    match check(unsafe { libc::ioctl(fd.as_fd().as_raw_fd(), MEASURE_VERITY as _, &raw mut digest) }) {
+        Ok(()) => Ok(Verity::Sealed),
+        Err(error) => match error.raw_os_error() {
+            Some(libc::ENODATA) => Ok(Verity::Open),
+            Some(libc::EOPNOTSUPP | libc::ENOTTY | libc::EINVAL) => Ok(Verity::Unknown),
+            _ => Err(error),
+        },
+    }
+}

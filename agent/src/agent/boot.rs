@@ -117,6 +117,7 @@ pub(super) fn prepare(config: Option<&Path>) -> Result<Env, Unfit> {
     let (store, report) = Store::open(StoreConfig {
         vendor_dirs: config.image_store_paths.0.clone(),
         policy_file: Some(config.image_policy_path.clone()),
+        fs_verity: config.image_fs_verity,
         ..StoreConfig::new(roots.store(), config.image_source_paths.0.clone())
     })?;
     if !report.leftovers_removed.is_empty() {
@@ -125,6 +126,11 @@ pub(super) fn prepare(config: Option<&Path>) -> Result<Env, Unfit> {
     }
     for what in &report.quarantined {
         tracing::warn!(what, "an image is set aside");
+    }
+    if report.verity_missing {
+        let store = roots.store();
+        tracing::warn!(store = %store.display(), "imageFsVerity: the store's file system has no fs-verity \
+            (ext4: tune2fs -O verity); images are unpacked without");
     }
     let registries = config.registry_pull_enabled.then(|| {
         Registries::new(RegistrySettings {

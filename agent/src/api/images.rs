@@ -110,7 +110,7 @@ fn details(image: &berth_images::ImageDetails) -> Value {
         .map(|layer| {
             json!({
                 "diffId": layer.diff_id, "bytes": layer.bytes, "entries": layer.entries, "directory": layer.dir,
-                "source": layer.source,
+                "source": layer.source, "fsVerity": layer.fs_verity,
             })
         })
         .collect();

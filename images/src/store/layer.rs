@@ -10,6 +10,7 @@ use super::{
     record::{self, Origin, SnapshotRecord, VERSION},
     tree,
     unpackings::{Counted, Meter},
+    verity,
 };
 use crate::{
     ahead::Ahead,
@@ -62,6 +63,7 @@ impl Store {
         let staged = self.disk.stage()?;
         fault::point("unpack").doing(|| "unpack".into())?;
         let stats = self.unpack_sealed(opened, layer, &staged, &self.open_layers(below)?, meter)?;
+        let verity = self.config.fs_verity && verity::seal(&staged.path.join("fs"))?;
         let record = SnapshotRecord {
             version: VERSION,
             chain: id,
@@ -72,6 +74,7 @@ impl Store {
             origin: Origin { source: self.told_source(opened.path()), member: layer.member.clone() },
             entries: stats.entries,
             bytes: stats.bytes,
+            verity,
         };
         fault::point("write the record").doing(|| "write the record".into())?;
         let file = staged.path.join("complete.json");

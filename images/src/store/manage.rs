@@ -83,6 +83,7 @@ impl Store {
                 bytes: record.bytes,
                 entries: record.entries,
                 source: record.origin.source,
+                fs_verity: record.verity,
                 dir: files,
             });
         }

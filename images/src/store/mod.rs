@@ -20,6 +20,7 @@ mod tree;
 mod unpackings;
 mod vendor;
 mod verify;
+mod verity;
 
 pub use bake::Baked;
 pub use downloads::Download;
@@ -62,6 +63,8 @@ pub struct StoreConfig {
     pub policy_file: Option<PathBuf>,
     /// Bounds on what an image may unpack to.
     pub limits: Limits,
+    /// Files are sealed by fs-verity when they are unpacked, if the file system has it.
+    pub fs_verity: bool,
 }
 
 impl StoreConfig {
@@ -73,6 +76,7 @@ impl StoreConfig {
             vendor_dirs: Vec::new(),
             policy_file: None,
             limits: Limits::default(),
+            fs_verity: false,
         }
     }
 }

@@ -33,6 +33,9 @@ pub(super) struct SnapshotRecord {
     pub(super) entries: u64,
     /// Bytes of file content.
     pub(super) bytes: u64,
+    /// Its files are sealed by fs-verity.
+    #[serde(default)]
+    pub(super) verity: bool,
 }
 
 /// A place in a source.

@@ -7,6 +7,7 @@ use super::{
     index::Entry,
     layer::check_snapshot,
     record::{self, ImageRecord, VERSION},
+    verity,
 };
 use crate::{
     digest::Digest,
@@ -38,6 +39,8 @@ pub struct RecoveryReport {
     /// Records and snapshots that could not be used, and why. Records are kept in `quarantine/`; the images
     /// are imported again when they are wanted.
     pub quarantined: Vec<String>,
+    /// fs-verity was asked for, and the file system does not have it.
+    pub verity_missing: bool,
 }
 
 /// Names tried in staging for one broken snapshot.
@@ -80,6 +83,8 @@ impl Store {
         report.leftovers_removed = self.sweep();
         self.forget_downloads(Duration::from_secs(DOWNLOAD_KEPT_MAX_S));
         report.leftovers_remain = !self.leftovers().is_empty();
+        let known = || verity::is_known(&self.config.store_dir).doing(|| "ask for fs-verity".into());
+        report.verity_missing = self.config.fs_verity && !known()?;
         Ok(report)
     }
 

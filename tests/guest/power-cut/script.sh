@@ -5,6 +5,7 @@ LOG=/var/log/berth.log
 [ -e $LOG ] && mv $LOG /var/log/berth.before.log
 . /put/lib.sh
 mkdir -p /etc/berth
+echo 'imageFsVerity: true' >>/etc/berth/config.yaml
 printf '[[registry]]\nlocation = "hub.test:5000"\ninsecure = true\n' >/etc/berth/registries.conf
 /etc/init.d/berth start
 serves

@@ -153,3 +153,21 @@ fn sparse_layer() -> Option<Vec<u8>> {
     tar.args(["-c", "--sparse", "-C"]).arg(dir.path()).arg("sparse");
     tar.output().ok().filter(|out| out.status.success()).map(|out| out.stdout)
 }
+
+#[test]
+fn files_are_sealed_where_the_file_system_can_and_an_image_runs_in_any_case() {
+    let place = Place::new();
+    sample("x", "hello").write_oci_archive(&place.source("x.tar")).unwrap();
+    let config = StoreConfig { fs_verity: true, ..StoreConfig::new(place.store(""), vec![place.source("")]) };
+    let (store, report) = Store::open(config).unwrap();
+    let image = store.ensure("x", &arm64()).unwrap();
+    assert_eq!(file(&image, "app"), "hello");
+    let layers = store.inspect("x", &arm64()).unwrap().layers;
+    assert!(layers.iter().all(|layer| layer.fs_verity != report.verity_missing), "{layers:?}");
+    let written = fs::File::options().append(true).open(image.layers[0].join("app"));
+    assert_eq!(written.is_ok(), report.verity_missing);
+    assert_eq!(store.verify(false).damage, []);
+    drop(store);
+    let (_, report) = place.open();
+    assert!(!report.verity_missing, "nobody asks for it any more");
+}

@@ -47,7 +47,11 @@ pub(crate) fn ensure_disk(path: &Path) -> Result {
     fs::File::create(&half)?.set_len(DISK_LEN_BYTES)?;
     let mke2fs = if Path::new("/sbin/mke2fs").exists() { "/sbin/mke2fs" } else { "mke2fs" };
     sh::run(
-        cmd(mke2fs, ["-q", "-t", "ext4", "-F", "-E", "lazy_itable_init=1,lazy_journal_init=1"]).arg(&half),
+        cmd(
+            mke2fs,
+            ["-q", "-t", "ext4", "-F", "-O", "verity", "-E", "lazy_itable_init=1,lazy_journal_init=1"],
+        )
+        .arg(&half),
     )?;
     fs::rename(half, path)?;
     Ok(())
