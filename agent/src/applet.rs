@@ -5,7 +5,7 @@ mod sys;
 
 use crate::{agent, config::Config};
 use berth_keeper::{KeeperConfig, LOG_PIPE_BYTES_DEFAULT, STAGE_PIPE_BYTES_DEFAULT};
-use berth_oci::sandbox::init;
+use berth_oci::sandbox::{init, own_users};
 use std::{
     convert::Infallible,
     ffi::{OsStr, OsString},
@@ -25,6 +25,8 @@ pub(crate) enum Applet {
     Zygote,
     /// Holds the process numbers of a pod.
     PodInit,
+    /// Has the namespaces of a pod with users of its own until they are pinned; of these kinds.
+    PodUsers(Vec<String>),
 }
 
 /// What keeper and agent are called with.
@@ -42,6 +44,9 @@ pub(crate) fn from_args(mut args: impl Iterator<Item = OsString>) -> Option<Appl
         b"keeper" => options(args).map(Applet::Keeper),
         b"agent" => options(args).map(Applet::Agent),
         b"zygote" => args.next().is_none().then_some(Applet::Zygote),
+        name if name == own_users::APPLET.as_bytes() => {
+            args.map(OsString::into_string).collect::<Result<_, _>>().ok().map(Applet::PodUsers)
+        }
         name if name == init::APPLET.as_bytes() => args.next().is_none().then_some(Applet::PodInit),
         _ => None,
     }
@@ -73,6 +78,7 @@ impl Applet {
             }
             Self::Zygote => berth_oci::zygote::run(),
             Self::PodInit => exit_code(init::run()),
+            Self::PodUsers(kinds) => exit_code(own_users::run(&kinds)),
         }
     }
 }

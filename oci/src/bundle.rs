@@ -17,7 +17,7 @@ use crate::{
         labels::{self, Label},
         oom,
     },
-    users::ProcessUser,
+    users::{ProcessUser, ids::Ids},
     worker::mounts::is_late,
 };
 use berth_core::{
@@ -67,6 +67,12 @@ pub struct WorkerPlan {
     /// Mounted on `rootfs` in the bundle, where only the worker and the container see it; none where the
     /// bundle's `rootfs` is used as it is.
     pub overlay: Option<OverlayPlan>,
+    /// The pod's users, if they are its own: layers of the image and what is marked are mapped to them.
+    #[serde(default)]
+    pub users: Option<PathBuf>,
+    /// Device nodes that the worker makes.
+    #[serde(default)]
+    pub nodes: Vec<DeviceNode>,
     /// Namespaces of the pod's that the worker joins before it mounts.
     #[serde(default)]
     pub join: Vec<PathBuf>,
@@ -136,6 +142,8 @@ pub struct BundleInput<'a> {
     pub binds: &'a [Bind],
     /// The devices that it was given.
     pub given: &'a Given,
+    /// The ids of its users on the node, if they are its own.
+    pub ids: Option<Ids>,
 }
 
 /// Derives spec and plan; the spec is complete, [`write`] divides the work. Compiles the seccomp filter if this is the first container of its kind.
@@ -161,7 +169,9 @@ pub fn assemble(roots: &Roots, node: &NodeFacts, input: &BundleInput<'_>) -> Res
         binds: input.binds,
         namespaces: &pod_namespaces(roots, pod),
         shm: &if pod.pod.spec.host_ipc { PathBuf::from("/dev/shm") } else { roots.pod_shm(&pod.uid) },
-        devices: &nodes(privileged, input.given)?,
+        // Where users are the pod's own, libcontainer would not make nodes but mount the node's.
+        devices: &if input.ids.is_none() { nodes(privileged, input.given)? } else { Vec::new() },
+        ids: input.ids,
         hooks: input.given.hooks.as_ref(),
         cgroup: &Path::new("/").join(below),
     })?;
@@ -173,6 +183,8 @@ pub fn assemble(roots: &Roots, node: &NodeFacts, input: &BundleInput<'_>) -> Res
             work: state.join("work"),
             volatile: true,
         }),
+        users: input.ids.map(|_| roots.pod_ns(&pod.uid, "user")),
+        nodes: input.ids.map_or_else(Vec::new, |ids| owned(&input.given.nodes, ids)),
         join: joined(&spec),
         own_cgroup_view: namespaces_of(&spec).any(|namespace| namespace.typ() == LinuxNamespaceType::Cgroup),
         mounts: early_mounts(&spec),
@@ -202,6 +214,16 @@ fn nodes(privileged: bool, given: &Given) -> Result<Vec<DeviceNode>> {
     nodes.retain(|node| given.nodes.iter().all(|given| given.path != node.path));
     nodes.extend(given.nodes.iter().cloned());
     Ok(nodes)
+}
+
+/// The nodes as the pod's users own them.
+fn owned(nodes: &[DeviceNode], ids: Ids) -> Vec<DeviceNode> {
+    let owned = |node: &DeviceNode| DeviceNode {
+        uid: ids.on_node(node.uid),
+        gid: ids.on_node(node.gid),
+        ..node.clone()
+    };
+    nodes.iter().map(owned).collect()
 }
 
 fn rules(given: &Given) -> Vec<DeviceRule> {
@@ -284,6 +306,7 @@ fn pod_namespaces(roots: &Roots, pod: &DesiredPod) -> PodNamespaces {
     let kinds = namespaces::kinds(&pod.pod.spec);
     let path = |kind: &str| kinds.contains(&kind).then(|| roots.pod_ns(&pod.uid, kind));
     PodNamespaces {
+        user: path("user"),
         net: path("net"),
         ipc: path("ipc"),
         uts: path("uts"),

@@ -98,6 +98,11 @@ impl Roots {
         self.pods_run().join(&*uid.0)
     }
 
+    /// Which ids of the node stand for the pod's own, over reboots.
+    pub fn pod_users(&self, uid: &PodUid) -> PathBuf {
+        self.pod_state(uid).join(crate::users::ids::FILE)
+    }
+
     /// A pod's record, written before anything else of its sandbox.
     pub fn pod_record(&self, uid: &PodUid) -> PathBuf {
         self.pod_run(uid).join("record.json")

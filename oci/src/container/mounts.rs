@@ -8,6 +8,7 @@ use crate::{
         mounts::{Peers, unmount_below},
     },
     paths::Roots,
+    users::ids,
     volumes::{self, subpath},
 };
 use berth_core::{
@@ -35,6 +36,8 @@ pub struct Bind {
     pub read_only: bool,
     /// Also in what is mounted below it on the node.
     pub recursive_read_only: bool,
+    /// The pod's users are its own and what is there is not: it is owned as if they were the node's.
+    pub mapped: bool,
     /// `nosuid`, `nodev`, `noexec`.
     pub restrictions: Vec<&'static str>,
     /// Whether later mounts pass.
@@ -163,6 +166,7 @@ fn volume(
         destination: mount.mount_path.clone(),
         read_only: mount.read_only || volumes::is_read_only(pod, &mount.name),
         recursive_read_only: mount.read_only && recursive,
+        mapped: ids::are_own(pod) && volumes::is_of_others(pod, &mount.name),
         restrictions: Vec::new(),
         propagation,
     })

@@ -14,7 +14,12 @@ use crate::{
     paths::Roots,
     records::{self, StoredContainer},
     sandbox::init,
-    teardown, users, variables,
+    teardown,
+    users::{
+        self,
+        ids::{self, Ids},
+    },
+    variables,
 };
 use berth_core::{
     action::ImageFacts,
@@ -27,7 +32,7 @@ use berth_core::{
 use std::{
     fs::DirBuilder,
     io,
-    os::unix::fs::{DirBuilderExt, symlink},
+    os::unix::fs::{DirBuilderExt, chown, symlink},
     path::{Path, PathBuf},
 };
 
@@ -73,6 +78,15 @@ pub fn prepare(roots: &Roots, node: &NodeFacts, run: &Run<'_>) -> Result<Prepare
     let container = find(pod, run.container)?;
     let (dir, cgroup) = (roots.bundle(id), roots.container_cgroup(pod, id));
     fsys::make_dirs(&dir, PRIVATE)?;
+    let ids = ids::of(roots, pod)?;
+    if let Some(Ids { base }) = ids {
+        // libcontainer looks for namespaces and root file system as the pod's root. An agent that was started
+        // since has given the first of them a mode of its own again.
+        for above in [&roots.run, &roots.pods_run(), &roots.containers_run()] {
+            fsys::allow_to_pass(above, None)?;
+        }
+        fsys::allow_to_pass(&dir, Some(base))?;
+    }
     let record = ContainerRecord {
         id: id.clone(),
         pod: pod.uid.clone(),
@@ -88,7 +102,7 @@ pub fn prepare(roots: &Roots, node: &NodeFacts, run: &Run<'_>) -> Result<Prepare
     let mut user = users::resolve(pod, container, image)?;
     let given = devices::give(&roots.cdi, devices, &user)?;
     user.groups.extend(&given.groups);
-    writable_layer(roots, id, &cgroup)?;
+    writable_layer(roots, id, &cgroup, ids)?;
     files::refresh_hosts(roots, node, pod)?;
     init::ensure(roots, pod)?;
     let file = |wanted: &_| variables::from_file(roots, pod, wanted);
@@ -98,12 +112,23 @@ pub fn prepare(roots: &Roots, node: &NodeFacts, run: &Run<'_>) -> Result<Prepare
     mounts::add(&mut binds, &given.binds);
     variables.extend(given.env.iter().cloned());
     let (user, variables, binds) = (&user, &variables[..], &binds[..]);
-    let input =
-        BundleInput { desired: pod, container, image, id, attempt, variables, user, binds, given: &given };
+    let input = BundleInput {
+        desired: pod,
+        container,
+        image,
+        id,
+        attempt,
+        variables,
+        user,
+        binds,
+        given: &given,
+        ids,
+    };
     let (spec, plan) = bundle::assemble(roots, node, &input)?;
     bundle::write(&dir, &spec, &plan)?;
     log(roots, pod, container, attempt, id)?;
-    Ok(Prepared { bundle: dir, cgroup, log_uid: user.uid, log_gid: user.gid })
+    let on_node = |id: u32| ids.map_or(id, |ids| ids.on_node(id));
+    Ok(Prepared { bundle: dir, cgroup, log_uid: on_node(user.uid), log_gid: on_node(user.gid) })
 }
 
 /// Only root looks into what Berth keeps.
@@ -120,7 +145,7 @@ fn find<'a>(pod: &'a DesiredPod, name: &str) -> Result<&'a Container> {
 
 /// Upper and work directory. What a broken-off try left is removed first: an overlay that was once
 /// mounted as volatile cannot be mounted again. Unless somebody lives in it.
-fn writable_layer(roots: &Roots, id: &ContainerId, cgroup: &Path) -> Result<()> {
+fn writable_layer(roots: &Roots, id: &ContainerId, cgroup: &Path, ids: Option<Ids>) -> Result<()> {
     let dir = roots.container_state(id);
     let make = |path: &Path, mode: u32| DirBuilder::new().mode(mode).create(path);
     match make(&dir, PRIVATE) {
@@ -135,7 +160,11 @@ fn writable_layer(roots: &Roots, id: &ContainerId, cgroup: &Path) -> Result<()> 
         }
         Err(error) => return Err(Error::io("create the directory", &dir)(error)),
     }
-    fsys::make_dirs(&dir.join("upper"), UPPER)?;
+    let upper = dir.join("upper");
+    fsys::make_dirs(&upper, UPPER)?;
+    if let Some(Ids { base }) = ids {
+        chown(&upper, Some(base), Some(base)).map_err(Error::io("give to the pod's root", &upper))?;
+    }
     fsys::make_dirs(&dir.join("work"), PRIVATE)
 }
 

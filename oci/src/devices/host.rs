@@ -2,6 +2,7 @@
 
 use crate::error::{Error, Result};
 use libcontainer::oci_spec::runtime::{LinuxDevice, LinuxDeviceType};
+use serde::{Deserialize, Serialize};
 use std::{
     fs, io,
     os::unix::fs::{FileTypeExt, MetadataExt},
@@ -26,7 +27,7 @@ const LEFT_OUT: [&str; 9] = [
 ];
 
 /// A device node of the node's.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DeviceNode {
     /// Where, the same in the container.
     pub path: PathBuf,

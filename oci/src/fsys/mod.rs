@@ -77,6 +77,20 @@ pub(crate) fn is_tmpfs_mount(path: &Path) -> bool {
         && matches!((device(path), device(above)), (Ok(here), Ok(above)) if here != above)
 }
 
+/// Lets a group, or with none everybody, pass through the directory too, not look into it.
+pub(crate) fn allow_to_pass(dir: &Path, group: Option<u32>) -> Result<()> {
+    let wrong = |error| Error::io("let a pod's root pass through", dir)(error);
+    let (mode, now) = fs::metadata(dir).map(|meta| (meta.mode() & 0o7777, meta.gid())).map_err(wrong)?;
+    if group.is_some_and(|group| group != now) {
+        std::os::unix::fs::chown(dir, None, group).map_err(wrong)?;
+    }
+    let wanted = mode | if group.is_some() { 0o010 } else { 0o001 };
+    if wanted == mode {
+        return Ok(());
+    }
+    fs::set_permissions(dir, std::os::unix::fs::PermissionsExt::from_mode(wanted)).map_err(wrong)
+}
+
 /// Mounts a tmpfs for data: no devices, no set-user-id, no programs unless `exec`.
 pub(crate) fn mount_tmpfs(target: &Path, options: &str, exec: bool) -> Result<()> {
     let mut flags = MsFlags::MS_NODEV | MsFlags::MS_NOSUID;

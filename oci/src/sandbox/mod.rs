@@ -5,6 +5,7 @@
 
 pub mod init;
 pub mod namespaces;
+pub mod own_users;
 mod remove;
 mod settle;
 mod spare;
@@ -20,7 +21,9 @@ use crate::{
     network::Network,
     node::NodeFacts,
     paths::{Roots, UID_LEN_MAX, is_file_name},
-    records, volumes,
+    records,
+    users::ids,
+    volumes,
 };
 use berth_core::{
     dns::names_of,
@@ -78,7 +81,8 @@ pub fn create_with(
     }
     let lacking = cgroup::create_pod(roots, node, pod)?;
     let names = files::names(node, pod)?;
-    namespaces::create(roots, pod, names.kernel(), spares)?;
+    let ids = ids::ensure(roots, pod)?;
+    namespaces::create(roots, pod, names.kernel(), spares, ids)?;
     let attached = network.attach(pod, names_of(&pod.key, &pod.pod.spec, &names.host, &node.name))?;
     warnings::write(roots, &pod.uid, &warnings::of(node, pod, lacking, attached.lacking))?;
     shared_memory(roots, pod)?;

@@ -97,6 +97,7 @@ fn links_into(roots: &Roots, pod_log: &Path) -> Result<Vec<PathBuf>> {
 
 fn state(roots: &Roots, uid: &PodUid) -> Result<()> {
     remove_tree(&roots.pod_state(uid).join("volumes"))?;
+    fsys::remove_file(&roots.pod_users(uid))?;
     checkpoint::remove_dir_if_empty(roots, uid)?;
     let run = roots.pod_run(uid);
     // All but the record, so that a removal that is cut short is taken up again with its pod known.

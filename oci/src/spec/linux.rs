@@ -53,7 +53,10 @@ pub(super) fn linux(input: &SpecInput<'_>) -> Result<Linux> {
 /// Always its own mounts; its own process numbers unless the pod shares them or the node's; the pod's network,
 /// IPC and host name; a view of the cgroup tree that begins at its own, except where privileged.
 fn namespaces(input: &SpecInput<'_>) -> Vec<LinuxNamespace> {
-    let mut list = Vec::with_capacity(6);
+    let mut list = Vec::with_capacity(7);
+    if let Some(user) = &input.namespaces.user {
+        list.push(namespace(LinuxNamespaceType::User, Some(user.clone())));
+    }
     if !input.desired.pod.spec.host_pid {
         list.push(namespace(LinuxNamespaceType::Pid, input.namespaces.pid.clone()));
     }

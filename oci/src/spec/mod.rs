@@ -15,7 +15,7 @@ use crate::{
     container::mounts::Bind,
     devices::DeviceNode,
     error::{Error, Result},
-    users::ProcessUser,
+    users::{ProcessUser, ids::Ids},
 };
 use berth_core::{
     action::ImageFacts,
@@ -60,6 +60,8 @@ pub struct SpecInput<'a> {
     pub devices: &'a [DeviceNode],
     /// Programs of the node's that prepare it.
     pub hooks: Option<&'a Hooks>,
+    /// The ids of its users on the node, if they are its own.
+    pub ids: Option<Ids>,
     /// The container's cgroup as seen from the hierarchy's root: `/kubepods/…`.
     pub cgroup: &'a Path,
 }
@@ -67,6 +69,8 @@ pub struct SpecInput<'a> {
 /// Where the pod's namespaces are pinned; none where the pod shares the node's.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct PodNamespaces {
+    /// Users; none where they are the node's.
+    pub user: Option<PathBuf>,
     /// Network.
     pub net: Option<PathBuf>,
     /// System V IPC and POSIX message queues.

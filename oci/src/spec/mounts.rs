@@ -1,9 +1,12 @@
 //! What is mounted into a container, in order: the kernel's file systems, then the pod's volumes and files.
 
 use super::SpecInput;
-use crate::{container::mounts::Propagation, error::Result, paths::utf8};
+use crate::{container::mounts::Propagation, error::Result, paths::utf8, worker::mounts::MAPPED};
 use libcontainer::oci_spec::runtime::Mount;
 use std::path::Path;
+
+/// The group of terminals.
+const TERMINALS: u32 = 5;
 
 /// Makes the mounts of a container.
 pub(super) fn mounts(input: &SpecInput<'_>) -> Result<Vec<Mount>> {
@@ -24,10 +27,24 @@ pub(super) fn mounts(input: &SpecInput<'_>) -> Result<Vec<Mount>> {
         ("/sys", "sysfs", "sysfs", &["nosuid", "noexec", "nodev", writable]),
         ("/sys/fs/cgroup", "cgroup", "cgroup", &["nosuid", "noexec", "nodev", "relatime", writable]),
     ];
+    // What is mounted before the container is there is owned by ids of the node.
+    let root = input.ids.map(|ids| ids.on_node(0));
+    let owner = root.map(|root| [format!("uid={root}"), format!("gid={root}")]);
+    let terminals = input.ids.map(|ids| [format!("gid={}", ids.on_node(TERMINALS))]);
     let mut mounts: Vec<Mount> = Vec::with_capacity(defaults.len() + input.binds.len() + 1);
     for (destination, kind, source, options) in defaults {
         if !taken(destination) {
-            mounts.push(mount(destination, kind, source, options));
+            let owned: &[String] = match kind {
+                "tmpfs" => owner.as_ref().map_or(&[], |options| options.as_slice()),
+                "devpts" => terminals.as_ref().map_or(&[], |options| options.as_slice()),
+                _ => &[],
+            };
+            let mut options: Vec<&str> = options.to_vec();
+            if !owned.is_empty() {
+                options.retain(|option| !option.starts_with("gid="));
+                options.extend(owned.iter().map(String::as_str));
+            }
+            mounts.push(mount(destination, kind, source, &options));
         }
     }
     if !taken("/dev/shm") {
@@ -45,7 +62,10 @@ pub(super) fn mounts(input: &SpecInput<'_>) -> Result<Vec<Mount>> {
             Propagation::HostToContainer => "rslave",
             Propagation::Bidirectional => "rshared",
         };
-        let options = [&["rbind", propagation, access][..], &bind.restrictions].concat();
+        let mut options = [&["rbind", propagation, access][..], &bind.restrictions].concat();
+        if bind.mapped {
+            options.push(MAPPED);
+        }
         mounts.push(mount(&bind.destination, "bind", utf8(&bind.source)?, &options));
     }
     Ok(mounts)

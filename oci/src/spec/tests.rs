@@ -140,6 +140,7 @@ fn build_spec(spec: &Value, facts: &Value) -> Result<Spec> {
     let pod: &Pod = &desired.pod;
     let own = |kind: &str, own: bool| own.then(|| PathBuf::from(format!("/ns/{kind}")));
     let namespaces = PodNamespaces {
+        user: None,
         net: own("net", !pod.spec.host_network),
         ipc: own("ipc", !pod.spec.host_ipc),
         uts: own("uts", !pod.spec.host_network),
@@ -168,6 +169,7 @@ fn build_spec(spec: &Value, facts: &Value) -> Result<Spec> {
         namespaces: &namespaces,
         shm: Path::new(if pod.spec.host_ipc { "/dev/shm" } else { "/shm-of-pod" }),
         hooks: None,
+        ids: None,
         devices: if container.is_privileged() { &node_devices } else { &[] },
         cgroup: Path::new("/kubepods/besteffort/poduid/0123abcd"),
     })

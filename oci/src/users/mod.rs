@@ -2,6 +2,7 @@
 //! /etc/passwd and /etc/group, which are read from its layers without mounting them.
 
 mod database;
+pub mod ids;
 mod layers;
 
 use crate::error::{Error, Result};

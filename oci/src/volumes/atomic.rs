@@ -32,11 +32,22 @@ const GROUP_DIR_BITS: u32 = 0o2550;
 /// A file: its permissions and its content.
 pub(super) type Files<'a> = BTreeMap<&'a str, (u32, Vec<u8>)>;
 
-/// Makes the volume at `volume` have exactly these files, given to the group if there is one. Nothing is
+/// Whose files are; none: root's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Owner {
+    /// User.
+    pub(super) user: Option<u32>,
+    /// Group.
+    pub(super) group: Option<u32>,
+    /// The group is the pod's fsGroup, and may read what it owns.
+    pub(super) shared: bool,
+}
+
+/// Makes the volume at `volume` have exactly these files, given to the owner. Nothing is
 /// written if it has them already.
-pub(super) fn write(volume: &Path, files: &Files<'_>, group: Option<u32>) -> Result<()> {
+pub(super) fn write(volume: &Path, files: &Files<'_>, owner: Owner) -> Result<()> {
     let now = fs::read_link(volume.join(DATA)).ok();
-    let mode = |mode: u32| group.map_or(mode, |_| mode | GROUP_FILE_BITS);
+    let mode = |mode: u32| if owner.shared { mode | GROUP_FILE_BITS } else { mode };
     let same = now.as_ref().is_some_and(|now| is_as(&volume.join(now), files, &mode));
     let current = now.as_ref().and_then(|now| now.to_str()).map(str::to_owned);
     let current = if same {
@@ -45,7 +56,7 @@ pub(super) fn write(volume: &Path, files: &Files<'_>, group: Option<u32>) -> Res
         let fresh = fresh_name(current.as_deref());
         let dir = volume.join(&fresh);
         remove_tree(&dir)?;
-        fill(&dir, files, &mode, group)?;
+        fill(&dir, files, &mode, owner)?;
         fsys::remove_file(&volume.join(NEXT))?;
         symlink(&fresh, volume.join(NEXT)).map_err(Error::io("make the link", volume.join(NEXT)))?;
         fs::rename(volume.join(NEXT), volume.join(DATA)).map_err(Error::io("turn", volume.join(DATA)))?;
@@ -61,31 +72,33 @@ fn fresh_name(current: Option<&str>) -> String {
     format!("{DIR}{}", number.unwrap_or(0).wrapping_add(1))
 }
 
-fn fill(dir: &Path, files: &Files<'_>, mode: &impl Fn(u32) -> u32, group: Option<u32>) -> Result<()> {
-    make_dir(dir, group)?;
+fn fill(dir: &Path, files: &Files<'_>, mode: &impl Fn(u32) -> u32, owner: Owner) -> Result<()> {
+    make_dir(dir, owner)?;
     for (name, (bits, content)) in files {
         let path = dir.join(name);
         let above: Vec<&Path> = Path::new(name).ancestors().skip(1).collect();
         for step in above.iter().rev().filter(|step| !step.as_os_str().is_empty()) {
-            make_dir(&dir.join(step), group)?;
+            make_dir(&dir.join(step), owner)?;
         }
         let wrong = |error| Error::io("write", &path)(error);
         let mut file =
             OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path).map_err(wrong)?;
         file.write_all(content).map_err(wrong)?;
-        if group.is_some() {
-            chown(&path, None, group).map_err(wrong)?;
+        if owner != Owner::default() {
+            chown(&path, owner.user, owner.group).map_err(wrong)?;
         }
         file.set_permissions(Permissions::from_mode(mode(*bits))).map_err(wrong)?;
     }
     Ok(())
 }
 
-fn make_dir(dir: &Path, group: Option<u32>) -> Result<()> {
+fn make_dir(dir: &Path, owner: Owner) -> Result<()> {
     fsys::make_dirs(dir, DIR_MODE)?;
-    if group.is_some() {
-        let wrong = |error| Error::io("give to fsGroup", dir)(error);
-        chown(dir, None, group).map_err(wrong)?;
+    let wrong = |error| Error::io("give to the pod", dir)(error);
+    if owner != Owner::default() {
+        chown(dir, owner.user, owner.group).map_err(wrong)?;
+    }
+    if owner.shared {
         fs::set_permissions(dir, Permissions::from_mode(DIR_MODE | GROUP_DIR_BITS)).map_err(wrong)?;
     }
     Ok(())
@@ -161,13 +174,13 @@ mod tests {
         let volume = dir.path();
         let read = |name: &str| fs::read_to_string(volume.join(name)).unwrap();
         let first = files(&[("a", 0o644, "1"), ("deep/er/b", 0o400, "1"), ("c", 0o644, "")]);
-        write(volume, &first, None).unwrap();
+        write(volume, &first, Owner::default()).unwrap();
         assert_eq!(shown(volume), ["a", "c", "deep"]);
         assert_eq!((read("a"), read("deep/er/b")), ("1".to_owned(), "1".to_owned()));
         assert_eq!(fs::metadata(volume.join("deep/er/b")).unwrap().mode() & 0o7777, 0o400);
         // Who has the directory open goes on seeing the old files until they are gone.
         let data = fs::read_link(volume.join(DATA)).unwrap();
-        write(volume, &first, None).unwrap();
+        write(volume, &first, Owner::default()).unwrap();
         assert_eq!(fs::read_link(volume.join(DATA)).unwrap(), data, "the same files are not written again");
         for changed in [
             files(&[("a", 0o644, "2"), ("deep/er/b", 0o400, "1"), ("c", 0o644, "")]),
@@ -177,7 +190,7 @@ mod tests {
             files(&[]),
         ] {
             let before = fs::read_link(volume.join(DATA)).unwrap();
-            write(volume, &changed, None).unwrap();
+            write(volume, &changed, Owner::default()).unwrap();
             assert_ne!(fs::read_link(volume.join(DATA)).unwrap(), before);
             assert_eq!(shown(volume), tops(&changed).into_iter().collect::<Vec<_>>());
             assert!(changed.iter().all(|(name, (_, text))| fs::read(volume.join(name)).unwrap() == *text));
@@ -190,15 +203,15 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let volume = dir.path();
         let one = files(&[("a", 0o644, "1")]);
-        write(volume, &one, None).unwrap();
+        write(volume, &one, Owner::default()).unwrap();
         fs::create_dir(volume.join("..files_2")).unwrap();
         fs::write(volume.join("..files_2/a"), "half").unwrap();
         symlink("..files_2", volume.join(NEXT)).unwrap();
         symlink("..data/gone", volume.join("gone")).unwrap();
-        write(volume, &one, None).unwrap();
+        write(volume, &one, Owner::default()).unwrap();
         assert_eq!((shown(volume), dirs(volume)), (vec!["a".to_owned()], 1));
         assert!(!volume.join(NEXT).exists());
-        write(volume, &files(&[("a", 0o644, "2")]), None).unwrap();
+        write(volume, &files(&[("a", 0o644, "2")]), Owner::default()).unwrap();
         assert_eq!(fs::read_to_string(volume.join("a")).unwrap(), "2");
     }
 }

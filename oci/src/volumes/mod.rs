@@ -13,9 +13,10 @@ use crate::{
     error::{Error, Result},
     node::NodeFacts,
     paths::Roots,
+    users::ids::{self, Ids},
 };
 use berth_core::manifest::{DesiredPod, objects::Objects, types::Volume};
-use std::path::PathBuf;
+use std::{os::unix::fs::chown, path::PathBuf};
 
 pub use image::mount_images;
 
@@ -28,6 +29,7 @@ pub(crate) fn create(
     objects: &Objects,
     first: bool,
 ) -> Result<()> {
+    let ids = ids::of(roots, pod)?;
     for volume in &pod.pod.spec.volumes {
         if volume.image.is_some() {
             // Mounted when a container wants it.
@@ -39,14 +41,20 @@ pub(crate) fn create(
             continue;
         }
         if volume.is_written() {
-            written::create(roots, node, pod, volume, objects)?;
+            written::create(roots, node, pod, volume, objects, ids)?;
             continue;
         }
         let dir = match &volume.persistent_volume_claim {
             Some(claim) => claim::create(roots, &pod.key.namespace, &claim.claim_name)?,
             None => empty_dir::create(roots, node, pod, volume)?,
         };
+        // A claim outlives the pod: what is in it is owned by ids as the pod sees them, and mapped when it is mounted.
+        let ids = ids.filter(|_| volume.persistent_volume_claim.is_none());
+        if let Some(Ids { base }) = ids.filter(|_| first) {
+            chown(&dir, Some(base), Some(base)).map_err(|error| named(volume, error.to_string()))?;
+        }
         if let Some(gid) = pod.pod.spec.security_context.fs_group.filter(|_| first) {
+            let gid = ids.map_or(gid, |ids| ids.on_node(gid));
             fs_group::apply(&dir, gid).map_err(|error| named(volume, error.to_string()))?;
         }
     }
@@ -55,8 +63,9 @@ pub(crate) fn create(
 
 /// Brings the files that Berth writes up to these objects.
 pub(crate) fn refresh(roots: &Roots, node: &NodeFacts, pod: &DesiredPod, objects: &Objects) -> Result<()> {
+    let ids = ids::of(roots, pod)?;
     let mut volumes = pod.pod.spec.volumes.iter().filter(|volume| volume.is_written());
-    volumes.try_for_each(|volume| written::create(roots, node, pod, volume, objects))
+    volumes.try_for_each(|volume| written::create(roots, node, pod, volume, objects, ids))
 }
 
 /// Whether no container may write to it, whatever its mount says.
@@ -65,6 +74,12 @@ pub(crate) fn is_read_only(pod: &DesiredPod, name: &str) -> bool {
     volume.is_some_and(|volume| {
         volume.is_written() || volume.persistent_volume_claim.as_ref().is_some_and(|claim| claim.read_only)
     })
+}
+
+/// Whether the volume outlives the pod: it is owned by the node's users, or as pods see them.
+pub(crate) fn is_of_others(pod: &DesiredPod, name: &str) -> bool {
+    let volume = pod.pod.spec.volumes.iter().find(|volume| volume.name == name);
+    volume.is_some_and(|volume| volume.host_path.is_some() || volume.persistent_volume_claim.is_some())
 }
 
 /// Where a volume lies on the node.

@@ -1,13 +1,17 @@
 //! Volumes whose files Berth writes (configMap, secret, downwardAPI, projected): in memory, kept out of the swap
 //! where the kernel can, as they may hold secrets.
 
-use super::{atomic, named};
+use super::{
+    atomic::{self, Owner},
+    named,
+};
 use crate::{
     downward,
     error::{Error, Result},
     fsys,
     node::NodeFacts,
     paths::Roots,
+    users::ids::Ids,
 };
 use berth_core::manifest::{
     DesiredPod,
@@ -29,13 +33,14 @@ pub(super) fn create(
     pod: &DesiredPod,
     volume: &Volume,
     objects: &Objects,
+    ids: Option<Ids>,
 ) -> Result<()> {
     let dir = roots.pod_memory_volume(&pod.uid, &volume.name);
     fsys::make_dirs(&dir, MODE)?;
     if !fsys::is_tmpfs_mount(&dir) {
         fsys::mount_unswapped(&dir, "mode=0755", node.tmpfs_noswap)?;
     }
-    fill(&dir, node, pod, volume, objects)
+    fill(&dir, node, pod, volume, objects, ids)
 }
 
 /// Writes the files.
@@ -45,6 +50,7 @@ pub(super) fn fill(
     pod: &DesiredPod,
     volume: &Volume,
     objects: &Objects,
+    ids: Option<Ids>,
 ) -> Result<()> {
     let planned = files::files(&pod.key.namespace, volume, objects)
         .map_err(|missing| named(volume, missing.to_string()))?;
@@ -61,5 +67,13 @@ pub(super) fn fill(
         files.insert(path, (file.mode, content));
     }
     let group = pod.pod.spec.security_context.fs_group;
-    atomic::write(dir, &files, group).map_err(|error: Error| named(volume, error.to_string()))
+    let owner = match ids {
+        Some(ids) => Owner {
+            user: Some(ids.base),
+            group: Some(ids.on_node(group.unwrap_or(0))),
+            shared: group.is_some(),
+        },
+        None => Owner { user: None, group, shared: group.is_some() },
+    };
+    atomic::write(dir, &files, owner).map_err(|error: Error| named(volume, error.to_string()))
 }

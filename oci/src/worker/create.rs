@@ -92,15 +92,18 @@ fn prepare(bundle: &Path, plan: &WorkerPlan, warm: &Warm) -> Result<(), Fault> {
         }
     }
     let path = bundle.join(ROOTFS);
+    let users = plan.users.as_ref().map(|users| File::open(users).map_err(Error::io("open", users)));
+    let users = users.transpose()?.map(OwnedFd::from);
     if let Some(overlay) = &plan.overlay {
-        rootfs::overlay(bundle, &path, overlay)?;
+        rootfs::overlay(bundle, &path, overlay, users.as_ref())?;
     }
     rootfs::join(&plan.join)?;
     if plan.own_cgroup_view {
         rootfs::own_cgroup_view()?;
     }
     let root = Inside::open_root(&path)?;
-    mounts::mount_all(&root, &plan.mounts, held)?;
+    mounts::mount_all(&root, &plan.mounts, held, users.as_ref())?;
+    plan.nodes.iter().try_for_each(|node| root.device(node))?;
     for path in &plan.mkdirs {
         root.directory(Path::new(path))?;
     }
@@ -119,7 +122,8 @@ fn launch(
     score(bundle, plan.oom_score_adj);
     let filter = plan.seccomp.as_deref().map(Filter::read).transpose()?.map(Arc::new);
     let trouble = Trouble::open().map_err(|errno| Fault::internal(format!("cannot make a pipe: {errno}")))?;
-    let executor = Confined { capabilities: plan.capabilities, filter, labels: plan.labels.clone().into() };
+    let executor =
+        Confined { capabilities: plan.capabilities, filter, labels: plan.labels.clone().into(), users: None };
     let built = bare_create(id, bundle, &plan.state_root, Some(streams), executor);
     trouble.detach();
     let mut container = built.map_err(|error| Fault::runtime(describe(&error, trouble.now())))?;

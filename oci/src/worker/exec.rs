@@ -56,11 +56,14 @@ pub(super) fn exec(
     let json = scratch.dir.join("process.json");
     bundle::put(&json, &process)?;
     cover::enter(&plan.cgroup, inside)?;
+    let users = plan.users.as_ref().map(|users| fs::File::open(users).map_err(Error::io("open", users)));
+    let users = users.transpose()?.map(|users| Arc::new(OwnedFd::from(users)));
     rootfs::own_mounts()?;
     cover::cover(&plan.cgroup_mount, &plan.cgroup)?;
     score(bundle, plan.oom_score_adj);
     let filter = plan.seccomp.as_deref().map(Filter::read).transpose()?.map(Arc::new);
-    let executor = Confined { capabilities: plan.capabilities, filter, labels: plan.labels.clone().into() };
+    let executor =
+        Confined { capabilities: plan.capabilities, filter, labels: plan.labels.clone().into(), users };
     let trouble = Trouble::open().map_err(|errno| Fault::internal(format!("cannot make a pipe: {errno}")))?;
     let console = match &ends {
         Ends::Console(_) => Some(scratch.listen()?),

@@ -11,8 +11,12 @@ use libcontainer::{
     oci_spec::runtime::{Process, Spec},
     workload::{Executor, ExecutorError, ExecutorSetEnvsError, ExecutorValidationError},
 };
-use nix::errno::Errno;
-use std::{collections::HashMap, ffi::CString, fs, path::Path, sync::Arc};
+use nix::{
+    errno::Errno,
+    sched::{CloneFlags, setns},
+    unistd::{Gid, Uid, setgroups, setresgid, setresuid},
+};
+use std::{collections::HashMap, ffi::CString, fs, os::fd::OwnedFd, path::Path, sync::Arc};
 
 /// Runs the spec's program, confined.
 #[derive(Clone)]
@@ -23,12 +27,18 @@ pub(super) struct Confined {
     pub(super) filter: Option<Arc<Filter>>,
     /// For the security modules.
     pub(super) labels: Arc<[Label]>,
+    /// The pod's users, where the runtime does not join them: for an exec it knows all namespaces but this one.
+    pub(super) users: Option<Arc<OwnedFd>>,
 }
 
 impl Executor for Confined {
     /// The runtime still waits for this one's word: what can be found out now is an error of the create.
     fn validate(&self, spec: &Spec) -> Result<(), ExecutorValidationError> {
         let ready = process(spec).and_then(|process| {
+            if let Some(users) = &self.users {
+                join(users, process)
+                    .map_err(|errno| format!("cannot join the pod's users: {}", errno.desc()))?;
+            }
             let sealed = process.no_new_privileges() == Some(true);
             sys::limit_capabilities(self.capabilities, self.filter.is_some() && !sealed)
                 .map_err(|errno| format!("cannot limit the process to its capabilities: {errno}"))?;
@@ -102,6 +112,17 @@ impl Executor for Nothing {
 
 fn process(spec: &Spec) -> Result<&Process, String> {
     spec.process().as_ref().ok_or_else(|| "the spec has no process".to_owned())
+}
+
+/// Becomes the process' user in the user namespace; all capabilities are of that from then on.
+fn join(users: &OwnedFd, process: &Process) -> Result<(), Errno> {
+    let user = process.user();
+    let groups: Vec<Gid> = user.additional_gids().iter().flatten().copied().map(Gid::from_raw).collect();
+    let (uid, gid) = (Uid::from_raw(user.uid()), Gid::from_raw(user.gid()));
+    setns(users, CloneFlags::CLONE_NEWUSER)?;
+    setgroups(&groups)?;
+    setresgid(gid, gid, gid)?;
+    setresuid(uid, uid, uid)
 }
 
 /// Finds the program as a shell would, and whether it can be run.

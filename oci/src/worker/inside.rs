@@ -2,13 +2,15 @@
 //! as a process in that root would see it.
 
 use crate::{
+    devices::DeviceNode,
     error::{Error, Result},
     fsys::sys::{open_below, open_path},
 };
 use nix::{
     errno::Errno,
-    fcntl::{OFlag, ResolveFlag},
-    sys::stat::{Mode, mkdirat},
+    fcntl::{AtFlags, OFlag, ResolveFlag},
+    sys::stat::{FchmodatFlags, Mode, SFlag, fchmodat, makedev, mkdirat, mknodat},
+    unistd::{Gid, Uid, UnlinkatFlags, fchownat, unlinkat},
 };
 use std::{
     os::fd::{AsRawFd, OwnedFd},
@@ -66,6 +68,33 @@ impl Inside {
             }
         }
         self.open(path, OFlag::O_DIRECTORY).map_err(wrong(path))
+    }
+
+    /// A device node, in the place of what is there.
+    pub(super) fn device(&self, node: &DeviceNode) -> Result<()> {
+        let (Some(above), Some(name)) = (node.path.parent(), node.path.file_name()) else {
+            return Err(wrong(&node.path)(Errno::EINVAL));
+        };
+        let dir = self.directory(above)?;
+        let made = || {
+            match unlinkat(Some(dir.as_raw_fd()), name, UnlinkatFlags::NoRemoveDir) {
+                Ok(()) | Err(Errno::ENOENT) => {}
+                Err(errno) => return Err(errno),
+            }
+            let kind = if node.block { SFlag::S_IFBLK } else { SFlag::S_IFCHR };
+            let number = makedev(node.number.0.into(), node.number.1.into());
+            mknodat(Some(dir.as_raw_fd()), name, kind, Mode::from_bits_truncate(node.mode), number)?;
+            let (uid, gid) = (Uid::from_raw(node.uid), Gid::from_raw(node.gid));
+            fchownat(Some(dir.as_raw_fd()), name, Some(uid), Some(gid), AtFlags::AT_SYMLINK_NOFOLLOW)?;
+            // The process' mask has taken some away.
+            fchmodat(
+                Some(dir.as_raw_fd()),
+                name,
+                Mode::from_bits_truncate(node.mode),
+                FchmodatFlags::FollowSymlink,
+            )
+        };
+        made().map_err(wrong(&node.path))
     }
 
     /// Something that is no directory, an empty file if there is nothing: to mount a file on.

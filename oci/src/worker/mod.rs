@@ -104,7 +104,7 @@ fn answer(ticket: u64, result: Result<Pid, Fault>) -> WorkReport {
 /// # Errors
 /// As [`mounts`] says.
 pub(crate) fn mount_below(root: &Path, list: &[Mount]) -> crate::error::Result<()> {
-    mounts::mount_all(&inside::Inside::open_root(root)?, list, mounts::Held::default())
+    mounts::mount_all(&inside::Inside::open_root(root)?, list, mounts::Held::default(), None)
 }
 
 /// As much of a message as fits, on one line.

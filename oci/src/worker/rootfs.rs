@@ -4,6 +4,7 @@
 use crate::{
     bundle::OverlayPlan,
     error::{Error, Result},
+    worker::mounts,
 };
 use nix::{
     errno::Errno,
@@ -13,7 +14,7 @@ use nix::{
 };
 use std::{
     fs::{self, File},
-    os::unix::fs::symlink,
+    os::{fd::OwnedFd, unix::fs::symlink},
     path::{Path, PathBuf},
 };
 
@@ -56,13 +57,23 @@ pub(super) fn own_cgroup_view() -> Result<()> {
 ///
 /// # Errors
 /// [`Error::Io`], [`Error::Config`].
-pub(super) fn overlay(bundle: &Path, target: &Path, plan: &OverlayPlan) -> Result<()> {
+pub(super) fn overlay(
+    bundle: &Path,
+    target: &Path,
+    plan: &OverlayPlan,
+    users: Option<&OwnedFd>,
+) -> Result<()> {
     if plan.lower.is_empty() {
         return Err(Error::Config("the image has no layers".into()));
     }
     let lower: Vec<&Path> = plan.lower.iter().map(Path::new).collect();
     let mut text = options(&lower, plan);
-    if text.len() > OPTIONS_LEN_MAX {
+    if let Some(users) = users {
+        let mapped = mounts::map_layers(&bundle.join(LINKS), &lower, users)?;
+        let short: Vec<PathBuf> = mapped.iter().map(|name| Path::new(LINKS).join(name)).collect();
+        text = options(&short.iter().map(PathBuf::as_path).collect::<Vec<_>>(), plan);
+        chdir(bundle).map_err(Error::sys("change the directory to", bundle))?;
+    } else if text.len() > OPTIONS_LEN_MAX {
         let short = short_names(bundle, &lower)?;
         text = options(&short.iter().map(PathBuf::as_path).collect::<Vec<_>>(), plan);
         chdir(bundle).map_err(Error::sys("change the directory to", bundle))?;

@@ -91,6 +91,7 @@ fn spec(shm: &Path) -> Option<libcontainer::oci_spec::runtime::Spec> {
         shm,
         devices: &[],
         hooks: None,
+        ids: None,
         cgroup: Path::new("/"),
     })
     .ok()

@@ -164,6 +164,7 @@ impl Machine {
             user: &wish.user,
             binds: &wish.binds,
             given: &Given::default(),
+            ids: None,
         };
         let (spec, plan) = bundle::assemble(&self.roots, &node, &input).unwrap();
         let dir = self.roots.bundle(&id);

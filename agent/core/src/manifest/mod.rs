@@ -30,6 +30,8 @@ pub mod types;
 mod validate;
 
 #[cfg(test)]
+mod bad_input_tests;
+#[cfg(test)]
 mod tests;
 
 use crate::ids::{PodKey, PodUid};

@@ -37,8 +37,15 @@ fn begin() -> io::Result<()> {
     let orders: Orders = serde_json::from_slice(&text)?;
     fs::write(orders.cgroup.join("cgroup.procs"), "0")?;
     hard_to_kill();
-    for path in &orders.namespaces {
-        setns(File::open(path)?, CloneFlags::empty())?;
+    let files: Vec<File> = orders.namespaces.iter().map(File::open).collect::<io::Result<_>>()?;
+    for file in files {
+        setns(file, CloneFlags::empty())?;
+    }
+    if orders.own_users {
+        // Root, but the pod's.
+        setgroups(&[])?;
+        setresgid(0.into(), 0.into(), 0.into())?;
+        setresuid(0.into(), 0.into(), 0.into())?;
     }
     unshare(CloneFlags::CLONE_NEWPID)?;
     let (mut ready, done) = sys::pipe()?;

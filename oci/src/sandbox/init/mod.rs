@@ -13,6 +13,7 @@ use crate::{
     fsys::{self, mounts},
     paths::Roots,
     teardown,
+    users::ids,
 };
 use berth_core::manifest::DesiredPod;
 use serde::{Deserialize, Serialize};
@@ -41,6 +42,9 @@ struct Orders {
     root: PathBuf,
     /// The pod's namespaces, to be in none of the node's.
     namespaces: Vec<PathBuf>,
+    /// One of them, the first, is of users.
+    #[serde(default)]
+    own_users: bool,
 }
 
 /// Where the namespace of process numbers is kept, for a pod that shares it.
@@ -70,7 +74,7 @@ pub(crate) fn ensure(roots: &Roots, pod: &DesiredPod) -> Result<()> {
     }
     let kinds = super::namespaces::kinds(&pod.pod.spec);
     let namespaces = kinds.into_iter().map(|kind| roots.pod_ns(&pod.uid, kind)).collect();
-    let pid = spawn(&Orders { cgroup, root, namespaces })?;
+    let pid = spawn(&Orders { cgroup, root, namespaces, own_users: ids::are_own(pod) })?;
     OpenOptions::new()
         .write(true)
         .create(true)

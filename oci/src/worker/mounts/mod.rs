@@ -5,10 +5,20 @@
 mod sys;
 
 use super::inside::Inside;
-use crate::error::{Error, Result};
+use crate::{
+    error::{Error, Result},
+    fsys::sys::open_path,
+};
 use libcontainer::oci_spec::runtime::Mount;
+use nix::{
+    errno::Errno,
+    fcntl::{OFlag, ResolveFlag},
+};
 use std::{os::fd::OwnedFd, path::Path};
 use sys::Attributes;
+
+/// The option of a mount whose owners are mapped, as the OCI runtime specification has it.
+pub(crate) const MAPPED: &str = "idmap";
 
 /// Whether a mount must be made by libcontainer: `/proc` and what is to lie in it.
 pub(crate) fn is_late(mount: &Mount) -> bool {
@@ -43,15 +53,15 @@ pub(super) fn hold(mounts: &[Mount]) -> Result<Held> {
 ///
 /// # Errors
 /// [`Error::Io`] naming the source, [`Error::Config`] naming the place in the container.
-pub(super) fn mount_all(root: &Inside, mounts: &[Mount], held: Held) -> Result<()> {
+pub(super) fn mount_all(root: &Inside, mounts: &[Mount], held: Held, users: Option<&OwnedFd>) -> Result<()> {
     let mut held = held.0.into_iter().peekable();
     mounts.iter().enumerate().try_for_each(|(index, mount)| {
         let tree = held.next_if(|(at, _)| *at == index).map(|(_, tree)| tree);
-        one(root, mount, tree)
+        one(root, mount, tree, users)
     })
 }
 
-fn one(root: &Inside, mount: &Mount, held: Option<OwnedFd>) -> Result<()> {
+fn one(root: &Inside, mount: &Mount, held: Option<OwnedFd>, users: Option<&OwnedFd>) -> Result<()> {
     let at = mount.destination();
     let options = Options::read(mount.options().as_deref().unwrap_or_default());
     let source = mount.source().as_deref().unwrap_or(Path::new("none"));
@@ -63,6 +73,9 @@ fn one(root: &Inside, mount: &Mount, held: Option<OwnedFd>) -> Result<()> {
         };
         sys::set_attributes(&tree, options.attributes, options.recursive)
             .map_err(Error::sys("bind-mount", source))?;
+        if let Some(users) = users.filter(|_| options.mapped) {
+            sys::map_owners(&tree, users).map_err(|errno| unmapped(source, errno))?;
+        }
         let is_dir = sys::is_directory(&tree).map_err(Error::sys("look at", source))?;
         let target = if is_dir { root.directory(at)? } else { root.file(at)? };
         return sys::attach(&tree, &target).map_err(Error::sys("mount in the container at", at));
@@ -81,6 +94,39 @@ fn one(root: &Inside, mount: &Mount, held: Option<OwnedFd>) -> Result<()> {
     )
 }
 
+/// Mounts the layers in `dir`, by numbers, with the owners that they have for these users.
+///
+/// # Errors
+/// [`Error::Io`], [`Error::Config`].
+pub(super) fn map_layers(dir: &Path, layers: &[&Path], users: &OwnedFd) -> Result<Vec<String>> {
+    let mut names = Vec::with_capacity(layers.len());
+    for (index, layer) in layers.iter().enumerate() {
+        let name = index.to_string();
+        let at = dir.join(&name);
+        crate::fsys::make_dirs(&at, 0o755)?;
+        let missing = |errno| match errno {
+            Errno::ENOENT => Error::Config(format!("the image's layer {} is missing", layer.display())),
+            errno => Error::sys("bind-mount", layer)(errno),
+        };
+        let tree = sys::clone_tree(layer).map_err(missing)?;
+        sys::map_owners(&tree, users).map_err(|errno| unmapped(layer, errno))?;
+        let target = open_path(&at, OFlag::O_PATH | OFlag::O_DIRECTORY, ResolveFlag::empty());
+        let target = target.map_err(Error::sys("open", &at))?;
+        sys::attach(&tree, &target).map_err(Error::sys("mount a layer on", &at))?;
+        names.push(name);
+    }
+    Ok(names)
+}
+
+fn unmapped(path: &Path, errno: Errno) -> Error {
+    Error::Config(format!(
+        "{}: the kernel cannot map owners on its file system ({}), and hostUsers: false needs that: overlays take mapped \
+         layers since Linux 5.19, tmpfs since 6.3",
+        path.display(),
+        errno.desc().to_lowercase()
+    ))
+}
+
 /// Options, sorted into those of the mount and those of the file system.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Options<'a> {
@@ -88,6 +134,8 @@ struct Options<'a> {
     /// The attributes hold for all that is mounted below, too.
     recursive: bool,
     propagation: sys::Propagation,
+    /// Owners are as the pod's users see them.
+    mapped: bool,
     data: Vec<&'a str>,
 }
 
@@ -101,6 +149,7 @@ impl<'a> Options<'a> {
                     read.attributes.0 |= sys::RDONLY;
                     read.recursive = true;
                 }
+                MAPPED => read.mapped = true,
                 "rslave" => read.propagation = sys::Propagation::Slave,
                 "rshared" => read.propagation = sys::Propagation::Shared,
                 "nosuid" => read.attributes.0 |= sys::NOSUID,

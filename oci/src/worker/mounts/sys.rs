@@ -15,6 +15,7 @@ pub(super) const NOSUID: u64 = 0x02;
 pub(super) const NODEV: u64 = 0x04;
 pub(super) const NOEXEC: u64 = 0x08;
 pub(super) const STRICTATIME: u64 = 0x20;
+const IDMAP: u64 = 0x0010_0000;
 
 /// `MS_*` of mount.h, as wide as `mount_attr` has them.
 const MS_PRIVATE: u64 = 1 << 18;
@@ -115,6 +116,12 @@ pub(super) fn set_propagation(mount: &OwnedFd, propagation: Propagation) -> Resu
         Propagation::Shared => return Ok(()),
     };
     set(mount, &MountAttr { propagation: kind, ..MountAttr::default() }, true)
+}
+
+/// Maps the owners of what is mounted to those of a user namespace: of the topmost mount only.
+pub(super) fn map_owners(mount: &OwnedFd, users: &OwnedFd) -> Result<(), Errno> {
+    let userns = u64::try_from(users.as_raw_fd()).map_err(|_| Errno::EBADF)?;
+    set(mount, &MountAttr { set: IDMAP, userns, ..MountAttr::default() }, false)
 }
 
 fn set(mount: &OwnedFd, attr: &MountAttr, recursive: bool) -> Result<(), Errno> {

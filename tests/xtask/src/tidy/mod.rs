@@ -1,6 +1,7 @@
 //! `cargo xtask tidy`: checks of the tree that no compiler makes: headers, sizes, true documents, licences,
 //! the Rust version of the whole lock file, the direction of dependencies, the crate list of the Yocto recipe.
 
+mod acceptance;
 mod documents;
 mod packages;
 
@@ -28,7 +29,7 @@ const FOLDERS: [&str; 5] = ["agent", "images", "oci", "tests", "yocto-layer"];
 
 #[derive(clap::Args, Default)]
 pub(crate) struct Args {
-    /// Write SUPPORT.md and the layer's crate list anew instead of comparing them
+    /// Write SUPPORT.md, ACCEPTANCE.md and the layer's crate list anew instead of comparing them
     #[arg(long)]
     write: bool,
 }
@@ -40,6 +41,7 @@ pub(crate) fn run(args: &Args) -> Result {
     layout(&files, &mut problems);
     documents::check(&files, &mut problems)?;
     support(args.write, &mut problems)?;
+    acceptance::check(args.write, &mut problems)?;
     if let Err(error) = layer::crate_list(args.write) {
         problems.push(error.to_string());
     }

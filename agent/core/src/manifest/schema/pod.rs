@@ -40,7 +40,7 @@ const SPEC: &[Field] = &[
     yes("hostPID", Kind::Bool).or_false(),
     yes("hostIPC", Kind::Bool).or_false(),
     yes("shareProcessNamespace", Kind::Bool).or_false(),
-    later("hostUsers", Kind::Bool).default(Literal::Bool(true)),
+    yes("hostUsers", Kind::Bool).default(Literal::Bool(true)),
     yes("securityContext", Kind::Object(POD_SECURITY)),
     yes("resources", Kind::Object(RESOURCES)),
     yes("hostname", Kind::Text),

@@ -16,6 +16,7 @@ mod priority;
 mod resources;
 mod restart;
 mod security;
+mod users;
 mod volume;
 
 use super::{
@@ -59,6 +60,7 @@ pub(super) fn validate(pod: &Pod, node: &str, base: &Path, findings: &mut Findin
     dns::validate(spec, &path, findings);
     affinity::validate(spec, &path, findings);
     priority::validate(spec, &path, findings);
+    users::validate(spec, &path, findings);
     security::pod(&spec.security_context, &path.field("securityContext"), findings);
     resources::pod(spec, &path, findings);
     let volumes = volume::validate(spec, &path.field("volumes"), findings);
@@ -69,7 +71,7 @@ pub(super) fn validate(pod: &Pod, node: &str, base: &Path, findings: &mut Findin
         }
         container::validate(container, &volumes, &here, findings);
         env::validate(container, spec, &here, findings);
-        security::container(container, &spec.security_context, &here.field("securityContext"), findings);
+        security::container(container, spec, &here.field("securityContext"), findings);
         restart::validate(container, &here, findings);
         let init = !spec.lasting_containers().any(|lasting| std::ptr::eq(lasting, container));
         let grace_s = spec.termination_grace_period_seconds.unwrap_or_default();

@@ -5,8 +5,8 @@ use crate::manifest::{
     finding::Findings,
     path::Path,
     types::{
-        AppArmorKind, AppArmorProfile, Capabilities, Container, PodSecurityContext, ProcMount, SeccompKind,
-        SeccompProfile, Sysctl,
+        AppArmorKind, AppArmorProfile, Capabilities, Container, PodSecurityContext, PodSpec, ProcMount,
+        SeccompKind, SeccompProfile, Sysctl,
     },
 };
 use std::collections::BTreeSet;
@@ -100,12 +100,8 @@ fn sysctls(list: &[Sysctl], path: &Path, findings: &mut Findings) {
     }
 }
 
-pub(super) fn container(
-    container: &Container,
-    pod: &PodSecurityContext,
-    path: &Path,
-    findings: &mut Findings,
-) {
+pub(super) fn container(container: &Container, spec: &PodSpec, path: &Path, findings: &mut Findings) {
+    let pod = &spec.security_context;
     let Some(context) = &container.security_context else {
         return run_as(None, None, pod, path, findings);
     };
@@ -116,7 +112,7 @@ pub(super) fn container(
     if let Some(profile) = &context.app_armor_profile {
         app_armor(profile, &path.field("appArmorProfile"), findings);
     }
-    if context.proc_mount == Some(ProcMount::Unmasked) {
+    if context.proc_mount == Some(ProcMount::Unmasked) && spec.host_users != Some(false) {
         // All that is hidden there is hidden from a root that is the node's root too.
         findings.invalid(&path.field("procMount"), "Unmasked", "hostUsers must be false to use Unmasked");
     }
