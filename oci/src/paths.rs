@@ -123,6 +123,11 @@ impl Roots {
         self.pod_run(uid).join("network.json")
     }
 
+    /// There if the pod is on the node's network and asks our name server.
+    pub fn pod_asks(&self, uid: &PodUid) -> PathBuf {
+        self.pod_run(uid).join("asks-for-names")
+    }
+
     /// NetworkPolicies as they were last in force.
     pub fn policies(&self) -> PathBuf {
         self.run.join("policies.json")

@@ -1,6 +1,8 @@
 # Shared by the guest scenarios (busybox sh): `. /put/lib.sh`. A failing check ends the scenario with 1.
 
 M=/etc/berth/manifests
+# What the caller wants otherwise: `cargo xtask test --set NAME=VALUE`.
+if [ -e /put/settings ]; then . /put/settings; fi
 # Set when Berth is to be up before the script goes on.
 serves() { left=200; until berth get pods >/dev/null 2>&1; do left=$((left - 1)); [ $left -gt 0 ] || { echo 'FAILED: Berth does not serve'; exit 1; }; usleep 100000; done; }
 step() { echo "-- $*"; }

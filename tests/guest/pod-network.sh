@@ -1,5 +1,6 @@
 # What every network of pods must do, shared by the scenarios that have one: `. /put/pod-network.sh` behind lib.sh, with
-# V4 and V6 set to how pods' addresses begin, and GATEWAY to the node's address beside them.
+# V4 and V6 set to how pods' addresses begin, GATEWAY to the node's address beside them, and LOOPBACK6 if ports lead to pods
+# from ::1, too.
 
 # A pod that tells whoever asks its name on port 80: NAME [PORT-FIELDS [ANNOTATIONS]].
 server() { cat <<Y
@@ -73,6 +74,7 @@ ports_lead_to_pods() {
         is "from the node, $url" web-edge "$(fetch - "$url/name")"
     done
     is "by the node's loopback" web-edge "$(fetch - http://127.0.0.1:8080/name)"
+    [ -z "$LOOPBACK6" ] || is "by that of IPv6" web-edge "$(fetch - 'http://[::1]:8080/name')"
     with_port rival
     eventually 30 "a second pod with the port is refused" sh -c 'berth get pod rival -o yaml | grep -q "taken by pod default/web-edge"'
     rm $M/web.yaml; gone web

@@ -4,7 +4,7 @@ use crate::{
     action::ImageFacts,
     check::{Answer, Standing},
     devices::{Grant, Seen},
-    ids::{ActionId, ContainerId, PodUid},
+    ids::{ActionId, ContainerId, PodKey, PodUid},
     manifest::{DesiredPod, Problem, objects::Objects},
     pressure::{Condition, Observation, Uses},
     storage::StorageUse,
@@ -67,6 +67,8 @@ pub enum Event {
     },
     /// The devices that pods ask for, as far as they are there.
     Devices(Arc<Seen>),
+    /// Of all pods with a network of ours those whose NetworkPolicies are not in force now, and why.
+    Unheld(Vec<(PodKey, String)>),
     /// Somebody has looked at the node.
     Observed(Box<Observation>),
     /// Something changed where images come from (a file was put there, say): waits after failed pulls end.

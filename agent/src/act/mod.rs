@@ -6,7 +6,7 @@ pub(crate) mod exec;
 mod image;
 
 use crate::{
-    agent::{Agent, Env, Purpose, Told},
+    agent::{Agent, Env, Purpose, Told, tell_unheld},
     logs::Place,
 };
 use berth_core::{
@@ -118,6 +118,7 @@ impl Agent {
                 for warning in sandbox::warnings(&env.roots, &pod.uid) {
                     let _ = told.blocking_send(Told::warned(&pod.key, &pod.uid, warning));
                 }
+                tell_unheld(&env.network, &told);
                 if let Err(error) = cgroup::refresh_qos(&env.roots, &wanted.pods) {
                     tracing::warn!(%error, "weights of the QoS classes stay as they were");
                 }

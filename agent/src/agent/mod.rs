@@ -18,7 +18,7 @@ mod warned;
 
 pub(crate) use boot::{Env, cni_settings};
 pub(crate) use flights::Purpose;
-pub(crate) use run::{Agent, Told};
+pub(crate) use run::{Agent, Told, tell_unheld};
 
 use std::{
     path::PathBuf,

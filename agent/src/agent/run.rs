@@ -29,13 +29,16 @@ use berth_core::{
     devices::Asked,
     event::{DesiredSet, Event, FailReason, Failure, Inventory, Outcome},
     ids::{ActionId, ContainerId, PodKey, PodUid},
+    network::policy::Reach,
     node::CONTAINERS,
     time::{Mono, Now},
     world::{CONTAINERS_MAX, Labels, World, WorldConfig, step},
 };
 use berth_keeper::protocol::Request;
 use berth_oci::{
-    clock, records,
+    clock,
+    network::Network,
+    records,
     sandbox::{self, Warning},
 };
 use std::{
@@ -66,6 +69,8 @@ pub(crate) enum Told {
     Emptied(ActionId, ContainerId, Mono),
     /// The pod runs, but not with all that was wished.
     Warned(Box<(PodKey, PodUid, Warning)>),
+    /// Pods whose NetworkPolicies are not in force, and why: all of them.
+    Unheld(Vec<(PodKey, String)>),
     /// What nobody wants any more is removed.
     Cleaned,
     /// The command of a check has had its time.
@@ -213,6 +218,14 @@ fn node_labels(env: &Env) -> Labels {
     own.chain(env.config.node_labels.clone()).collect()
 }
 
+/// Tells of pods whose NetworkPolicies are not in force, if they are others than before. Blocks.
+pub(crate) fn tell_unheld(network: &Network, told: &mpsc::Sender<Told>) {
+    if let Some(unheld) = network.unheld_now() {
+        // An agent that ends has nobody to tell.
+        let _ = told.blocking_send(Told::Unheld(unheld));
+    }
+}
+
 fn world_config(env: &Env) -> WorldConfig {
     let crash_loop_back_off = &env.config.crash_loop_back_off;
     WorldConfig {
@@ -225,6 +238,11 @@ fn world_config(env: &Env) -> WorldConfig {
         se_linux: env.node.se_linux,
         node_name: env.node.name.clone(),
         node_labels: node_labels(env),
+        policies: match env.config.network.as_str() {
+            "bridge" => Reach::Own,
+            "cni" => Reach::Plugins,
+            _ => Reach::Nothing,
+        },
         pressure: env.config.eviction(),
         ..WorldConfig::default()
     }
@@ -292,7 +310,11 @@ impl Agent {
         self.note_revisions();
         if self.env.network.note_policies(&self.desired.objects) {
             let env = Arc::clone(&self.env);
-            tokio::task::spawn_blocking(move || env.network.enforce());
+            let told = self.told.clone();
+            tokio::task::spawn_blocking(move || {
+                env.network.enforce();
+                tell_unheld(&env.network, &told);
+            });
         }
         self.news.push(Event::Desired(Arc::clone(&self.desired)));
     }
@@ -439,6 +461,7 @@ impl Agent {
                 self.warned(pod, uid, warning);
                 self.changes.send_modify(|number| *number += 1);
             }
+            Told::Unheld(unheld) => self.news.push(Event::Unheld(unheld)),
             Told::Cleaned => self.cleaning = false,
             Told::Overtime(session) => self.exec_kill(&session),
             Told::Leave => self.leaving = true,

@@ -27,6 +27,7 @@ mod session;
 mod table;
 #[cfg(test)]
 mod testing;
+mod traffic;
 mod upgrade;
 mod version;
 mod wait;

@@ -49,6 +49,8 @@ pub(super) struct Facts {
     pub(super) network: Trial,
     /// The rules of pods' packets.
     pub(super) packet_rules: Trial,
+    /// The rules for the bridge, by which a pod sends as itself only.
+    pub(super) own_addresses: Trial,
     /// The file system of the state directory.
     pub(super) state: Option<Space>,
     /// The run directory, and whether it is on a tmpfs.
@@ -121,7 +123,7 @@ pub(super) fn gather(config: &Config) -> Facts {
     let kernel = read::line("/proc/sys/kernel/osrelease");
     let is_root = nix::unistd::geteuid().is_root();
     let filesystems = read::text("/proc/filesystems");
-    let (network, packet_rules) = network::attempt();
+    let (network, packet_rules, own_addresses) = network::attempt();
     let has_overlay = filesystems.lines().any(|line| line.split_whitespace().last() == Some("overlay"));
     Facts {
         cgroup: read::cgroups(&config.cgroup_mount, &config.cgroup_root),
@@ -141,6 +143,7 @@ pub(super) fn gather(config: &Config) -> Facts {
         cni: network::plugins(config),
         network,
         packet_rules,
+        own_addresses,
         state: read::space(&config.state_directory),
         run: read::is_tmpfs(&config.run_directory).map(|tmpfs| (config.run_directory.clone(), tmpfs)),
         group: read::group(&config.api_socket_group),

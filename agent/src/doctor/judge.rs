@@ -28,6 +28,7 @@ pub(super) fn all(facts: &Facts) -> Vec<Finding> {
         kernel::pressure,
         kernel::network,
         kernel::packet_rules,
+        kernel::own_addresses,
         cgroups::fast_moves,
     ];
     checks.iter().map(|check| check(facts)).collect()

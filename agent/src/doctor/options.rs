@@ -99,6 +99,8 @@ const TABLE: [(&str, &[KernelOption]); 7] = [
             module("NF_NAT", Wanted),
             module("NF_TABLES", Wanted),
             built_in("NF_TABLES_INET", Wanted),
+            module("NF_TABLES_BRIDGE", Wanted),
+            module("NFT_BRIDGE_META", Wanted),
             module("NFT_CT", Wanted),
             module("NFT_NAT", Wanted),
             module("NFT_MASQ", Wanted),

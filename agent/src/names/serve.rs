@@ -37,21 +37,25 @@ pub(super) async fn datagrams(socket: UdpSocket, desk: Arc<Desk>) {
             }
         };
         // What cannot be sent now is asked for again.
-        match desk.decide(&buffer[..len], from.ip(), false) {
-            Verdict::Ignore => {}
-            Verdict::Answer(answer) => drop(socket.try_send_to(&answer, from)),
-            Verdict::Forward(query) => match desk.forwarded.take(from.ip()) {
-                None => drop(socket.try_send_to(&query.fail(code::FAILURE), from)),
-                Some(room) => {
-                    let (socket, servers) = (Arc::clone(&socket), desk.upstreams.now());
-                    tokio::spawn(async move {
-                        let answer = forward::ask(&query, &servers, Way::Datagram).await;
-                        drop(socket.try_send_to(&answer, from));
-                        drop(room);
-                    });
-                }
-            },
-        }
+        let (query, servers) = match desk.decide(&buffer[..len], from.ip(), false) {
+            Verdict::Ignore => continue,
+            Verdict::Answer(answer) => {
+                drop(socket.try_send_to(&answer, from));
+                continue;
+            }
+            Verdict::Forward(query) => (query, desk.upstreams.now()),
+            Verdict::ForwardBeyond(query) => (query, desk.upstreams.beyond()),
+        };
+        let Some(room) = desk.forwarded.take(from.ip()) else {
+            drop(socket.try_send_to(&query.fail(code::FAILURE), from));
+            continue;
+        };
+        let socket = Arc::clone(&socket);
+        tokio::spawn(async move {
+            let answer = forward::ask(&query, &servers, Way::Datagram).await;
+            drop(socket.try_send_to(&answer, from));
+            drop(room);
+        });
     }
 }
 
@@ -89,6 +93,9 @@ async fn talk(mut stream: TcpStream, desk: &Desk, from: IpAddr) -> io::Result<()
             Verdict::Ignore => return Ok(()),
             Verdict::Answer(answer) => answer,
             Verdict::Forward(query) => forward::ask(&query, &desk.upstreams.now(), Way::Stream).await,
+            Verdict::ForwardBeyond(query) => {
+                forward::ask(&query, &desk.upstreams.beyond(), Way::Stream).await
+            }
         };
         write_message(&mut stream, &answer).await?;
     }

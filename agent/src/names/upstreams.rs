@@ -2,6 +2,7 @@
 //! one. Nothing is watched and nothing is asked as long as nobody wants to know.
 
 use berth_core::dns::{Upstream, upstreams};
+use nix::ifaddrs::getifaddrs;
 use std::{
     fs::{self, File},
     io::Read,
@@ -44,6 +45,24 @@ impl Upstreams {
         known.1.clone()
     }
 
+    /// As [`Self::now`], without those that are on the node itself.
+    pub(super) fn beyond(&self) -> Vec<SocketAddr> {
+        let here: Vec<IpAddr> = getifaddrs()
+            .into_iter()
+            .flatten()
+            .filter_map(|interface| {
+                let address = interface.address?;
+                let v4 = address.as_sockaddr_in().map(|address| IpAddr::V4(address.ip()));
+                v4.or_else(|| address.as_sockaddr_in6().map(|address| IpAddr::V6(address.ip())))
+            })
+            .collect();
+        let is_beyond = |server: &SocketAddr| {
+            let ip = server.ip();
+            !ip.is_loopback() && !ip.is_unspecified() && !here.contains(&ip)
+        };
+        self.now().into_iter().filter(is_beyond).collect()
+    }
+
     fn text(&self) -> String {
         let mut bytes = Vec::new();
         // What cannot be read names nobody.
@@ -83,6 +102,9 @@ mod tests {
         fs::write(&other, "nameserver 10.0.0.2\n").unwrap();
         fs::rename(&other, &path).unwrap();
         assert_eq!(upstreams.now(), ["10.0.0.2:53".parse().unwrap()]);
+        // Who is on the node is not asked on its behalf.
+        fs::write(&path, "nameserver 127.0.0.53\nnameserver ::1\nnameserver 10.0.0.2\n").unwrap();
+        assert_eq!((upstreams.now().len(), upstreams.beyond()), (3, vec!["10.0.0.2:53".parse().unwrap()]));
         fs::remove_file(&path).unwrap();
         assert_eq!(upstreams.now(), []);
     }

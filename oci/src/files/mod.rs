@@ -73,10 +73,9 @@ pub(crate) fn lacks_cluster_dns(node: &NodeFacts, pod: &DesiredPod) -> bool {
     node.policy.cluster_dns.is_empty() && pod_dns(node, pod).is_none() && wants_cluster(&pod.pod.spec)
 }
 
-/// Our own name server, for a pod with a network of ours. A pod on the node's network has the node's: the former is
-/// there only as long as other pods are.
+/// Our own name server, for a pod with a network of ours, and for one on the node's network that asks for it.
 fn pod_dns(node: &NodeFacts, pod: &DesiredPod) -> Option<IpAddr> {
-    node.policy.pod_dns.filter(|_| !pod.pod.spec.host_network)
+    node.policy.pod_dns.filter(|_| !pod.pod.spec.host_network || network::asks_for_names(&pod.pod.spec))
 }
 
 fn resolv_conf(roots: &Roots, node: &NodeFacts, pod: &DesiredPod) -> Result<String> {
@@ -92,7 +91,11 @@ fn resolv_conf(roots: &Roots, node: &NodeFacts, pod: &DesiredPod) -> Result<Stri
     } else if wants_cluster(spec) && !node.policy.cluster_dns.is_empty() {
         of_node()?.of_cluster(&node.policy.cluster_dns, &node.policy.cluster_domain, &pod.key.namespace)
     } else if let Some(server) = pod_dns(node, pod).filter(|_| wants_cluster(spec)) {
-        of_node()?.of_pods(server, &node.policy.cluster_domain, &pod.key.namespace)
+        let of_node = of_node()?;
+        let here = if spec.host_network { of_node.on_the_node() } else { Vec::new() };
+        let mut resolver = of_node.of_pods(server, &node.policy.cluster_domain, &pod.key.namespace);
+        resolver.ask_then(here);
+        resolver
     } else {
         of_node()?
     };

@@ -71,6 +71,19 @@ impl Resolver {
         pods
     }
 
+    /// Of its servers those on the node's loopback: what answers there may ask ours in its turn, so ours does not ask it on
+    /// the node's behalf.
+    pub(super) fn on_the_node(&self) -> Vec<String> {
+        let is_loopback =
+            |server: &&String| server.parse::<IpAddr>().is_ok_and(|address| address.is_loopback());
+        self.nameservers.iter().filter(is_loopback).cloned().collect()
+    }
+
+    /// These are asked when the others do not know.
+    pub(super) fn ask_then(&mut self, servers: Vec<String>) {
+        add(&mut self.nameservers, &servers);
+    }
+
     /// What the pod adds, each once; an option of its own takes the place of one of that name.
     pub(super) fn add(&mut self, config: &DnsConfig) {
         add(&mut self.nameservers, &config.nameservers);

@@ -137,7 +137,7 @@ fn our_own_name_server_is_for_pods_with_a_network_of_ours() {
     for (dns_policy, host_network, own, lacks) in [
         (DnsPolicy::ClusterFirst, false, true, false),
         (DnsPolicy::ClusterFirst, true, false, false),
-        (DnsPolicy::ClusterFirstWithHostNet, true, false, true),
+        (DnsPolicy::ClusterFirstWithHostNet, true, true, false),
         (DnsPolicy::ClusterFirstWithHostNet, false, true, false),
         (DnsPolicy::Default, false, false, false),
         (DnsPolicy::None, false, false, false),

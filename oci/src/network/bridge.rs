@@ -4,7 +4,7 @@ use super::{Setup, attachment, host, lacking, link, netlink::Netlink, refused};
 use crate::error::{Error, Result};
 use berth_core::network::{Range, Ranges};
 use nix::{ifaddrs::getifaddrs, net::if_::if_nameindex};
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 
 /// Its name.
 pub const NAME: &str = "berth0";
@@ -60,6 +60,11 @@ fn make(netlink: &mut Netlink, setup: &Setup) -> Result<Bridge> {
     for range in ranges.all() {
         link::add_address(netlink, index, range.gateway(), range.prefix())
             .map_err(refused("give the bridge its address"))?;
+    }
+    if v6 {
+        // The kernel has no `route_localnet` for IPv6; but whom ::1 is of, it asks the table of routes.
+        link::add_local_route(netlink, index, Ipv6Addr::LOCALHOST)
+            .map_err(refused("let the node's loopback come back from the bridge"))?;
     }
     Ok(Bridge { index, v6, ranges, mtu })
 }

@@ -6,25 +6,16 @@
 //! agent leaves is found and completed, or removed, by the next one. Interfaces, rules and addresses that are
 //! not ours are never touched.
 
-mod attachment;
 mod bridge;
 pub mod cni;
-mod extra;
-mod host;
-mod inside;
-mod leases;
-mod link;
-mod netlink;
+mod kernel;
 mod nft;
-mod plug;
+mod pod;
 mod policies;
 mod repair;
-mod shape;
 #[cfg(test)]
 mod tests;
-mod traffic;
 pub mod trial;
-mod watch;
 
 use crate::{
     clock,
@@ -32,7 +23,6 @@ use crate::{
     fsys,
     paths::Roots,
 };
-use attachment::{Attachment, link_name};
 use berth_core::{
     dns::{Host, Zone},
     ids::{PodKey, PodUid},
@@ -41,8 +31,17 @@ use berth_core::{
 };
 use bridge::Bridge;
 use cni::Cni;
-use netlink::{Netlink, Refused};
+use kernel::{
+    host, inside, link, netlink,
+    netlink::{Netlink, Refused},
+    shape, watch,
+};
 use nft::Nft;
+use pod::{
+    attachment,
+    attachment::{Attachment, link_name},
+    extra, leases, plug,
+};
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs::File,
@@ -52,7 +51,10 @@ use std::{
 };
 
 pub use bridge::NAME as BRIDGE;
-pub use traffic::{Traffic, traffic};
+pub use pod::{
+    askers::asks_for_names,
+    traffic::{Traffic, traffic},
+};
 
 /// The pod's interface, as everywhere.
 const INTERFACE: &str = "eth0";
@@ -75,6 +77,8 @@ pub struct Network {
     cni: Cni,
     /// Beside the state, which is held while the kernel works.
     policies: Mutex<Vec<policies::InForce>>,
+    /// Pods that policies hold to nothing, or to more than they say; whether that was asked for already.
+    unheld: Mutex<(Vec<(PodKey, String)>, bool)>,
     state: Mutex<State>,
     /// Of the pods that are there. Beside the state, which is held while the kernel works.
     zone: RwLock<Arc<Zone>>,
@@ -86,12 +90,16 @@ pub struct Network {
 struct State {
     leases: Leases,
     attached: BTreeMap<PodUid, Attachment>,
+    /// Pods on the node's network that ask for names.
+    askers: BTreeSet<PodUid>,
     /// As it was when it was last seen to.
     bridge: Option<Bridge>,
     /// None as long as no pod is there, or the kernel has no such thing.
     nft: Option<Nft>,
     /// Ports of the bridge are told apart; none if that is not known.
     isolated: Option<bool>,
+    /// Why nothing keeps pods to their own addresses, if so.
+    loose: Option<Refused>,
 }
 
 /// What a pod has got.
@@ -103,16 +111,25 @@ pub struct Attached {
     pub lacking: Option<String>,
 }
 
+impl State {
+    /// Nobody needs the bridge.
+    fn is_unused(&self) -> bool {
+        self.attached.is_empty() && self.askers.is_empty()
+    }
+}
+
 impl Network {
     /// Knows what earlier agents of this boot have made. Reads files only.
     pub fn new(roots: &Roots, setup: Option<Setup>) -> Self {
         let (leases, attached) = (leases::load(roots), attachment::read_all(roots));
-        let state = State { leases, attached, bridge: None, nft: None, isolated: None };
+        let askers = pod::askers::read_all(roots);
+        let state = State { leases, attached, askers, ..State::default() };
         let network = Self {
             roots: roots.clone(),
             setup,
             cni: Cni::default(),
             policies: Mutex::new(policies::load(roots)),
+            unheld: Mutex::new((Vec::new(), true)),
             state: Mutex::new(state),
             zone: RwLock::default(),
             saving: Mutex::new(()),
@@ -154,7 +171,8 @@ impl Network {
             names: &attachment.names,
             addresses: &attachment.addresses,
         });
-        let zone = Arc::new(Zone::new(bridge::served(&setup), hosts));
+        let zone = Zone::new(bridge::served(&setup), hosts);
+        let zone = Arc::new(zone.asked_by_node(!state.askers.is_empty()));
         *self.zone.write().unwrap_or_else(PoisonError::into_inner) = zone;
     }
 
@@ -176,7 +194,7 @@ impl Network {
             return self.cni.attach(&self.roots, pod);
         }
         let Some(setup) = self.setup.filter(|_| !pod.pod.spec.host_network) else {
-            return Ok(Attached::default());
+            return self.serve_asker(pod);
         };
         let mut state = self.lock();
         let known = state.bridge;
@@ -203,7 +221,8 @@ impl Network {
             Ok(()) => None,
         };
         self.tell_names(&state);
-        let lacking: Vec<String> = lacking.into_iter().chain(unshaped).collect();
+        let loose = state.loose.as_ref().filter(|_| lacking.is_none()).map(not_held);
+        let lacking: Vec<String> = lacking.into_iter().chain(loose).chain(unshaped).collect();
         let lacking = (!lacking.is_empty()).then(|| lacking.join("; "));
         Ok(Attached { addresses: texts(&attachment), lacking })
     }
@@ -219,14 +238,15 @@ impl Network {
             self.cni.detach(&self.roots, uid)?;
         }
         let mut state = self.lock();
+        self.forget_asker(&mut state, uid)?;
         if !state.attached.contains_key(uid) && !self.roots.pod_network(uid).exists() {
             return Ok(());
         }
         let removed = Netlink::route().and_then(|mut netlink| link::remove(&mut netlink, &link_name(uid)));
         removed.map_err(refused("remove the pod's interface"))?;
-        let had_ports = state.attached.remove(uid).is_some_and(|attachment| !attachment.ports.is_empty());
+        state.attached.remove(uid);
         self.tell_names(&state);
-        if let Some(setup) = self.setup.filter(|_| had_ports || self.has_policies()) {
+        if let Some(setup) = self.setup {
             // A kernel that does not take rules any more has none of the pod's either.
             if let Err(error) = self.write_rules(&mut state, &bridge::served(&setup)) {
                 tracing::warn!(pod = %uid, %error, "packet rules may still speak of where the pod was");
@@ -363,6 +383,14 @@ fn no_rules(error: &Refused, what: &str) -> Error {
     Error::Network(format!(
         "no {what}: the kernel does not take our packet rules (nf_tables): {error}{remedy}"
     ))
+}
+
+/// Why a pod may send as another one.
+fn not_held(error: &Refused) -> String {
+    format!(
+        "nothing keeps the pod to its own addresses: the kernel does not take our rules for the bridge: {error}; it \
+         needs the module nft_meta_bridge, or CONFIG_NF_TABLES_BRIDGE and CONFIG_NFT_BRIDGE_META"
+    )
 }
 
 /// The kernel may not know the kind of thing at all.

@@ -6,14 +6,16 @@
 
 use super::{
     Network, State,
-    attachment::{Attachment, link_name},
-    bridge, link,
+    attachment::{Attachment, link_name, mac},
+    bridge, host, link,
     netlink::{Netlink, Refused},
     nft,
-    nft::Nft,
+    nft::{Nft, Origin},
+    no_rules,
 };
 use crate::{durable, paths::Roots, records};
 use berth_core::{
+    ids::{PodKey, PodUid},
     manifest::{
         objects::{ObjectKind, Objects},
         types::policy::NetworkPolicySpec,
@@ -81,6 +83,38 @@ impl Network {
         }
     }
 
+    /// Pods whose policies are not in force as they stand there, and why; none if they are those of the last call.
+    pub fn unheld_now(&self) -> Option<Vec<(PodKey, String)>> {
+        let mut unheld = self.unheld.lock().unwrap_or_else(PoisonError::into_inner);
+        (!std::mem::replace(&mut unheld.1, true)).then(|| unheld.0.clone())
+    }
+
+    /// Notes of which pods that is so.
+    fn note_unheld(&self, state: &State, confinements: &[Confinement], error: Option<&Refused>) {
+        let why = |confinement: &Confinement| match error {
+            Some(error) => Some(no_rules(error, "NetworkPolicy").to_string()),
+            None => confinement.overflowed.then(|| {
+                format!(
+                    "it allows {} more than there is room for, so nothing is allowed",
+                    confinement.address
+                )
+            }),
+        };
+        let mut now: Vec<(PodKey, String)> = confinements
+            .iter()
+            .filter_map(|confinement| {
+                let has = |attachment: &&Attachment| attachment.addresses.contains(&confinement.address);
+                Some((state.attached.values().find(has)?.pod.clone(), why(confinement)?))
+            })
+            .collect();
+        now.sort();
+        now.dedup_by(|one, other| one.0 == other.0);
+        let mut unheld = self.unheld.lock().unwrap_or_else(PoisonError::into_inner);
+        if unheld.0 != now {
+            *unheld = (now, false);
+        }
+    }
+
     /// There are policies.
     pub(super) fn has_policies(&self) -> bool {
         !self.policies.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
@@ -89,17 +123,23 @@ impl Network {
     /// Makes our packet rules those for the pods that are there.
     pub(super) fn write_rules(&self, state: &mut State, ranges: &Ranges) -> Result<(), Refused> {
         let confinements = self.confinements(state);
+        let loopback6 = ranges.v6.is_some() && host::lets_loopback6_come_back();
         let mut pods: Vec<&Attachment> = state.attached.values().collect();
         pods.sort_by_key(|attachment| std::cmp::Reverse(attachment.since));
         let pods = pods
             .into_iter()
             .map(|attachment| nft::Pod { addresses: &attachment.addresses, ports: &attachment.ports });
-        let rules = nft::ruleset(ranges, pods, &confinements);
-        match &mut state.nft {
-            Some(nft) => nft.apply(rules)?,
-            none => none.insert(Nft::open()?).apply(rules)?,
-        }
-        isolate(state, !confinements.is_empty())
+        let rules = nft::ruleset(ranges, loopback6, pods, &confinements);
+        let origins = origins(state);
+        let nft = match &mut state.nft {
+            Some(nft) => nft,
+            none => none.insert(Nft::open()?),
+        };
+        // What the kernel may not have: pods run without, and are told.
+        state.loose = nft.hold(origins).err();
+        let applied = nft.apply(rules).and_then(|()| isolate(state, !confinements.is_empty()));
+        self.note_unheld(state, &confinements, applied.as_ref().err());
+        applied
     }
 
     fn confinements(&self, state: &State) -> Vec<Confinement> {
@@ -119,6 +159,15 @@ impl Network {
         }
         found
     }
+}
+
+/// As whom pods may send.
+fn origins(state: &State) -> Vec<Origin> {
+    let origin = |(uid, attachment): (&PodUid, &Attachment)| {
+        let mac = mac(*attachment.addresses.first()?);
+        Some(Origin { link: link_name(uid), mac, addresses: attachment.addresses.clone() })
+    };
+    state.attached.iter().filter_map(origin).collect()
 }
 
 /// Tells ports of the bridge apart, or no longer.

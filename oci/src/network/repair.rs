@@ -29,7 +29,7 @@ impl Network {
     pub fn reconcile(&self) {
         let mut state = self.lock();
         self.remove_strays(&state.attached);
-        let Some(setup) = self.setup.filter(|_| !state.attached.is_empty()) else { return };
+        let Some(setup) = self.setup.filter(|_| !state.is_unused()) else { return };
         let bridge = match bridge::ensure(&mut state.bridge, &setup) {
             Ok(bridge) => bridge,
             Err(error) => return tracing::warn!(%error, "pods are cut off"),
@@ -76,7 +76,7 @@ impl Network {
 
     fn restore_links(&self) {
         let mut state = self.lock();
-        let Some(setup) = self.setup.filter(|_| !state.attached.is_empty()) else { return };
+        let Some(setup) = self.setup.filter(|_| !state.is_unused()) else { return };
         let known = state.bridge;
         let bridge = match bridge::ensure(&mut state.bridge, &setup) {
             Ok(bridge) => bridge,

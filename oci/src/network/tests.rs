@@ -15,6 +15,8 @@ use std::{
     os::fd::AsRawFd,
 };
 
+mod large;
+mod origin;
 mod ports;
 
 const SETUP: &str = "10.86.0.0/16,fd62:6572:7468::/64";

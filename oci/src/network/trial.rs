@@ -5,7 +5,7 @@ use super::{
     INTERFACE, bridge, lacking, link,
     netlink::Netlink,
     nft::{self, Nft},
-    no_rules,
+    no_rules, not_held,
 };
 use crate::error::Error;
 use berth_core::{
@@ -16,7 +16,13 @@ use berth_core::{
     },
 };
 use nix::sched::{CloneFlags, unshare};
-use std::{fs::File, io, net::IpAddr, os::fd::AsRawFd, thread};
+use std::{
+    fs::File,
+    io,
+    net::{IpAddr, Ipv4Addr},
+    os::fd::AsRawFd,
+    thread,
+};
 
 /// What was found; an error says what the kernel lacks and what to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,6 +31,8 @@ pub struct Trial {
     pub links: Result<(), String>,
     /// Packet rules: without them pods reach each other and the node only.
     pub rules: Result<(), String>,
+    /// Rules for the bridge: without them a pod may send under another one's address.
+    pub origins: Result<(), String>,
 }
 
 /// Tries.
@@ -35,7 +43,7 @@ pub fn attempt() -> io::Result<Trial> {
     let work = || {
         unshare(CloneFlags::CLONE_NEWNET)?;
         let ns = File::open("/proc/thread-self/ns/net")?;
-        Ok(Trial { links: links(&ns).map_err(text), rules: rules().map_err(text) })
+        Ok(Trial { links: links(&ns).map_err(text), rules: rules().map_err(text), origins: origins() })
     };
     thread::scope(|scope| {
         scope.spawn(work).join().unwrap_or_else(|_| Err(io::Error::other("the thread panicked")))
@@ -82,8 +90,17 @@ fn rules() -> Result<(), Error> {
     let confinements: Vec<Confinement> = addresses.iter().map(confined).collect();
     let pods = [nft::Pod { addresses: &addresses, ports: &ports }];
     Nft::open()
-        .and_then(|mut nft| nft.apply(nft::ruleset(&ranges, pods.into_iter(), &confinements)))
+        .and_then(|mut nft| nft.apply(nft::ruleset(&ranges, true, pods.into_iter(), &confinements)))
         .map_err(|error| no_rules(&error, "way out of the node and no hostPort"))
+}
+
+fn origins() -> Result<(), String> {
+    let origin = nft::Origin {
+        link: "trial".to_owned(),
+        mac: [2, 0, 0, 0, 0, 2],
+        addresses: vec![Ipv4Addr::new(10, 86, 0, 2).into()],
+    };
+    Nft::open().and_then(|mut nft| nft.hold(vec![origin])).map_err(|error| not_held(&error))
 }
 
 #[cfg(test)]
@@ -96,6 +113,6 @@ mod tests {
         if !nix::unistd::geteuid().is_root() {
             return eprintln!("skipped: needs root");
         }
-        assert_eq!(attempt().unwrap(), Trial { links: Ok(()), rules: Ok(()) });
+        assert_eq!(attempt().unwrap(), Trial { links: Ok(()), rules: Ok(()), origins: Ok(()) });
     }
 }

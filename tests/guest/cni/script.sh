@@ -66,6 +66,13 @@ is "one interface for each pod" 2 "$(veths | wc -w)"
 is "and its addresses" 4 "$(given | wc -w)"
 check "no plugin had anything to say against it" sh -c '! berth get events | grep -q NetworkCheckFailed'
 
+step "a NetworkPolicy that nobody holds a pod to is told, and shown on it for as long as it is so"
+printf 'apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {name: closed}\nspec: {podSelector: {}}\n' | drop policy.yaml
+eventually 20 "it is the pod's condition" sh -c 'berth get pod one -o yaml | grep -q "NetworkPolicy closed does not hold the pod: its network is made by CNI plugins"'
+check "and an event" sh -c 'berth get events | grep NotEnforced | grep -q "NetworkPolicy closed"'
+rm $M/policy.yaml
+eventually 20 "no longer" sh -c '! berth get pod one -o yaml | grep -q SpecEnforced'
+
 step "bandwidth is the plugin's; without one it is told"
 server slow '' 'kubernetes.io/ingress-bandwidth: 1M, kubernetes.io/egress-bandwidth: 1M' | drop slow.yaml
 ready slow

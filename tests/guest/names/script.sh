@@ -29,6 +29,16 @@ listening() { cat /proc/net/udp /proc/net/udp6 /proc/net/tcp /proc/net/tcp6 | aw
 
 : >/etc/resolv.conf
 is "nothing serves names without pods" 0 "$(listening)"
+
+step "a pod on the node's network that asks for pods' names is served, also when it is the only one"
+pod host default 'hostNetwork: true' | sed 's/^  hostNetwork: true/&\n  dnsPolicy: ClusterFirstWithHostNet/; s/-p 80/-p 8080/; /readinessProbe/d' | drop host.yaml
+there host default
+is "nameserver" "nameserver 10.86.0.1" "$(berth exec host -- grep nameserver /etc/resolv.conf)"
+eventually 20 "names are served" sh -c '[ "$(cat /proc/net/udp | awk "{ print \$2 }" | grep -c ":0035\$")" -gt 0 ]'
+is "there is no such pod" "NXDOMAIN" "$(berth exec host -- busybox nslookup one.default.svc 2>&1 | sed -n 's/.*\(NXDOMAIN\).*/\1/p' | head -n 1)"
+kill -9 "$(agent_pid)"
+eventually 30 "the agent is back" berth get pods
+eventually 20 "names are served again" sh -c 'berth exec host -- busybox nslookup one.default.svc 2>&1 | grep -q NXDOMAIN'
 pod one default '' | drop one.yaml
 pod two shop '' | drop two.yaml
 pod three default 'hostname: db-0' | sed 's/^  hostname: db-0/&\n  subdomain: db/' | drop three.yaml
@@ -41,6 +51,8 @@ is "nameserver" "nameserver 10.86.0.1" "$(berth exec one -- grep nameserver /etc
 is "search" "search shop.svc svc" "$(berth exec -n shop two -- grep search /etc/resolv.conf)"
 is "dnsPolicy Default" "" "$(berth exec plain -- cat /etc/resolv.conf)"
 is "nobody is told that there are no such servers" "" "$(berth get events | grep MissingClusterDNS)"
+
+is "by its name, from the node's network" "$ONE" "$(berth exec host -- busybox nslookup one | sed -n '/^Name/,$s/^Address: *//p' | sort -u | tr '\n' ' ')"
 
 step "names of pods, both families"
 asked two.shop
@@ -61,7 +73,6 @@ step "without a name server outside other names fail at once; they are forwarded
 is "no server" "SERVFAIL " "$(answer example.test.)"
 echo 'nameserver 10.86.0.1' >/etc/resolv.conf
 is "not in a circle" "SERVFAIL " "$(answer example.test.)"
-is "not for the node" "REFUSED " "$(busybox nslookup example.test. 10.86.0.1 2>&1 | sed -n 's/.*\(REFUSED\).*/\1/p' | sort -u | tr '\n' ' ')"
 unshare -n sleep 100000 & world=$!
 ip link add out0 type veth
 peer=$(ip -o link | sed -n 's/^[0-9]*: \(veth[0-9]*\)@out0.*/\1/p')
@@ -84,6 +95,9 @@ eventually 20 "the server outside listens" out sh -c 'grep -q ":0035 " /proc/net
 is "what it says is what the pod hears" "002e12348180000100010000" "$(by_tcp "$outside" | cut -c1-24)"
 is "its address" "c0000263" "$(by_tcp "$outside" | grep -o '........$')"
 is "names of pods are ours still" "$ONE" "$(answer one)"
+is "a pod on the node's network hears it, too" "c0000263" "$(berth exec host -- sh -c "printf '$outside' | busybox timeout 20 busybox nc 10.86.0.1 53 | busybox xxd -p" | tr -d '\n' | grep -o '........$')"
+rm $M/host.yaml; gone host
+is "not for the node, when no pod on its network asks" "REFUSED " "$(busybox nslookup example.test. 10.86.0.1 2>&1 | sed -n 's/.*\(REFUSED\).*/\1/p' | sort -u | tr '\n' ' ')"
 kill $upstream $world; ip link del out0
 
 step "an agent that comes after a killed one goes on"

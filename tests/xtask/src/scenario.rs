@@ -21,6 +21,16 @@ pub(crate) struct Scenario {
     folder: PathBuf,
 }
 
+/// What a caller gives a scenario.
+pub(crate) struct Given<'a> {
+    /// Cargo profile of the binary in the guest.
+    pub(crate) profile: &'a str,
+    /// Variables for the script, `NAME=VALUE` each.
+    pub(crate) set: &'a [String],
+    /// Seconds that one boot may last.
+    pub(crate) boot_max_s: u64,
+}
+
 /// Those whose name contains `only`.
 pub(crate) fn find(only: Option<&str>) -> Result<Vec<Scenario>> {
     let mut found = Vec::new();
@@ -55,9 +65,9 @@ impl Scenario {
     /// installs it, from packages in /put/package by Debian's own dpkg. A file `packages` names packages of Debian, a
     /// file `modules` modules of the kernel, that the guest has beside the usual ones. A folder `root` lies over the guest's root; with
     /// something for systemd in it, that is the first process.
-    pub(crate) fn run(&self, arch: Arch, profile: &str, tell: &(dyn Fn(&str) + Sync)) -> Result {
+    pub(crate) fn run(&self, arch: Arch, given: &Given<'_>, tell: &(dyn Fn(&str) + Sync)) -> Result {
         if let Ok(cuts) = fs::read_to_string(self.folder.join("cuts")) {
-            let (scenario, profile) = (self.name.clone(), profile.to_owned());
+            let (scenario, profile) = (self.name.clone(), given.profile.to_owned());
             let args = power::Args { cuts: cuts.trim().parse()?, arch, seed: None, scenario, profile };
             return power::run(&args, tell);
         }
@@ -68,6 +78,7 @@ impl Scenario {
             fs::remove_file(old)?;
         }
         let boot_file = guest::dir(arch).join(format!("{}.boot", self.name));
+        let settings_file = guest::dir(arch).join(format!("{}.settings", self.name));
         let prepared = vm::preparing();
         let bare = self.folder.join("bare").exists();
         let mut put = vec![
@@ -75,6 +86,7 @@ impl Scenario {
             format!("{}:/put/lib.sh", sh::root().join("tests/guest/lib.sh").display()),
             format!("{}:/put/pod-network.sh", sh::root().join("tests/guest/pod-network.sh").display()),
             format!("{}:/put/boot", boot_file.display()),
+            format!("{}:/put/settings", settings_file.display()),
             format!("{}:/put/run-ptest", sh::root().join(PTEST).display()),
         ];
         if bare {
@@ -96,11 +108,12 @@ impl Scenario {
             bare,
             module: self.words("modules"),
             append: fs::read_to_string(self.folder.join("append")).unwrap_or_default().trim().to_owned(),
-            timeout: Some(BOOT_MAX_S),
-            profile: profile.to_owned(),
+            timeout: Some(given.boot_max_s),
+            profile: given.profile.to_owned(),
             ..vm::Args::script(arch, self.folder.join("script.sh"))
         };
         fs::create_dir_all(guest::dir(arch))?;
+        fs::write(&settings_file, given.set.join("\n") + "\n")?;
         drop(prepared);
         for boot in 1..=boots {
             fs::write(&boot_file, boot.to_string())?;

@@ -6,7 +6,7 @@ use crate::{
     fuzz,
     guest::qemu,
     images, layer, package, perf,
-    scenario::{self, Scenario},
+    scenario::{self, Given, Scenario},
     sh::{self, Result, cmd},
     tidy,
 };
@@ -44,6 +44,12 @@ pub(crate) struct Args {
     /// Guests at a time [default: one for each processor, at most 4]
     #[arg(long)]
     jobs: Option<usize>,
+    /// A variable for the guests' scripts, which have their own numbers without (may be given several times)
+    #[arg(long, value_name = "NAME=VALUE")]
+    set: Vec<String>,
+    /// A boot of a guest may last so long
+    #[arg(long, value_name = "SECONDS", default_value_t = scenario::BOOT_MAX_S)]
+    timeout: u64,
 }
 
 #[derive(clap::Args)]
@@ -147,7 +153,8 @@ fn guests(args: &Args, tally: &mut Tally) -> Result {
                         }
                         last.push_back(line.to_owned());
                     };
-                    let mut step = Step::run(name, || scenario.run(arch, &args.profile, &tell));
+                    let given = Given { profile: &args.profile, set: &args.set, boot_max_s: args.timeout };
+                    let mut step = Step::run(name, || scenario.run(arch, &given, &tell));
                     step.last = last.into_inner().unwrap_or_else(PoisonError::into_inner);
                     tally.lock().unwrap_or_else(PoisonError::into_inner).add(step);
                 }

@@ -39,6 +39,8 @@ pub enum Verdict {
     Answer(Vec<u8>),
     /// Ask the node's own name servers.
     Forward(Query),
+    /// Ask those of them that are not on the node itself; one that is may ask here in its turn.
+    ForwardBeyond(Query),
     /// Say nothing: it is no query, or from nobody whom it concerns.
     Ignore,
 }
@@ -83,6 +85,7 @@ pub fn decide(zone: &Zone, domain: &str, bytes: &[u8], from: IpAddr, stream: boo
         Found::Nobody => Verdict::Answer(query.respond(code::NO_NAME, &[])),
         // The node asks because somebody there takes this for its resolver; asking the node again would go on for
         // ever.
+        Found::Elsewhere if zone.is_node(from) && zone.node_asks() => Verdict::ForwardBeyond(query),
         Found::Elsewhere if zone.is_node(from) => Verdict::Answer(query.respond(code::REFUSED, &[])),
         Found::Elsewhere => Verdict::Forward(query),
     }

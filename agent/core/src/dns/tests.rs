@@ -48,6 +48,7 @@ fn asked(name: &str, kind: u16, from: &str) -> Option<(u8, Vec<String>)> {
     match decide(&zone(), "cluster.local", &bytes, ip(from), false) {
         Verdict::Answer(answer) => Some(read(&bytes, &answer)),
         Verdict::Forward(_) => None,
+        Verdict::ForwardBeyond(_) => panic!("nobody on the node's network asks"),
         Verdict::Ignore => panic!("ignored"),
     }
 }
@@ -111,6 +112,16 @@ fn names_mean_pods_by_who_asks() {
         assert_eq!(asked(name, kind::A, "10.86.0.1"), Some((5, Vec::new())), "the node, {name}");
     }
     assert_eq!(asked("web", kind::AXFR, FROM_DEFAULT), Some((5, Vec::new())));
+}
+
+#[test]
+fn pods_on_the_nodes_network_ask_under_its_address() {
+    let zone = zone().asked_by_node(true);
+    let ask = |name: &str| decide(&zone, "cluster.local", &question(name, kind::A), ip("10.86.0.1"), false);
+    assert!(matches!(ask("web"), Verdict::Answer(answer) if answer[3] & 0xf == 0));
+    assert!(matches!(ask("example.com"), Verdict::ForwardBeyond(_)));
+    let nobody_else = Zone::new("10.86.0.0/16".parse().unwrap(), std::iter::empty());
+    assert!(nobody_else.is_empty() && !nobody_else.asked_by_node(true).is_empty());
 }
 
 #[test]

@@ -41,6 +41,8 @@ pub struct Zone {
     names: BTreeMap<String, Vec<IpAddr>>,
     /// Whose address it is: namespace, and the name that it is found by.
     people: BTreeMap<IpAddr, (Arc<str>, String)>,
+    /// Pods on the node's network ask, too.
+    node_asks: bool,
 }
 
 /// What a name means.
@@ -87,9 +89,20 @@ impl Zone {
         zone
     }
 
-    /// There is nobody.
+    /// Pods on the node's network ask, too, or none does: under the node's address.
+    #[must_use]
+    pub fn asked_by_node(self, node_asks: bool) -> Self {
+        Self { node_asks, ..self }
+    }
+
+    /// There is nobody who asks.
     pub fn is_empty(&self) -> bool {
-        self.people.is_empty()
+        self.people.is_empty() && !self.node_asks
+    }
+
+    /// See [`Self::asked_by_node`].
+    pub(super) const fn node_asks(&self) -> bool {
+        self.node_asks
     }
 
     /// Where pods ask: the node's addresses beside theirs.

@@ -36,8 +36,9 @@ pub(super) fn show(pod: &Pod) -> Vec<Value> {
     if pod.restarting {
         shown.push(condition("AllContainersRestarting", always, None));
     }
-    if !pod.not_enforced.is_empty() {
-        let why = (NOT_ENFORCED, pod.not_enforced.join("; "));
+    let without: Vec<&str> = pod.not_enforced.iter().chain(&pod.unheld).map(String::as_str).collect();
+    if !without.is_empty() {
+        let why = (NOT_ENFORCED, without.join("; "));
         shown.push(condition("SpecEnforced", known.enforced, Some(why)));
     }
     let lost = pod.containers.iter().flat_map(|container| container.lost.values());

@@ -80,5 +80,5 @@ pub(crate) fn note(pod: &mut Pod, now: Wall) {
     pod.conditions.valid.note(pod.problem.is_none(), now);
     let devices = pod.containers.iter().all(|container| container.lost.is_empty());
     pod.conditions.devices.note(devices, now);
-    pod.conditions.enforced.note(pod.not_enforced.is_empty(), now);
+    pod.conditions.enforced.note(pod.not_enforced.is_empty() && pod.unheld.is_none(), now);
 }

@@ -3,6 +3,7 @@
 
 use super::Labels;
 use crate::{
+    network::policy::Reach,
     node::{Amounts, CONTAINERS, PODS},
     pressure::Settings,
 };
@@ -30,6 +31,8 @@ pub struct WorldConfig {
     pub node_name: String,
     /// See `node_name`.
     pub node_labels: Labels,
+    /// Whom NetworkPolicies hold.
+    pub policies: Reach,
     /// From where on the node is short of something.
     pub pressure: Settings,
     /// How long each kind of action may take.
@@ -69,6 +72,7 @@ impl Default for WorldConfig {
             se_linux: false,
             node_name: String::new(),
             node_labels: Labels::new(),
+            policies: Reach::default(),
             pressure: Settings::default(),
             deadlines: Deadlines::default(),
         }

@@ -50,6 +50,7 @@ mod teardown;
 mod terms;
 #[cfg(test)]
 mod tests;
+mod unheld;
 
 pub use affinity::Labels;
 pub use config::{CONTAINERS_MAX, Deadlines, PODS_MAX, WorldConfig};
@@ -59,7 +60,7 @@ use crate::{
     action::Plan,
     devices::Seen,
     event::Event,
-    ids::PodUid,
+    ids::{PodKey, PodUid},
     time::{Mono, Now},
 };
 use desired::Desired;
@@ -98,6 +99,8 @@ pub struct World {
     pressure: Pressure,
     /// The devices that pods ask for, as far as they are there.
     devices: Arc<Seen>,
+    /// Pods whose NetworkPolicies are not in force although their network is ours, and why.
+    unheld: BTreeMap<PodKey, String>,
     /// The latest moment that was handed in.
     now: Mono,
 }
@@ -115,6 +118,7 @@ impl World {
             flights: Flights::default(),
             pressure: Pressure::default(),
             devices: Arc::default(),
+            unheld: BTreeMap::new(),
             now: Mono(0),
         }
     }
@@ -180,6 +184,7 @@ fn apply(world: &mut World, event: &Event, planner: &mut Planner) {
             world.devices = Arc::clone(seen);
             world.pods.values_mut().for_each(devices::try_again);
         }
+        Event::Unheld(unheld) => world.unheld = unheld.iter().cloned().collect(),
         Event::Observed(seen) => pressure::observed(world, seen, planner),
         Event::ImagesChanged => {
             for image in world.pods.values_mut().flat_map(|pod| &mut pod.images) {

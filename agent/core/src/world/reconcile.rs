@@ -9,7 +9,7 @@ use super::{
     planner::Planner,
     pod, pressure, start_after,
     state::{Pod, Stage},
-    teardown,
+    teardown, unheld,
 };
 use crate::ids::PodUid;
 
@@ -23,6 +23,7 @@ pub(crate) fn pass(world: &mut World, planner: &mut Planner) {
     while advance(world, planner) {}
     pressure::tend(world, planner);
     for pod in world.pods.values_mut() {
+        unheld::note(pod, world.config.policies, &world.unheld, planner);
         conditions::note(pod, planner.now.wall);
     }
 }

@@ -64,6 +64,8 @@ pub(crate) struct Pod {
     pub(crate) problem: Option<String>,
     /// What it goes without, a sentence each.
     pub(crate) not_enforced: Vec<String>,
+    /// Why NetworkPolicies that are about it hold it to nothing, as long as it is so.
+    pub(crate) unheld: Option<String>,
     pub(crate) conditions: Conditions,
 }
 
@@ -298,6 +300,7 @@ impl Pod {
             refusal: None,
             problem: None,
             not_enforced: Vec::new(),
+            unheld: None,
             conditions,
         }
     }

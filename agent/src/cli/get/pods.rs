@@ -10,6 +10,7 @@ use super::{
         select::{is_named, not_found},
         session::Session,
         table::{Cell, Table, headings},
+        traffic,
     },
     Args, print,
     problems::read as read_problems,
@@ -40,10 +41,17 @@ pub(super) fn run(args: &Args, names: &[String], session: &mut Session<'_>) -> R
             }
         }
         Some(form @ (Form::Json | Form::Yaml)) => {
+            let whole = |pod: &&Value| {
+                let mut pod = (*pod).clone();
+                if let Some(traffic) = traffic::of(&pod) {
+                    traffic::annotate(&mut pod, &traffic);
+                }
+                pod
+            };
             let value = match (names.len(), pods.as_slice()) {
-                (1, [pod]) => Some((*pod).clone()),
+                (1, [pod]) => Some(whole(pod)),
                 (1, []) => None,
-                _ => Some(output::list(pods.into_iter().cloned().collect())),
+                _ => Some(output::list(pods.iter().map(whole).collect())),
             };
             value.map_or(Ok(()), |value| super::structured(session, form, &value))?;
         }
@@ -81,7 +89,7 @@ fn table(
     note: bool,
 ) -> Result<(), Failure> {
     let now = (session.now)();
-    let rows: Vec<_> = pods.iter().map(|pod| row(args, pod, problems, now)).collect();
+    let rows: Vec<_> = pods.iter().map(|pod| counted(args, pod, problems, now)).collect();
     let nothing = format!("No resources found{}.", args.place());
     if note || !rows.is_empty() {
         print(session, columns(args), rows, args.no_headers, &nothing)?;
@@ -103,7 +111,7 @@ fn columns(args: &Args) -> Vec<Cell> {
         names.insert(0, "NAMESPACE");
     }
     if args.output == Some(Form::Wide) {
-        names.extend(["IP", "NODE", "UID", "QOS"]);
+        names.extend(["IP", "NODE", "UID", "QOS", "INTERFACE", "RX", "TX"]);
     }
     if args.show_labels {
         names.push("LABELS");
@@ -111,6 +119,17 @@ fn columns(args: &Args) -> Vec<Cell> {
     headings(&names)
 }
 
+/// A row with what has gone over the pod's interface, if that is wanted.
+fn counted(args: &Args, pod: &Value, problems: &[Problem], now: Wall) -> Vec<Cell> {
+    let mut row = row(args, pod, problems, now);
+    if args.output == Some(Form::Wide) {
+        let at = row.len() - usize::from(args.show_labels);
+        row.splice(at..at, traffic::cells(traffic::of(pod).as_ref()).map(Cell::from));
+    }
+    row
+}
+
+/// Without what changes with each packet.
 fn row(args: &Args, pod: &Value, problems: &[Problem], now: Wall) -> Vec<Cell> {
     let summary = summarise(pod);
     let (namespace, name) = (json::text(pod, "/metadata/namespace"), json::text(pod, "/metadata/name"));
@@ -155,7 +174,7 @@ fn watch(args: &Args, names: &[String], session: &mut Session<'_>) -> Result<(),
         }
         match args.output {
             None | Some(Form::Wide) => {
-                let rows = changed.iter().map(|Change { pod, .. }| row(args, pod, &[], now));
+                let rows = changed.iter().map(|Change { pod, .. }| counted(args, pod, &[], now));
                 let rows: Vec<_> = head.take().into_iter().chain(rows).collect();
                 session.out.write_all(table.layout(&rows).as_bytes())?;
             }

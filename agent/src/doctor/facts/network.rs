@@ -12,14 +12,14 @@ pub(super) fn plugins(config: &Config) -> Option<Trial> {
         .then(|| settings.look().map_or_else(|error| Trial::Fails(error.to_string()), |_| Trial::Works))
 }
 
-/// Interfaces, and packet rules.
-pub(super) fn attempt() -> (Trial, Trial) {
+/// Interfaces, packet rules, and rules for the bridge.
+pub(super) fn attempt() -> (Trial, Trial, Trial) {
     let trial = |result: Result<(), String>| result.map_or_else(Trial::Fails, |()| Trial::Works);
     match trial::attempt() {
-        Ok(found) => (trial(found.links), trial(found.rules)),
+        Ok(found) => (trial(found.links), trial(found.rules), trial(found.origins)),
         Err(error) => {
             let why = format!("no network namespace can be made: {error}");
-            (Trial::Unknown(why.clone()), Trial::Unknown(why))
+            (Trial::Unknown(why.clone()), Trial::Unknown(why.clone()), Trial::Unknown(why))
         }
     }
 }

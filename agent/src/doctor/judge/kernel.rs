@@ -215,4 +215,23 @@ pub(super) fn packet_rules(facts: &Facts) -> Finding {
     }
 }
 
+/// That a pod does not send under another one's address.
+pub(super) fn own_addresses(facts: &Facts) -> Finding {
+    const ID: &str = "own-addresses";
+    const TITLE: &str = "pods keep to their own addresses (nf_tables on the bridge)";
+    match &facts.own_addresses {
+        _ if !facts.network_wanted => Finding::ok(ID, TITLE, NOT_WANTED),
+        Trial::Works => Finding::ok(ID, TITLE, "the kernel sees to it"),
+        Trial::Unknown(why) => {
+            Finding::warn(ID, TITLE, format!("not tried: {why}"), "run berth doctor as root")
+        }
+        Trial::Fails(why) => Finding::warn(
+            ID,
+            TITLE,
+            format!("{why}. A pod with NET_RAW may send as another one"),
+            "build the kernel with CONFIG_NF_TABLES_BRIDGE and CONFIG_NFT_BRIDGE_META, or drop NET_RAW in the pods' manifests",
+        ),
+    }
+}
+
 const NOT_WANTED: &str = "not needed: the configuration says another network than bridge";

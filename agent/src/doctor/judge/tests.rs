@@ -31,6 +31,7 @@ fn healthy() -> Facts {
         cni: None,
         network: Trial::Works,
         packet_rules: Trial::Works,
+        own_addresses: Trial::Works,
         state: Some(Space {
             path: "/var/lib".into(),
             free_bytes: 1 << 40,
@@ -88,6 +89,8 @@ fn each_change_is_found_with_something_to_do() {
         ("warn network", Box::new(|f| f.cni = Some(Trial::Fails("x".into())))),
         ("warn packet-rules", Box::new(|f| f.packet_rules = Trial::Fails("x".into()))),
         ("warn packet-rules", Box::new(|f| f.packet_rules = Trial::Unknown("x".into()))),
+        ("warn own-addresses", Box::new(|f| f.own_addresses = Trial::Fails("x".into()))),
+        ("warn own-addresses", Box::new(|f| f.own_addresses = Trial::Unknown("x".into()))),
         ("fail kernel-options", Box::new(move |f| f.kernel_options = options(&["CGROUPS"]))),
         ("fail space", Box::new(move |f| f.state = space(1, None, false))),
         ("warn space", Box::new(move |f| f.state = space(100 << 20, None, false))),
@@ -119,6 +122,7 @@ fn what_is_well_although_it_looks_otherwise() {
     facts.network_wanted = false;
     facts.network = Trial::Fails("x".into());
     facts.packet_rules = Trial::Fails("x".into());
+    facts.own_addresses = Trial::Fails("x".into());
     facts.cgroup.options.clear();
     facts.is_root = false;
     facts.group = Some(Group { name: "berth".into(), exists: true, is_member: true });

@@ -1,144 +1,43 @@
-//! Rules as the kernel reads them: one batch of nfnetlink messages, taken whole or not at all. Pure.
+//! Rules as the kernel reads them. Pure.
 //!
-//! Numbers are those of `linux/netfilter/nf_tables.h` and `linux/netfilter/nfnetlink.h`; the form is in
-//! Documentation/netlink/specs/nftables.yaml. Numbers in attributes are big-endian, numbers in packets too, and
-//! what the kernel itself computes (address types, connection states) is in the machine's order.
+//! Numbers are those of `linux/netfilter/nf_tables.h`. Numbers in packets are big-endian, and what the kernel itself
+//! computes (address types, connection states) is in the machine's order.
 
 use super::{
     FAMILY,
     rules::{CHAINS, Chain, Expr, Rule, Ruleset, TABLE},
+    writer::{Batch, DEL_RULE, NEW_CHAIN, NEW_RULE, Writer},
 };
 use berth_core::network::Protocol;
-use netlink_packet_core::{NLM_F_ACK, NLM_F_APPEND, NLM_F_CREATE, NLM_F_REQUEST};
 use std::net::IpAddr;
 
-/// `NFNL_SUBSYS_NFTABLES`.
-pub(super) const SUBSYSTEM: u16 = 10;
-/// The number of a batch's first message.
-pub(super) const FIRST: u32 = 1;
-
-const BATCH_BEGIN: u16 = 0x10;
-const BATCH_END: u16 = 0x11;
-const NEW_TABLE: u16 = SUBSYSTEM << 8;
-const DEL_TABLE: u16 = SUBSYSTEM << 8 | 2;
-const NEW_CHAIN: u16 = SUBSYSTEM << 8 | 3;
-const NEW_RULE: u16 = SUBSYSTEM << 8 | 6;
-const DEL_RULE: u16 = SUBSYSTEM << 8 | 8;
-
-const NESTED: u16 = 0x8000;
 /// Registers: the verdict, and two of 16 bytes.
 const VERDICT: u32 = 0;
 const ONE: u32 = 1;
 const TWO: u32 = 2;
 /// `NFT_CMP_EQ`, `NFT_CMP_NEQ`.
-const EQUAL: u32 = 0;
-const UNEQUAL: u32 = 1;
+pub(super) const EQUAL: u32 = 0;
+pub(super) const UNEQUAL: u32 = 1;
 /// `NFT_CMP_LTE`, `NFT_CMP_GTE`.
 const NOT_ABOVE: u32 = 3;
 const NOT_BELOW: u32 = 5;
 /// Bytes of an interface's name (`IFNAMSIZ`).
-const NAME_LEN: usize = 16;
-
-/// Messages to be sent at once.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Batch {
-    pub(super) bytes: Vec<u8>,
-    /// The number of the message that is answered in any case.
-    pub(super) last: u32,
-}
+pub(super) const NAME_LEN: usize = 16;
 
 /// Makes our table this; `anew`: whatever is in it now, chains too.
 pub(super) fn batch(rules: &Ruleset, anew: bool) -> Batch {
-    let mut writer = Writer { bytes: Vec::new(), sequence: FIRST - 1 };
-    let table = |writer: &mut Writer| writer.text(1, TABLE);
-    writer.bound(BATCH_BEGIN);
-    // There must be one for it to be removed.
-    writer.message(NEW_TABLE, NLM_F_CREATE, table);
-    if anew {
-        writer.message(DEL_TABLE, 0, table);
-        writer.message(NEW_TABLE, NLM_F_CREATE, table);
-    }
-    for chain in CHAINS {
-        writer.message(NEW_CHAIN, NLM_F_CREATE, |writer| writer.chain(&chain));
-    }
-    writer.message(DEL_RULE, 0, table);
-    for (i, rule) in rules.0.iter().enumerate() {
-        let ack = if i + 1 == rules.0.len() { NLM_F_ACK } else { 0 };
-        writer.message(NEW_RULE, NLM_F_CREATE | NLM_F_APPEND | ack, |writer| writer.rule(rule));
-    }
-    let last = writer.sequence;
-    writer.bound(BATCH_END);
-    Batch { bytes: writer.bytes, last }
-}
-
-/// Appends messages and attributes, their lengths filled in behind.
-struct Writer {
-    bytes: Vec<u8>,
-    sequence: u32,
+    Writer::batch(FAMILY, TABLE, anew, |writer| {
+        for chain in CHAINS {
+            writer.create(NEW_CHAIN, |writer| writer.chain(&chain));
+        }
+        writer.message(DEL_RULE, 0, |writer| writer.text(1, TABLE));
+        for rule in &rules.0 {
+            writer.append(NEW_RULE, |writer| writer.rule(rule));
+        }
+    })
 }
 
 impl Writer {
-    fn message(&mut self, kind: u16, flags: u16, body: impl FnOnce(&mut Self)) {
-        self.head(kind, flags, FAMILY, 0, body);
-    }
-
-    /// Begin or end of the batch.
-    fn bound(&mut self, kind: u16) {
-        self.head(kind, 0, 0, SUBSYSTEM, |_| {});
-    }
-
-    fn head(&mut self, kind: u16, flags: u16, family: u8, resource: u16, body: impl FnOnce(&mut Self)) {
-        self.sequence += 1;
-        let at = self.bytes.len();
-        self.bytes.extend([0; 4]);
-        self.bytes.extend(kind.to_ne_bytes());
-        self.bytes.extend((NLM_F_REQUEST | flags).to_ne_bytes());
-        self.bytes.extend(self.sequence.to_ne_bytes());
-        self.bytes.extend([0; 4]);
-        self.bytes.extend([family, 0]);
-        self.bytes.extend(resource.to_be_bytes());
-        body(self);
-        let len = (self.bytes.len() - at) as u32;
-        self.bytes[at..at + 4].copy_from_slice(&len.to_ne_bytes());
-    }
-
-    fn attribute(&mut self, kind: u16, body: impl FnOnce(&mut Self)) {
-        let at = self.bytes.len();
-        self.bytes.extend([0; 2]);
-        self.bytes.extend(kind.to_ne_bytes());
-        body(self);
-        // Bounded: the longest is a rule's, some hundred bytes.
-        let len = (self.bytes.len() - at) as u16;
-        self.bytes[at..at + 2].copy_from_slice(&len.to_ne_bytes());
-        self.bytes.resize(self.bytes.len().next_multiple_of(4), 0);
-    }
-
-    fn nest(&mut self, kind: u16, body: impl FnOnce(&mut Self)) {
-        self.attribute(NESTED | kind, body);
-    }
-
-    fn text(&mut self, kind: u16, text: &str) {
-        self.attribute(kind, |writer| {
-            writer.bytes.extend(text.as_bytes());
-            writer.bytes.push(0);
-        });
-    }
-
-    fn number(&mut self, kind: u16, number: u32) {
-        self.attribute(kind, |writer| writer.bytes.extend(number.to_be_bytes()));
-    }
-
-    fn numbers(&mut self, numbers: &[u32]) {
-        for (kind, number) in (1..).zip(numbers) {
-            self.number(kind, *number);
-        }
-    }
-
-    /// `NFTA_DATA_VALUE` in an attribute.
-    fn value(&mut self, kind: u16, value: &[u8]) {
-        self.nest(kind, |writer| writer.attribute(1, |writer| writer.bytes.extend(value)));
-    }
-
     fn chain(&mut self, chain: &Chain) {
         self.text(1, TABLE);
         self.text(3, chain.name);
@@ -165,11 +64,11 @@ impl Writer {
             }
             Expr::From(interface) => {
                 self.meta(6);
-                self.compare(EQUAL, &name(interface));
+                self.compare(EQUAL, &padded(interface));
             }
             Expr::By { interface, not } => {
                 self.meta(7);
-                self.compare(if not { UNEQUAL } else { EQUAL }, &name(interface));
+                self.compare(if not { UNEQUAL } else { EQUAL }, &padded(interface));
             }
             Expr::Source { base, prefix } => self.address(base, prefix, if base.is_ipv4() { 12 } else { 8 }),
             Expr::Destination { base, prefix } => {
@@ -220,33 +119,26 @@ impl Writer {
                 self.compare(UNEQUAL, &[0; 4]);
             }
             Expr::Jump(chain) => self.verdict(-3, Some(chain)),
-            Expr::Return => self.verdict(-5, None),
-            Expr::Drop => self.verdict(0, None),
+            Expr::Return => self.leave(),
+            Expr::Drop => self.drop(),
             Expr::Masquerade => self.kernel("masq", |_| {}),
             Expr::SendTo(address, port) => self.send_to(address, port),
         }
     }
 
-    fn kernel(&mut self, name: &str, data: impl FnOnce(&mut Self)) {
-        self.nest(1, |writer| {
-            writer.text(1, name);
-            writer.nest(2, data);
-        });
-    }
-
     /// Something about the packet into the first register.
-    fn meta(&mut self, key: u32) {
+    pub(super) fn meta(&mut self, key: u32) {
         self.kernel("meta", |writer| writer.numbers(&[ONE, key]));
     }
 
-    fn compare(&mut self, how: u32, value: &[u8]) {
+    pub(super) fn compare(&mut self, how: u32, value: &[u8]) {
         self.kernel("cmp", |writer| {
             writer.numbers(&[ONE, how]);
             writer.value(3, value);
         });
     }
 
-    fn mask(&mut self, mask: &[u8]) {
+    pub(super) fn mask(&mut self, mask: &[u8]) {
         self.kernel("bitwise", |writer| {
             writer.numbers(&[ONE, ONE, mask.len() as u32]);
             writer.value(4, mask);
@@ -272,6 +164,16 @@ impl Writer {
             self.mask(&mask[..base.len()]);
         }
         self.compare(how, &base);
+    }
+
+    /// Looks no further in this chain.
+    pub(super) fn leave(&mut self) {
+        self.verdict(-5, None);
+    }
+
+    /// The packet is not wanted.
+    pub(super) fn drop(&mut self) {
+        self.verdict(0, None);
     }
 
     fn verdict(&mut self, code: i32, chain: Option<&str>) {
@@ -314,7 +216,8 @@ fn number_of(protocol: Protocol) -> u8 {
     }
 }
 
-fn name(interface: &str) -> [u8; NAME_LEN] {
+/// An interface's name as the kernel compares it.
+pub(super) fn padded(interface: &str) -> [u8; NAME_LEN] {
     let mut padded = [0; NAME_LEN];
     padded.iter_mut().zip(interface.bytes()).for_each(|(to, from)| *to = from);
     padded
@@ -323,7 +226,13 @@ fn name(interface: &str) -> [u8; NAME_LEN] {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::network::{netlink::messages, nft::rules::tests::full};
+    use crate::network::{
+        netlink::messages,
+        nft::{
+            rules::tests::full,
+            writer::{BATCH_BEGIN, BATCH_END, DEL_TABLE, FIRST, NEW_TABLE},
+        },
+    };
 
     /// That the kernel takes them and does the right thing is for tests with a kernel; here: that all is there,
     /// numbered, in order, and ends as it should.
@@ -351,11 +260,11 @@ mod tests {
 
     #[test]
     fn a_range_is_looked_at_under_its_mask() {
-        let mut writer = Writer { bytes: Vec::new(), sequence: 0 };
+        let mut writer = Writer::new(FAMILY);
         writer.address("10.86.0.0".parse().unwrap(), 17, 12);
         let holds = |part: &[u8]| writer.bytes.windows(part.len()).any(|window| window == part);
         assert!(holds(&[255, 255, 128, 0]) && holds(&[10, 86, 0, 0]));
-        let mut whole = Writer { bytes: Vec::new(), sequence: 0 };
+        let mut whole = Writer::new(FAMILY);
         whole.address("10.86.0.7".parse().unwrap(), 32, 12);
         assert!(whole.bytes.len() < writer.bytes.len());
     }

@@ -1,13 +1,17 @@
-//! Our table of packet rules, `inet berth`: what must be in it (`rules`, pure), how that is written for the kernel
-//! (`encode`, pure), and its replacement at one stroke. Other tables are never looked at.
+//! Our tables of packet rules: `inet berth`, with what must be in it (`rules`, pure) and how that is written for the kernel
+//! (`encode`, pure), and `bridge berth`, by which pods send as nobody else (`origin`, pure). Each is replaced at one
+//! stroke. Other tables are never looked at.
 
 mod encode;
+mod origin;
 mod rules;
+mod writer;
 
 use super::netlink::{Head, Netlink, Refused, attributes, messages, refused};
 use netlink_packet_core::NLMSG_ERROR;
 use std::{io, thread, time::Duration};
 
+pub(super) use origin::Origin;
 pub(super) use rules::{Pod, ruleset};
 use rules::{Ruleset, TABLE};
 
@@ -28,11 +32,13 @@ pub(super) struct Nft {
     netlink: Netlink,
     /// What is there, as far as we know.
     applied: Option<Ruleset>,
+    /// As [`Self::applied`]: who may send as whom.
+    held: Option<Vec<Origin>>,
 }
 
 impl Nft {
     pub(super) fn open() -> Result<Self, Refused> {
-        Ok(Self { netlink: Netlink::netfilter()?, applied: None })
+        Ok(Self { netlink: Netlink::netfilter()?, applied: None, held: None })
     }
 
     /// By which notices tell that we were it.
@@ -43,6 +49,13 @@ impl Nft {
     /// Somebody has changed what we had made.
     pub(super) fn doubt(&mut self) {
         self.applied = None;
+        self.held = None;
+    }
+
+    /// What was last wanted is there.
+    #[cfg(test)]
+    pub(super) const fn is_applied(&self) -> bool {
+        self.applied.is_some()
     }
 
     /// Makes the table this, all of it or nothing; asks nothing of the kernel if it is so already.
@@ -51,20 +64,33 @@ impl Nft {
             return Ok(());
         }
         self.applied = None;
-        // The chains stay, so that no packet goes without; if somebody has made others of them, all goes.
-        match self.commit(&encode::batch(&rules, false)) {
-            Err(error) if error.is(libc::EEXIST) || error.is(libc::EINVAL) => {
-                self.commit(&encode::batch(&rules, true))?;
-            }
-            other => other?,
-        }
+        self.replace(|anew| encode::batch(&rules, anew))?;
         self.applied = Some(rules);
         Ok(())
     }
 
+    /// From these ends on the bridge only what bears their pods' addresses goes on.
+    pub(super) fn hold(&mut self, origins: Vec<Origin>) -> Result<(), Refused> {
+        if self.held.as_ref() == Some(&origins) {
+            return Ok(());
+        }
+        self.held = None;
+        self.replace(|anew| origin::batch(&origins, anew))?;
+        self.held = Some(origins);
+        Ok(())
+    }
+
+    /// The chains stay, so that no packet goes without; if somebody has made others of them, all goes.
+    fn replace(&mut self, batch: impl Fn(bool) -> writer::Batch) -> Result<(), Refused> {
+        match self.commit(&batch(false)) {
+            Err(error) if error.is(libc::EEXIST) || error.is(libc::EINVAL) => self.commit(&batch(true)),
+            other => other,
+        }
+    }
+
     /// Sends a batch. The kernel answers for what it refuses, and for the last message in any case; for the
     /// whole, under the first one's number.
-    fn commit(&mut self, batch: &encode::Batch) -> Result<(), Refused> {
+    fn commit(&mut self, batch: &writer::Batch) -> Result<(), Refused> {
         self.netlink.send(&batch.bytes)?;
         let mut first = None;
         loop {
@@ -74,7 +100,7 @@ impl Nft {
                 }
                 let refused = refused(body);
                 let is_last =
-                    head.sequence == batch.last || head.sequence == encode::FIRST && refused.is_some();
+                    head.sequence == batch.last || head.sequence == writer::FIRST && refused.is_some();
                 first = first.or(refused);
                 if is_last {
                     return first.map_or(Ok(()), Err);
@@ -120,9 +146,9 @@ fn is_foreign(head: Head, body: &[u8], ours: impl Fn(u32) -> bool) -> bool {
     let is_table = |(kind, value): &(u16, &[u8])| {
         *kind == ATTR_TABLE && value.strip_suffix(b"\0") == Some(TABLE.as_bytes())
     };
-    head.kind >> 8 == encode::SUBSYSTEM
+    head.kind >> 8 == writer::SUBSYSTEM
         && !ours(head.port)
-        && body.first() == Some(&FAMILY)
+        && body.first().is_some_and(|family| [FAMILY, origin::FAMILY].contains(family))
         && attributes(body.get(NFGEN_LEN..).unwrap_or_default()).iter().any(is_table)
 }
 
@@ -141,9 +167,10 @@ mod tests {
             body
         };
         let head = |kind, port| Head { kind, sequence: 0, port };
-        let nftables = encode::SUBSYSTEM << 8 | 2;
+        let nftables = writer::SUBSYSTEM << 8 | 2;
         for (head, body, foreign) in [
             (head(nftables, 7), about(FAMILY, TABLE), true),
+            (head(nftables, 7), about(origin::FAMILY, TABLE), true),
             (head(nftables, 1), about(FAMILY, TABLE), false),
             (head(nftables, 7), about(2, TABLE), false),
             (head(nftables, 7), about(FAMILY, "filter"), false),

@@ -2,8 +2,9 @@
 //!
 //! - Pods reach the outside under the node's address.
 //! - A port of the node leads to its pod: for the outside, for other pods and for the node itself, whose
-//!   packets from 127.0.0.1 may leave by the bridge for that (`route_localnet`). What comes the other way, from
-//!   a pod to 127.0.0.0/8, is dropped: the node's loopback is its own.
+//!   packets from 127.0.0.1 and ::1 may leave by the bridge for that (`route_localnet`; a route of the bridge's). What
+//!   comes the other way, from a pod to 127.0.0.0/8, is dropped (to ::1 the kernel drops it itself): the node's loopback
+//!   is its own.
 //! - Names are asked for at the bridge's own address, also when a pod has port 53 of the node.
 //! - Pods that a NetworkPolicy selects are held to it: what they send on their way through the node and to it, what they
 //!   receive on the way through it. The node itself reaches all pods. Names are answered to all, and neighbours found.
@@ -126,9 +127,11 @@ pub(in crate::network) struct Pod<'a> {
     pub(in crate::network) ports: &'a [HostPort],
 }
 
-/// The rules for these pods; of two with the same port the one that stands first has it.
+/// The rules for these pods; of two with the same port the one that stands first has it. `loopback6`: ports lead to pods
+/// from ::1, too.
 pub(in crate::network) fn ruleset<'a>(
     ranges: &Ranges,
+    loopback6: bool,
     pods: impl Iterator<Item = Pod<'a>>,
     confinements: &[Confinement],
 ) -> Ruleset {
@@ -138,12 +141,18 @@ pub(in crate::network) fn ruleset<'a>(
     let (loopback, loopback_prefix) = (IpAddr::V4(Ipv4Addr::new(127, 0, 0, 0)), 8);
     let to_loopback = Expr::Destination { base: loopback, prefix: loopback_prefix };
     rules.push(rule("guard", vec![v4, Expr::From(BRIDGE), to_loopback, Expr::Drop]));
-    // The kernel has no `route_localnet` for IPv6: better refused at once than never answered.
-    let to_loopback = Expr::Destination { base: Ipv6Addr::LOCALHOST.into(), prefix: 128 };
-    rules.push(rule("local", vec![Expr::Family { v6: true }, to_loopback, Expr::Return]));
+    if !loopback6 {
+        // Better refused at once than never answered.
+        let to_loopback = Expr::Destination { base: Ipv6Addr::LOCALHOST.into(), prefix: 128 };
+        rules.push(rule("local", vec![Expr::Family { v6: true }, to_loopback, Expr::Return]));
+    }
     for gateway in ranges.all().map(|range| range.gateway()) {
         for protocol in [Protocol::Udp, Protocol::Tcp] {
-            rules.push(rule("incoming", [&names_at(gateway, protocol)[..], &[Expr::Return]].concat()));
+            let names = names_at(gateway, protocol);
+            rules.push(rule("incoming", [&names[..], &[Expr::Return]].concat()));
+            // From the node itself, too.
+            let names = names.into_iter().filter(|expr| !matches!(expr, Expr::From(_)));
+            rules.push(rule("local", names.chain([Expr::Return]).collect()));
         }
     }
     for chain in ["incoming", "local"] {
@@ -161,6 +170,13 @@ pub(in crate::network) fn ruleset<'a>(
     }
     let from_loopback = Expr::Source { base: loopback, prefix: loopback_prefix };
     rules.push(rule("leaving", vec![v4, from_loopback, by(false), Expr::Masquerade]));
+    if loopback6 {
+        let from_loopback = Expr::Source { base: Ipv6Addr::LOCALHOST.into(), prefix: 128 };
+        rules.push(rule(
+            "leaving",
+            vec![Expr::Family { v6: true }, from_loopback, by(false), Expr::Masquerade],
+        ));
+    }
     for pod in pods {
         for (port, address) in pod.ports.iter().flat_map(|port| pod.addresses.iter().map(move |a| (port, *a)))
         {
@@ -357,7 +373,7 @@ pub(super) mod tests {
                 vec![opening("::/0", &["fd00::/8"], ports(Protocol::Sctp, 0, u16::MAX))],
             ),
         ];
-        ruleset(&"10.86.0.0/16,fd00::/64".parse().unwrap(), pods.into_iter(), &confinements)
+        ruleset(&"10.86.0.0/16,fd00::/64".parse().unwrap(), true, pods.into_iter(), &confinements)
     }
 
     #[test]
@@ -375,8 +391,9 @@ pub(super) mod tests {
         let addresses: [IpAddr; 1] = ["fd00::2".parse().unwrap()];
         let ports = [HostPort { protocol: Protocol::Tcp, host_ip: None, host_port: 1, container_port: 2 }];
         let pods = [Pod { addresses: &addresses, ports: &ports }];
-        let text = ruleset(&"fd00::/64".parse().unwrap(), pods.into_iter(), &[]).to_string();
+        let text = ruleset(&"fd00::/64".parse().unwrap(), false, pods.into_iter(), &[]).to_string();
         assert!(!text.contains("10.86"), "{text}");
+        assert!(text.contains("ip6 daddr ::1/128 return"), "{text}");
         assert!(text.contains("th dport 1 dnat ip6 to [fd00::2]:2"), "{text}");
     }
 }

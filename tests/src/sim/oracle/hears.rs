@@ -128,7 +128,7 @@ impl Oracle {
                 Event::StartFailed { id, failure } => self.hears_refusal(id, failure.reason, now.mono),
                 Event::ImagesChanged => self.pulls.values_mut().for_each(|pull| pull.1 = Mono(0)),
                 Event::Observed(seen) => self.hears_observed(seen),
-                Event::NotEnforced { .. } | Event::Devices(_) | Event::Inventory(_) => {}
+                Event::NotEnforced { .. } | Event::Unheld(_) | Event::Devices(_) | Event::Inventory(_) => {}
             }
         }
         let over: Vec<ActionId> =

@@ -9,7 +9,7 @@ use std::{
 };
 
 /// What the appliance loads at boot; what these need comes with them.
-const MODULES: [&str; 17] = [
+const MODULES: [&str; 18] = [
     "virtio_pci",
     "virtio_mmio",
     "virtio_blk",
@@ -25,6 +25,7 @@ const MODULES: [&str; 17] = [
     "nft_fib_ipv4",
     "nft_fib_ipv6",
     "nft_masq",
+    "nft_meta_bridge",
     "nft_nat",
     "sctp",
 ];

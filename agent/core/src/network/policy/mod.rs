@@ -22,9 +22,21 @@ use std::{collections::BTreeMap, fmt, net::IpAddr};
 /// The label that a namespace has of itself.
 pub const NAMESPACE_LABEL: &str = "kubernetes.io/metadata.name";
 /// Openings of one address and one way; one with more has none, and it is told.
-pub const OPENINGS_MAX: usize = 1_024;
+pub const OPENINGS_MAX: usize = 4_096;
 /// Openings of all pods together; who comes when there is no more room has none, and it is told.
 pub const OPENINGS_OF_ALL_MAX: usize = 16_384;
+
+/// Whom policies can hold: all pods with a network of their own, or none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Reach {
+    /// Their networks are ours.
+    #[default]
+    Own,
+    /// Their networks are made by CNI plugins.
+    Plugins,
+    /// They have none.
+    Nothing,
+}
 
 /// A policy that is in force.
 #[derive(Debug, Clone, Copy)]

@@ -10,6 +10,7 @@ mod late;
 mod life;
 mod node;
 mod objects;
+mod policies;
 mod pressure;
 mod room;
 mod storage;

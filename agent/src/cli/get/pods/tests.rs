@@ -79,7 +79,7 @@ fn more_columns_and_all_namespaces() {
     let ran = get("po -A -o wide --no-headers --show-labels -l app=plc");
     assert_eq!(
         ran.out,
-        "prod   plc-box   0/1   ContainerCreating   0     42s   10.0.0.5   box   uid-plc   Burstable   app=plc\n"
+        "prod   plc-box   0/1   ContainerCreating   0     42s   10.0.0.5   box   uid-plc   Burstable   <none>   <none>   <none>   app=plc\n"
     );
 }
 

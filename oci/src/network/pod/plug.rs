@@ -1,6 +1,7 @@
 //! One pod's pair of interfaces, with all that is on the pod's end.
 
-use super::{
+use crate::error::{Error, Result};
+use crate::network::{
     INTERFACE, Setup, attachment,
     attachment::{Attachment, link_name},
     bridge::Bridge,
@@ -8,7 +9,6 @@ use super::{
     netlink::{Netlink, Refused},
     refused, shape,
 };
-use crate::error::{Error, Result};
 use berth_core::{
     ids::PodUid,
     network::{Bandwidth, Rate},
@@ -17,7 +17,7 @@ use std::{fs::File, os::fd::AsRawFd};
 
 /// Makes the pair between bridge and pod, and all that is on the pod's end of it. A pair that is there is of an
 /// attempt that did not get to its end. Returns what the kernel lacks for the rates that the pod is to be held to.
-pub(super) fn plug(
+pub(in crate::network) fn plug(
     setup: &Setup,
     bridge: &Bridge,
     uid: &PodUid,

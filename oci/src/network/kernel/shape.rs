@@ -3,7 +3,7 @@
 //!
 //! The kernel's words for it: tc-tbf(8), `linux/pkt_sched.h` and Documentation/netlink/specs/tc.yaml.
 
-use super::netlink::{Netlink, Refused};
+use crate::network::netlink::{Netlink, Refused};
 use berth_core::network::Rate;
 use netlink_packet_core::{DefaultNla, NLM_F_CREATE, NLM_F_REPLACE};
 use netlink_packet_route::{
@@ -26,7 +26,7 @@ const NS_PER_S: u64 = 1_000_000_000;
 const QUEUE_PART: u64 = 40;
 
 /// Holds the interface with this number to the rate; in the place of whatever held it before.
-pub(super) fn hold(netlink: &mut Netlink, index: u32, rate: Rate) -> Result<(), Refused> {
+pub(in crate::network) fn hold(netlink: &mut Netlink, index: u32, rate: Rate) -> Result<(), Refused> {
     let mut message = TcMessage::default();
     message.header = TcHeader { index: index.cast_signed(), parent: TcHandle::ROOT, ..TcHeader::default() };
     let options =

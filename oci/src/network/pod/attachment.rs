@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 use std::{collections::BTreeMap, net::IpAddr};
 
 /// In front of the names of pods' ends on the bridge; nobody else's may begin so.
-pub(super) const LINK_PREFIX: &str = "bth";
+pub(in crate::network) const LINK_PREFIX: &str = "bth";
 /// Bytes of a pod's hash in such a name: with the prefix, the 15 letters that the kernel takes.
 const LINK_HASH_LEN: usize = 6;
 /// In front of the hardware addresses of pods, locally administered; the last four bytes are the address'.
@@ -20,39 +20,39 @@ const MAC_PREFIX: [u8; 2] = [0x0a, 0x58];
 
 /// See the module.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Attachment {
+pub(in crate::network) struct Attachment {
     /// Namespace and name.
-    pub(super) pod: PodKey,
+    pub(in crate::network) pod: PodKey,
     /// The number of its addresses.
-    pub(super) offset: u32,
+    pub(in crate::network) offset: u32,
     /// Its addresses, IPv4 first.
-    pub(super) addresses: Vec<IpAddr>,
+    pub(in crate::network) addresses: Vec<IpAddr>,
     /// What it is called in its namespace, beside its full name.
     #[serde(default)]
-    pub(super) names: Vec<String>,
+    pub(in crate::network) names: Vec<String>,
     /// Ports of the node that lead to it.
-    pub(super) ports: Vec<HostPort>,
+    pub(in crate::network) ports: Vec<HostPort>,
     /// Its labels, by which NetworkPolicies select it.
     #[serde(default)]
-    pub(super) labels: BTreeMap<String, String>,
+    pub(in crate::network) labels: BTreeMap<String, String>,
     /// Its ports that have a name, by which NetworkPolicies mean them.
     #[serde(default)]
-    pub(super) named_ports: Vec<NamedPort>,
+    pub(in crate::network) named_ports: Vec<NamedPort>,
     /// How much it may send and receive.
     #[serde(default)]
-    pub(super) bandwidth: Bandwidth,
+    pub(in crate::network) bandwidth: Bandwidth,
     /// Since when: of two that want a port the later one has it, the earlier one has ended.
-    pub(super) since: Mono,
+    pub(in crate::network) since: Mono,
 }
 
 /// The name of a pod's end on the bridge.
-pub(super) fn link_name(uid: &PodUid) -> String {
+pub(in crate::network) fn link_name(uid: &PodUid) -> String {
     let hash = Sha256::digest(uid.0.as_bytes());
     format!("{LINK_PREFIX}{}", hex(&hash[..LINK_HASH_LEN]))
 }
 
 /// The hardware address that goes with an address.
-pub(super) fn mac(address: IpAddr) -> [u8; 6] {
+pub(in crate::network) fn mac(address: IpAddr) -> [u8; 6] {
     let bytes = match address {
         IpAddr::V4(address) => address.octets(),
         IpAddr::V6(address) => (address.to_bits() as u32).to_be_bytes(),
@@ -64,16 +64,16 @@ pub(super) fn mac(address: IpAddr) -> [u8; 6] {
 }
 
 /// What the pod has; none if it has nothing.
-pub(super) fn read(roots: &Roots, uid: &PodUid) -> Result<Option<Attachment>> {
+pub(in crate::network) fn read(roots: &Roots, uid: &PodUid) -> Result<Option<Attachment>> {
     records::read(&roots.pod_network(uid))
 }
 
-pub(super) fn write(roots: &Roots, uid: &PodUid, attachment: &Attachment) -> Result<()> {
+pub(in crate::network) fn write(roots: &Roots, uid: &PodUid, attachment: &Attachment) -> Result<()> {
     records::write(&roots.pod_network(uid), attachment)
 }
 
 /// Of all pods of this boot; what cannot be read is told of, and its pod has nothing.
-pub(super) fn read_all(roots: &Roots) -> BTreeMap<PodUid, Attachment> {
+pub(in crate::network) fn read_all(roots: &Roots) -> BTreeMap<PodUid, Attachment> {
     let mut found = BTreeMap::new();
     for name in crate::records::names(&roots.pods_run()).unwrap_or_default() {
         let uid = PodUid(name.into());

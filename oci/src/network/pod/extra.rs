@@ -1,7 +1,7 @@
 //! Interfaces of the node that pods ask for beside their own (`berth_core::network::attachments`): given to a pod, made for
 //! it, and given back. What a pod gets is written down before; whatever of it is there already stays.
 
-use super::{
+use crate::network::{
     INTERFACE, inside, link,
     netlink::{Netlink, Refused},
     refused,
@@ -23,7 +23,7 @@ use std::{fs::File, os::fd::AsRawFd};
 ///
 /// # Errors
 /// [`Error::Network`]: an interface is not there, or another pod has it.
-pub(super) fn attach(roots: &Roots, pod: &DesiredPod) -> Result<()> {
+pub(in crate::network) fn attach(roots: &Roots, pod: &DesiredPod) -> Result<()> {
     let spec = &pod.pod.spec;
     let Some(text) = pod.pod.metadata.annotations.get(ATTACHMENTS).filter(|_| !spec.host_network) else {
         return Ok(());
@@ -97,7 +97,7 @@ fn no_such(one: &Attachment, error: &Refused) -> Error {
 ///
 /// # Errors
 /// [`Error::Network`]: something stays; try again.
-pub(super) fn detach(roots: &Roots, uid: &PodUid) -> Result<()> {
+pub(in crate::network) fn detach(roots: &Roots, uid: &PodUid) -> Result<()> {
     let Some(given) = read(roots, uid)? else { return Ok(()) };
     if fsys::is_namespace(&roots.pod_ns(uid, "net")) {
         let ns = open(roots, uid)?;

@@ -15,7 +15,7 @@ use berth_core::network::{LEASES_MAX, Leases};
 const LEN_MAX_BYTES: u64 = (LEASES_MAX as u64) * 512;
 
 /// Reads the table; one that cannot be read is told of and begun anew.
-pub(super) fn load(roots: &Roots) -> Leases {
+pub(in crate::network) fn load(roots: &Roots) -> Leases {
     match records::read_within(&roots.leases(), LEN_MAX_BYTES) {
         Ok(leases) => leases.unwrap_or_default(),
         Err(error) => {
@@ -26,7 +26,7 @@ pub(super) fn load(roots: &Roots) -> Leases {
 }
 
 /// Writes the table.
-pub(super) fn save(roots: &Roots, leases: &Leases) -> Result<()> {
+pub(in crate::network) fn save(roots: &Roots, leases: &Leases) -> Result<()> {
     let path = roots.leases();
     if let Some(dir) = path.parent().filter(|dir| !dir.is_dir()) {
         fsys::make_dirs(dir, 0o700)?;

@@ -5,7 +5,7 @@ use std::{fs, io, path::Path};
 const SYSCTLS: &str = "/proc/sys/net";
 
 /// The node speaks IPv6.
-pub(super) fn has_ipv6() -> bool {
+pub(in crate::network) fn has_ipv6() -> bool {
     read("ipv6/conf/all/disable_ipv6").is_some_and(|value| value == "0")
 }
 
@@ -13,7 +13,7 @@ pub(super) fn has_ipv6() -> bool {
 ///
 /// # Errors
 /// `/proc/sys` is not writable.
-pub(super) fn forward(v4: bool, v6: bool) -> io::Result<()> {
+pub(in crate::network) fn forward(v4: bool, v6: bool) -> io::Result<()> {
     if v4 {
         set("ipv4/ip_forward", "1")?;
     }
@@ -42,16 +42,23 @@ fn keep_router_advertisements() {
 ///
 /// # Errors
 /// `/proc/sys` is not writable.
-pub(super) fn bridge(name: &str, v6: bool) -> io::Result<()> {
+pub(in crate::network) fn bridge(name: &str, v6: bool) -> io::Result<()> {
     set(&format!("ipv4/conf/{name}/route_localnet"), "1")?;
     // Before a pod is on it nobody can have its addresses, and afterwards nobody may: it is usable at once.
     let mut settings = ["accept_ra", "accept_dad"].into_iter().filter(|_| v6);
     settings.try_for_each(|setting| set(&format!("ipv6/conf/{name}/{setting}"), "0"))
 }
 
+/// What the node sends to its own ::1, and a port leads on to a pod, finds its way back. Where the kernel has packets on
+/// bridges pass the packet rules (`br_netfilter`) they are the node's again too early, and dropped as what no wire may
+/// bring (RFC 4291, 2.5.3).
+pub(in crate::network) fn lets_loopback6_come_back() -> bool {
+    read("bridge/bridge-nf-call-ip6tables").is_none_or(|value| value == "0")
+}
+
 /// For the interfaces that a new network namespace will get, in that namespace: there is no router to be asked
 /// for, nobody who could have the same address, and no shorter way than the one by the node.
-pub(super) fn quiet(v6: bool) -> io::Result<()> {
+pub(in crate::network) fn quiet(v6: bool) -> io::Result<()> {
     set("ipv4/conf/all/accept_redirects", "0")?;
     set("ipv4/conf/default/accept_redirects", "0")?;
     for setting in ["accept_ra", "accept_dad", "router_solicitations", "accept_redirects"] {
@@ -63,7 +70,7 @@ pub(super) fn quiet(v6: bool) -> io::Result<()> {
 }
 
 /// The MTU of the interface with the default route; none if there is no such route.
-pub(super) fn mtu_of_the_way_out() -> Option<u32> {
+pub(in crate::network) fn mtu_of_the_way_out() -> Option<u32> {
     let v4 = fs::read_to_string("/proc/net/route").unwrap_or_default();
     let v6 = fs::read_to_string("/proc/net/ipv6_route").unwrap_or_default();
     let name = default_v4(&v4).or_else(|| default_v6(&v6))?;

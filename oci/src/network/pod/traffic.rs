@@ -1,7 +1,7 @@
 //! What has gone over a pod's interface: the kernel's counters, read from sysfs at the pod's end on the bridge. Changes
 //! nothing and asks nobody else.
 
-use super::{INTERFACE, attachment::link_name};
+use crate::network::{INTERFACE, attachment::link_name};
 use berth_core::ids::PodUid;
 use std::{fs, path::Path};
 

@@ -4,7 +4,7 @@
 //! The kernel's words for them: rtnetlink(7) and Documentation/netlink/specs/rt_link.yaml, rt_addr.yaml,
 //! rt_route.yaml.
 
-use super::netlink::{Netlink, Refused, u32_at};
+use crate::network::netlink::{Netlink, Refused, u32_at};
 use berth_core::network::attachments::{Attachment, Kind, Mode};
 use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE};
 use netlink_packet_route::{
@@ -19,14 +19,25 @@ use netlink_packet_route::{
         RouteType,
     },
 };
-use std::{net::IpAddr, os::fd::RawFd};
+use std::{
+    net::{IpAddr, Ipv6Addr},
+    os::fd::RawFd,
+};
+
+/// The table of what is the node's own (`RT_TABLE_LOCAL`).
+const TABLE_LOCAL: u8 = 255;
 
 /// Hardware address of an Ethernet device.
-pub(super) type Mac = [u8; 6];
+pub(in crate::network) type Mac = [u8; 6];
 
 /// Makes the bridge, up; one that is there is only brought up. It has a hardware address of its own: without,
 /// it would change with every pod that comes or goes, and neighbours would look for it.
-pub(super) fn ensure_bridge(netlink: &mut Netlink, name: &str, mac: Mac, mtu: u32) -> Result<(), Refused> {
+pub(in crate::network) fn ensure_bridge(
+    netlink: &mut Netlink,
+    name: &str,
+    mac: Mac,
+    mtu: u32,
+) -> Result<(), Refused> {
     let mut bridge = named(name);
     up(&mut bridge);
     bridge.attributes.extend([
@@ -49,26 +60,26 @@ pub(super) fn ensure_bridge(netlink: &mut Netlink, name: &str, mac: Mac, mtu: u3
 
 /// One end of a pair in the namespace that `ns` is open on, the other on the bridge. The latter is up; the kernel does
 /// not bring up the former before it has its peer (`veth_open`).
-pub(super) struct Pair<'a> {
+pub(in crate::network) struct Pair<'a> {
     /// Name of the end on the bridge.
-    pub(super) outer: &'a str,
+    pub(in crate::network) outer: &'a str,
     /// Name of the end in the pod.
-    pub(super) inner: &'a str,
+    pub(in crate::network) inner: &'a str,
     /// Hardware address of the latter.
-    pub(super) mac: Mac,
+    pub(in crate::network) mac: Mac,
     /// Bytes in a packet.
-    pub(super) mtu: u32,
+    pub(in crate::network) mtu: u32,
     /// Interface number of the bridge.
-    pub(super) bridge: u32,
+    pub(in crate::network) bridge: u32,
     /// The pod's namespace.
-    pub(super) ns: RawFd,
+    pub(in crate::network) ns: RawFd,
 }
 
 /// Makes a pair.
 ///
 /// # Errors
 /// `EEXIST` if the outer name is taken; the inner one has then not been looked at.
-pub(super) fn add_pair(netlink: &mut Netlink, pair: &Pair<'_>) -> Result<(), Refused> {
+pub(in crate::network) fn add_pair(netlink: &mut Netlink, pair: &Pair<'_>) -> Result<(), Refused> {
     let mut inner = named(pair.inner);
     inner.attributes.extend([
         LinkAttribute::Address(pair.mac.to_vec()),
@@ -89,7 +100,12 @@ pub(super) fn add_pair(netlink: &mut Netlink, pair: &Pair<'_>) -> Result<(), Ref
 }
 
 /// Moves the interface with this number to the namespace that `ns` is open on, where it is called `name`.
-pub(super) fn hand_over(netlink: &mut Netlink, index: u32, name: &str, ns: RawFd) -> Result<(), Refused> {
+pub(in crate::network) fn hand_over(
+    netlink: &mut Netlink,
+    index: u32,
+    name: &str,
+    ns: RawFd,
+) -> Result<(), Refused> {
     let mut message = named(name);
     message.header.index = index;
     message.attributes.push(LinkAttribute::NetNsFd(ns));
@@ -97,7 +113,7 @@ pub(super) fn hand_over(netlink: &mut Netlink, index: u32, name: &str, ns: RawFd
 }
 
 /// Makes what is wanted on top of the interface with this number, in the namespace that `ns` is open on.
-pub(super) fn add_on_top(
+pub(in crate::network) fn add_on_top(
     netlink: &mut Netlink,
     index: u32,
     wanted: &Attachment,
@@ -133,7 +149,7 @@ pub(super) fn add_on_top(
 }
 
 /// Plugs the interface to the bridge, if it is not.
-pub(super) fn plug_to(netlink: &mut Netlink, name: &str, bridge: u32) -> Result<(), Refused> {
+pub(in crate::network) fn plug_to(netlink: &mut Netlink, name: &str, bridge: u32) -> Result<(), Refused> {
     let mut message = named(name);
     message.attributes.push(LinkAttribute::Controller(bridge));
     netlink.ask(RouteNetlinkMessage::SetLink(message), 0)
@@ -141,7 +157,7 @@ pub(super) fn plug_to(netlink: &mut Netlink, name: &str, bridge: u32) -> Result<
 
 /// Lets the bridge send back to this end what came from it. Where the kernel has packets on bridges pass the
 /// packet rules (`br_netfilter`), a pod that calls a port of its own on the node needs it.
-pub(super) fn reflect(netlink: &mut Netlink, name: &str) -> Result<(), Refused> {
+pub(in crate::network) fn reflect(netlink: &mut Netlink, name: &str) -> Result<(), Refused> {
     let mut message = named(name);
     message.attributes.push(LinkAttribute::LinkInfo(vec![
         LinkInfo::PortKind(InfoPortKind::Bridge),
@@ -151,7 +167,7 @@ pub(super) fn reflect(netlink: &mut Netlink, name: &str) -> Result<(), Refused> 
 }
 
 /// Keeps this end and others like it apart: they reach the bridge itself only.
-pub(super) fn isolate(netlink: &mut Netlink, name: &str, isolated: bool) -> Result<(), Refused> {
+pub(in crate::network) fn isolate(netlink: &mut Netlink, name: &str, isolated: bool) -> Result<(), Refused> {
     let mut message = named(name);
     message.attributes.push(LinkAttribute::LinkInfo(vec![
         LinkInfo::PortKind(InfoPortKind::Bridge),
@@ -161,7 +177,7 @@ pub(super) fn isolate(netlink: &mut Netlink, name: &str, isolated: bool) -> Resu
 }
 
 /// Brings the interface up.
-pub(super) fn bring_up(netlink: &mut Netlink, index: u32) -> Result<(), Refused> {
+pub(in crate::network) fn bring_up(netlink: &mut Netlink, index: u32) -> Result<(), Refused> {
     let mut message = LinkMessage::default();
     message.header.index = index;
     up(&mut message);
@@ -169,7 +185,7 @@ pub(super) fn bring_up(netlink: &mut Netlink, index: u32) -> Result<(), Refused>
 }
 
 /// Removes the interface, and with it the other end of its pair.
-pub(super) fn remove(netlink: &mut Netlink, name: &str) -> Result<(), Refused> {
+pub(in crate::network) fn remove(netlink: &mut Netlink, name: &str) -> Result<(), Refused> {
     match netlink.ask(RouteNetlinkMessage::DelLink(named(name)), 0) {
         Err(refused) if refused.is(libc::ENODEV) => Ok(()),
         other => other,
@@ -177,7 +193,7 @@ pub(super) fn remove(netlink: &mut Netlink, name: &str) -> Result<(), Refused> {
 }
 
 /// The interface's number; none if there is no such interface.
-pub(super) fn index(netlink: &mut Netlink, name: &str) -> Result<Option<u32>, Refused> {
+pub(in crate::network) fn index(netlink: &mut Netlink, name: &str) -> Result<Option<u32>, Refused> {
     let answer = match netlink.query(RouteNetlinkMessage::GetLink(named(name)), 0) {
         Err(refused) if refused.is(libc::ENODEV) => return Ok(None),
         other => other?,
@@ -188,7 +204,7 @@ pub(super) fn index(netlink: &mut Netlink, name: &str) -> Result<Option<u32>, Re
 
 /// Gives the interface this address, with neighbours whose addresses have the first `prefix` bits in common with it. It
 /// is usable at once: nobody else can have it.
-pub(super) fn add_address(
+pub(in crate::network) fn add_address(
     netlink: &mut Netlink,
     index: u32,
     address: IpAddr,
@@ -205,7 +221,11 @@ pub(super) fn add_address(
 }
 
 /// Everything goes by this gateway, which is there although no other address is.
-pub(super) fn add_default_route(netlink: &mut Netlink, index: u32, gateway: IpAddr) -> Result<(), Refused> {
+pub(in crate::network) fn add_default_route(
+    netlink: &mut Netlink,
+    index: u32,
+    gateway: IpAddr,
+) -> Result<(), Refused> {
     let mut message = RouteMessage::default();
     message.header = RouteHeader {
         address_family: family(gateway),
@@ -221,6 +241,27 @@ pub(super) fn add_default_route(netlink: &mut Netlink, index: u32, gateway: IpAd
         IpAddr::V6(address) => RouteAddress::Inet6(address),
     };
     message.attributes = vec![RouteAttribute::Gateway(gateway), RouteAttribute::Oif(index)];
+    netlink.ask(RouteNetlinkMessage::NewRoute(message), NLM_F_CREATE | NLM_F_REPLACE)
+}
+
+/// What comes by this interface for the address is the node's own.
+pub(in crate::network) fn add_local_route(
+    netlink: &mut Netlink,
+    index: u32,
+    address: Ipv6Addr,
+) -> Result<(), Refused> {
+    let mut message = RouteMessage::default();
+    message.header = RouteHeader {
+        address_family: AddressFamily::Inet6,
+        destination_prefix_length: 128,
+        table: TABLE_LOCAL,
+        protocol: RouteProtocol::Static,
+        scope: RouteScope::Universe,
+        kind: RouteType::Local,
+        ..RouteHeader::default()
+    };
+    let destination = RouteAttribute::Destination(RouteAddress::Inet6(address));
+    message.attributes = vec![destination, RouteAttribute::Oif(index)];
     netlink.ask(RouteNetlinkMessage::NewRoute(message), NLM_F_CREATE | NLM_F_REPLACE)
 }
 

@@ -1,7 +1,7 @@
 //! A netlink socket in a pod's network namespace. A socket belongs for ever to the namespace in which it was
 //! made, so a thread goes there, makes it and ends; who talks through it stays where he is.
 
-use super::{
+use crate::network::{
     host,
     netlink::{Netlink, Refused},
 };
@@ -12,7 +12,7 @@ use std::{fs::File, io, thread};
 const STACK_BYTES: usize = 128 * 1024;
 
 /// A socket in the namespace that `ns` is open on; `v6`: the interfaces to come there will speak IPv6.
-pub(super) fn socket(ns: &File, v6: bool) -> Result<Netlink, Refused> {
+pub(in crate::network) fn socket(ns: &File, v6: bool) -> Result<Netlink, Refused> {
     let enter = || {
         setns(ns, CloneFlags::CLONE_NEWNET).map_err(io::Error::from)?;
         host::quiet(v6)?;

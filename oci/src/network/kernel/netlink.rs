@@ -6,26 +6,29 @@
 use netlink_packet_core::{NLM_F_ACK, NLM_F_REQUEST, NLMSG_ERROR, NetlinkMessage};
 use netlink_packet_route::RouteNetlinkMessage;
 use netlink_sys::{Socket, protocols};
+use nix::sys::socket::{setsockopt, sockopt::SndBufForce};
 use std::{fmt, io};
 
 /// Bytes of a message's head: length, type, flags, sequence, port.
 const HEAD_LEN: usize = 16;
 /// Bytes in front of the attributes of an error: its code and the head of the request.
 const ERROR_LEN: usize = 4 + HEAD_LEN;
+/// Bytes that a socket takes at once without being told to: less than kernels give it (`net.core.wmem_default`).
+const SEND_BUFFER_BYTES: usize = 64 * 1024;
 /// The attribute of an error that says it in words.
 const ATTR_MSG: u16 = 1;
 
 /// The kernel does not do it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Refused {
+pub(in crate::network) struct Refused {
     /// Its number, positive.
-    pub(super) errno: i32,
+    pub(in crate::network) errno: i32,
     /// In its own words; mostly empty.
-    pub(super) text: String,
+    pub(in crate::network) text: String,
 }
 
 impl Refused {
-    pub(super) fn is(&self, errno: i32) -> bool {
+    pub(in crate::network) fn is(&self, errno: i32) -> bool {
         self.errno == errno
     }
 }
@@ -45,21 +48,21 @@ impl fmt::Display for Refused {
 
 /// A socket.
 #[derive(Debug)]
-pub(super) struct Netlink {
+pub(in crate::network) struct Netlink {
     socket: Socket,
     sequence: u32,
     /// Our address among the kernel's partners: its notices name who caused them by it.
-    pub(super) port: u32,
+    pub(in crate::network) port: u32,
 }
 
 impl Netlink {
     /// For links, addresses, routes.
-    pub(super) fn route() -> Result<Self, Refused> {
+    pub(in crate::network) fn route() -> Result<Self, Refused> {
         Self::open(protocols::NETLINK_ROUTE)
     }
 
     /// For nf_tables.
-    pub(super) fn netfilter() -> Result<Self, Refused> {
+    pub(in crate::network) fn netfilter() -> Result<Self, Refused> {
         Self::open(protocols::NETLINK_NETFILTER)
     }
 
@@ -73,7 +76,7 @@ impl Netlink {
     }
 
     /// Hears what happens, of this group of kinds.
-    pub(super) fn listen(&mut self, group: u32) -> Result<(), Refused> {
+    pub(in crate::network) fn listen(&mut self, group: u32) -> Result<(), Refused> {
         Ok(self.socket.add_membership(group)?)
     }
 
@@ -81,12 +84,12 @@ impl Netlink {
     ///
     /// # Errors
     /// `ENOBUFS`: some were lost.
-    pub(super) fn hear(&self) -> io::Result<Vec<u8>> {
+    pub(in crate::network) fn hear(&self) -> io::Result<Vec<u8>> {
         self.socket.recv_from_full().map(|(bytes, _)| bytes)
     }
 
     /// Forgets the notices that have come already.
-    pub(super) fn drain(&self) -> io::Result<()> {
+    pub(in crate::network) fn drain(&self) -> io::Result<()> {
         self.socket.set_non_blocking(true)?;
         let end = loop {
             match self.hear() {
@@ -100,12 +103,16 @@ impl Netlink {
     }
 
     /// Asks, and waits until it is done.
-    pub(super) fn ask(&mut self, message: RouteNetlinkMessage, flags: u16) -> Result<(), Refused> {
+    pub(in crate::network) fn ask(
+        &mut self,
+        message: RouteNetlinkMessage,
+        flags: u16,
+    ) -> Result<(), Refused> {
         self.query(message, flags | NLM_F_ACK).map(drop)
     }
 
     /// Asks, and returns what comes before the end: the answer's messages, heads cut off.
-    pub(super) fn query(
+    pub(in crate::network) fn query(
         &mut self,
         message: RouteNetlinkMessage,
         flags: u16,
@@ -135,8 +142,13 @@ impl Netlink {
         }
     }
 
-    /// Sends what is encoded already.
-    pub(super) fn send(&self, bytes: &[u8]) -> Result<(), Refused> {
+    /// Sends what is encoded already. The kernel takes no message that is larger than the socket's buffer: that grows with
+    /// it, and stays so.
+    pub(in crate::network) fn send(&self, bytes: &[u8]) -> Result<(), Refused> {
+        if bytes.len() > SEND_BUFFER_BYTES {
+            // It doubles what it is told, for its own use; a machine's limit does not hold for root.
+            setsockopt(&self.socket, SndBufForce, &bytes.len()).map_err(io::Error::from)?;
+        }
         let sent = self.socket.send(bytes, 0)?;
         if sent == bytes.len() {
             Ok(())
@@ -148,14 +160,14 @@ impl Netlink {
 
 /// What stands before a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Head {
-    pub(super) kind: u16,
-    pub(super) sequence: u32,
-    pub(super) port: u32,
+pub(in crate::network) struct Head {
+    pub(in crate::network) kind: u16,
+    pub(in crate::network) sequence: u32,
+    pub(in crate::network) port: u32,
 }
 
 /// The messages of a datagram; what is cut short is left out.
-pub(super) fn messages(mut bytes: &[u8]) -> Vec<(Head, &[u8])> {
+pub(in crate::network) fn messages(mut bytes: &[u8]) -> Vec<(Head, &[u8])> {
     let mut found = Vec::new();
     while let (Some(len), Some(kind), Some(sequence), Some(port)) =
         (u32_at(bytes, 0), u16_at(bytes, 4), u32_at(bytes, 8), u32_at(bytes, 12))
@@ -169,7 +181,7 @@ pub(super) fn messages(mut bytes: &[u8]) -> Vec<(Head, &[u8])> {
 }
 
 /// Whether an acknowledgement is one, or an error.
-pub(super) fn refused(body: &[u8]) -> Option<Refused> {
+pub(in crate::network) fn refused(body: &[u8]) -> Option<Refused> {
     let errno = u32_at(body, 0).map_or(libc::EIO, |code| code.cast_signed().wrapping_neg());
     if errno == 0 {
         return None;
@@ -182,7 +194,7 @@ pub(super) fn refused(body: &[u8]) -> Option<Refused> {
 }
 
 /// The attributes in a message, flags in their types cut off.
-pub(super) fn attributes(mut bytes: &[u8]) -> Vec<(u16, &[u8])> {
+pub(in crate::network) fn attributes(mut bytes: &[u8]) -> Vec<(u16, &[u8])> {
     const TYPE_MASK: u16 = 0x3fff;
     let mut found = Vec::new();
     while let (Some(len), Some(kind)) = (u16_at(bytes, 0), u16_at(bytes, 2)) {
@@ -198,7 +210,7 @@ fn u16_at(bytes: &[u8], at: usize) -> Option<u16> {
 }
 
 /// The number at this place, in the machine's order.
-pub(super) fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
+pub(in crate::network) fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
     Some(u32::from_ne_bytes(bytes.get(at..at + 4)?.try_into().ok()?))
 }
 

@@ -1,7 +1,7 @@
 //! Hears when somebody takes interfaces of ours away: the bridge, or a pod's end on it. What is then to be done is
 //! `repair`'s.
 
-use super::{
+use crate::network::{
     attachment::LINK_PREFIX,
     bridge,
     netlink::{Head, Netlink, Refused, attributes, messages},
@@ -20,7 +20,7 @@ const ATTR_NAME: u16 = 3;
 const SETTLE: Duration = Duration::from_millis(200);
 
 /// Hears from now on.
-pub(super) fn open() -> Result<Netlink, Refused> {
+pub(in crate::network) fn open() -> Result<Netlink, Refused> {
     let mut netlink = Netlink::route()?;
     netlink.listen(GROUP)?;
     Ok(netlink)
@@ -30,7 +30,7 @@ pub(super) fn open() -> Result<Netlink, Refused> {
 ///
 /// # Errors
 /// Nothing can be heard any more.
-pub(super) fn taken_away(ear: &Netlink) -> io::Result<()> {
+pub(in crate::network) fn taken_away(ear: &Netlink) -> io::Result<()> {
     loop {
         let told = match ear.hear() {
             Ok(bytes) => messages(&bytes).iter().any(|(head, body)| is_ours(*head, body)),
