@@ -1,6 +1,7 @@
 //! The agent: gathers news, lets the core decide, has the plan carried out. Decides nothing itself, and may be
 //! killed at any instruction: whatever it knows, the next one finds again.
 
+mod ahead;
 mod asks;
 mod boot;
 mod flights;

@@ -56,7 +56,7 @@ impl Agent {
                 self.follow(&id, fds);
                 self.read_warnings(&id);
                 self.done(action, Outcome::Started { pid, at });
-                self.env.spares.refill();
+                self.get_ahead();
             }
             Some(Purpose::Exec(session)) => self.exec_started(&session),
             // A predecessor had asked; or this agent had, and has given up waiting.

@@ -123,6 +123,8 @@ pub(crate) struct Agent {
     pub(crate) pulling: Arc<tokio::sync::Semaphore>,
     /// Lets one pod be measured at a time.
     pub(crate) measuring: Arc<tokio::sync::Semaphore>,
+    /// The usual seccomp filters are there, or being made.
+    pub(super) filters_made: bool,
 }
 
 /// What the loop listens to.
@@ -146,6 +148,7 @@ pub(super) async fn run(env: Env, socket: OwnedFd, started: Instant) -> Result<(
     let (changes, see_changes) = watch::channel(0);
     let mut agent = Agent::new(&env, link, told, changes, welcome.pid)?;
     let running = inventory.sandboxes.iter().map(|sandbox| sandbox.desired.clone()).collect();
+    let found: Vec<PodUid> = inventory.sandboxes.iter().map(|sandbox| sandbox.desired.uid.clone()).collect();
     let settings = Settings {
         paths: env.config.static_pod_path.0.clone(),
         node: env.node.name.clone(),
@@ -174,26 +177,12 @@ pub(super) async fn run(env: Env, socket: OwnedFd, started: Instant) -> Result<(
     let stalls = agent.watch_stalls();
     tracing::info!(took_us = started.elapsed().as_micros(), %env, "serving");
     agent.ask_keeper(Request::Ready, Vec::new());
-    warm_up(&env);
-    env.spares.refill();
+    agent.get_ahead_unless_busy(&found);
     env.network.guard();
     settle::begin(&env, &agent.told, &agent.desired);
     tokio::spawn(names::run(Arc::clone(&env)));
     tokio::spawn(listen::serve(listener, Context { asks, changes: see_changes, env }));
     agent.serve(Ears { told: hear_told, asks: hear_asks, source, images, devices, stalls }).await
-}
-
-/// Compiles the usual seccomp filters beside everything else, if this boot has not seen them yet.
-fn warm_up(env: &Arc<Env>) {
-    if !env.config.seccomp_default {
-        return;
-    }
-    let env = Arc::clone(env);
-    tokio::task::spawn_blocking(move || {
-        if let Err(error) = berth_oci::seccomp::warm_up(&env.roots) {
-            tracing::warn!(%error, "the first containers will wait for their seccomp filters");
-        }
-    });
 }
 
 fn url_settings(env: &Env) -> UrlSettings {
@@ -283,6 +272,7 @@ impl Agent {
             importing: Arc::new(tokio::sync::Semaphore::new(1)),
             pulling: Arc::new(tokio::sync::Semaphore::new(1)),
             measuring: Arc::new(tokio::sync::Semaphore::new(1)),
+            filters_made: false,
         })
     }
 

@@ -292,7 +292,7 @@ pub enum Work {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[allow(clippy::large_enum_variant)]
 pub enum WorkReport {
-    /// The zygote is warm and takes work.
+    /// The zygote takes work.
     Ready,
     /// By the worker: the process runs; it becomes the keeper's child when the worker exits.
     Started {

@@ -42,6 +42,13 @@ pub(super) enum Fork {
     Parent(Pid),
 }
 
+/// The lowest priority for this process and those that it will fork. That it stays as it is does no harm.
+pub(super) fn give_way() {
+    const NICE_MAX: libc::c_int = 19;
+    // SAFETY: takes integers only; 0 is the calling process.
+    unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, NICE_MAX) };
+}
+
 /// Forks, if it can be into the cgroup (an open directory). The process must have one thread.
 pub(super) fn fork_into(cgroup: Option<RawFd>) -> Result<Fork, Errno> {
     if let Some(cgroup) = cgroup

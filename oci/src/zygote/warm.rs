@@ -1,6 +1,7 @@
 //! A throwaway create at the zygote's start: the first one of a boot pays for cold caches, and nobody should
 //! wait for that. It runs in a forked worker like any other, on a tmpfs that only it sees, with nothing in
-//! the place of a program.
+//! the place of a program; and with the lowest priority, for a box that boots has pods to start with its
+//! processors. Nobody waits for it, and work that comes meanwhile goes before it.
 
 use super::sys::{self, Fork};
 use crate::{
@@ -31,17 +32,18 @@ const WARM_UP_S_MAX: u32 = 10;
 /// Every system has it, and what is on it is not needed here.
 const PLACE: &str = "/run";
 
-/// Runs it and waits for its end. That it fails (no cgroup2, say) is told by the real ones too.
+/// Begins it; the zygote reaps it as it reaps its workers. That it fails (no cgroup2, say) is told by the real ones too.
 pub(super) fn warm_up() {
     match sys::fork_into(None) {
         Ok(Fork::Child { .. }) => {
             worker::sys::unblock_signals();
+            sys::give_way();
             // The default action of SIGALRM ends the process.
             nix::unistd::alarm::set(WARM_UP_S_MAX);
             let status = i32::from(create().is_none());
             worker::sys::exit(status)
         }
-        Ok(Fork::Parent(pid)) => while matches!(waitpid(pid, None), Err(nix::errno::Errno::EINTR)) {},
+        Ok(Fork::Parent(_)) => {}
         Err(errno) => eprintln!("zygote: cannot fork: {errno}"),
     }
 }
