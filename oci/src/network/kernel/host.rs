@@ -56,6 +56,14 @@ pub(in crate::network) fn lets_loopback6_come_back() -> bool {
     read("bridge/bridge-nf-call-ip6tables").is_none_or(|value| value == "0")
 }
 
+/// The interface passes frames on and is nobody itself: it asks for no router, and tells of no groups.
+///
+/// # Errors
+/// `/proc/sys` is not writable.
+pub(in crate::network) fn without_ipv6(name: &str) -> io::Result<()> {
+    set(&format!("ipv6/conf/{name}/disable_ipv6"), "1")
+}
+
 /// For the interfaces that a new network namespace will get, in that namespace: there is no router to be asked
 /// for, nobody who could have the same address, and no shorter way than the one by the node.
 pub(in crate::network) fn quiet(v6: bool) -> io::Result<()> {

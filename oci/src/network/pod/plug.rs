@@ -5,7 +5,7 @@ use crate::network::{
     INTERFACE, Setup, attachment,
     attachment::{Attachment, link_name},
     bridge::Bridge,
-    lacking, link,
+    host, lacking, link,
     netlink::{Netlink, Refused},
     refused, shape,
 };
@@ -44,6 +44,9 @@ pub(in crate::network) fn plug(
         made => made,
     };
     made.map_err(|error| lacking(&error, "veth", "CONFIG_VETH", "make the pod's interface"))?;
+    if bridge.v6 {
+        host::without_ipv6(&outer).map_err(|error| Error::Network(error.to_string()))?;
+    }
     if !attachment.ports.is_empty() {
         link::reflect(&mut outside, &outer).map_err(refused("set up the pod's end on the bridge"))?;
     }
