@@ -11,6 +11,7 @@ mod memory;
 mod notices;
 mod revisions;
 mod run;
+mod settings;
 mod settle;
 pub(crate) mod sys;
 #[cfg(test)]

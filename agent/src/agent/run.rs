@@ -5,7 +5,7 @@ use super::{
     boot::{Env, Unfit},
     flights::{Flights, Purpose},
     image_gc::ImageGc,
-    inventory, memory, settle, warned,
+    inventory, memory, settings, settle, warned,
 };
 use crate::{
     api::{
@@ -13,26 +13,20 @@ use crate::{
         conn::Context,
         listen,
     },
-    config::Config,
     events::{self, EventLog},
     keeper_link::{KeeperLink, Slot},
     logs::{Logs, Place},
     names,
     pressure::Stalls,
-    source::{
-        DeviceWatch, ImageWatch, Pins, Reports, Settings, Source, SourceEvent, UrlSettings, checkpoint,
-        keepsake, salt,
-    },
+    source::{DeviceWatch, ImageWatch, Pins, Reports, Source, SourceEvent},
 };
 use berth_core::{
     action::{Action, ActionKind, Plan, PodEvent},
     devices::Asked,
     event::{DesiredSet, Event, FailReason, Failure, Inventory, Outcome},
     ids::{ActionId, ContainerId, PodKey, PodUid},
-    network::policy::Reach,
-    node::CONTAINERS,
     time::{Mono, Now},
-    world::{CONTAINERS_MAX, Labels, World, WorldConfig, step},
+    world::{World, step},
 };
 use berth_keeper::protocol::Request;
 use berth_oci::{
@@ -51,8 +45,6 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 /// Results of actions that wait for the loop; who has one more waits.
 const TOLD_MAX: usize = 1024;
-/// Seconds after a manifest's change when a copy of it is put on disk.
-const COPY_AFTER_S: u64 = 5;
 /// Seconds without a word to the keeper after which it is told that the loop turns, at the next occasion.
 const SILENT_S: u64 = 30;
 /// Steps in a row without waiting for anything: what is done at once is news at once.
@@ -149,18 +141,7 @@ pub(super) async fn run(env: Env, socket: OwnedFd, started: Instant) -> Result<(
     let mut agent = Agent::new(&env, link, told, changes, welcome.pid)?;
     let running = inventory.sandboxes.iter().map(|sandbox| sandbox.desired.clone()).collect();
     let found: Vec<PodUid> = inventory.sandboxes.iter().map(|sandbox| sandbox.desired.uid.clone()).collect();
-    let settings = Settings {
-        paths: env.config.static_pod_path.0.clone(),
-        node: env.node.name.clone(),
-        rescan: env.config.file_check_frequency.0,
-        salt: salt(&env.roots.salt())?,
-        copies: env.roots.state.join("lastgood"),
-        copy_after: Duration::from_secs(COPY_AFTER_S),
-        kept: keepsake::file::dir(&env.roots.state),
-        urls: url_settings(&env),
-        reports: agent.reports.clone(),
-    };
-    let mut source = Source::new(settings, running);
+    let mut source = Source::new(settings::source(&env, agent.reports.clone())?, running);
     agent.adopt(&inventory, slots);
     let noted = warned::noted(&env.roots, &inventory);
     agent.news.push(Event::Inventory(Box::new(inventory)));
@@ -185,55 +166,11 @@ pub(super) async fn run(env: Env, socket: OwnedFd, started: Instant) -> Result<(
     agent.serve(Ears { told: hear_told, asks: hear_asks, source, images, devices, stalls }).await
 }
 
-fn url_settings(env: &Env) -> UrlSettings {
-    let Config { static_pod_u_r_l, static_pod_u_r_l_header, http_check_frequency, .. } = &env.config;
-    UrlSettings {
-        sources: static_pod_u_r_l.0.clone(),
-        headers: static_pod_u_r_l_header.clone(),
-        period: http_check_frequency.0,
-        config: env.config_file.clone(),
-        checkpoints: checkpoint::dir(&env.roots.state),
-    }
-}
-
-/// The labels that kubelet gives its node, and those of the configuration.
-fn node_labels(env: &Env) -> Labels {
-    let own = [
-        ("kubernetes.io/hostname", env.node.name.as_str()),
-        ("kubernetes.io/os", "linux"),
-        ("kubernetes.io/arch", env.node.architecture.as_str()),
-    ];
-    let own = own.into_iter().map(|(key, value)| (key.to_owned(), value.to_owned()));
-    own.chain(env.config.node_labels.clone()).collect()
-}
-
 /// Tells of pods whose NetworkPolicies are not in force, if they are others than before. Blocks.
 pub(crate) fn tell_unheld(network: &Network, told: &mpsc::Sender<Told>) {
     if let Some(unheld) = network.unheld_now() {
         // An agent that ends has nobody to tell.
         let _ = told.blocking_send(Told::Unheld(unheld));
-    }
-}
-
-fn world_config(env: &Env) -> WorldConfig {
-    let crash_loop_back_off = &env.config.crash_loop_back_off;
-    WorldConfig {
-        boot_id: env.node.boot_id.clone(),
-        allocatable: env.allocatable().with(CONTAINERS, CONTAINERS_MAX),
-        capacity: env.capacity(),
-        crash_backoff_max_s: crash_loop_back_off.max_container_restart_period.0.as_secs(),
-        allowed_unsafe_sysctls: env.config.allowed_unsafe_sysctls.clone(),
-        app_armor: env.node.app_armor,
-        se_linux: env.node.se_linux,
-        node_name: env.node.name.clone(),
-        node_labels: node_labels(env),
-        policies: match env.config.network.as_str() {
-            "bridge" => Reach::Own,
-            "cni" => Reach::Plugins,
-            _ => Reach::Nothing,
-        },
-        pressure: env.config.eviction(),
-        ..WorldConfig::default()
     }
 }
 
@@ -247,7 +184,7 @@ impl Agent {
     ) -> Result<Self, Unfit> {
         Ok(Self {
             env: Arc::clone(env),
-            world: World::new(world_config(env)),
+            world: World::new(settings::world(env)),
             link,
             flights: Flights::default(),
             logs: Logs::new(&env.config, &env.roots)?,
