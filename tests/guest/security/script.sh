@@ -146,8 +146,7 @@ check "and both in hosts" sh -c 'berth exec fqdn -- grep -q "db.shop.default.svc
 is "dnsPolicy None: dnsConfig only" "search example.com nameserver 192.0.2.53 options ndots:2" \
     "$(berth exec fqdn -- cat /etc/resolv.conf | tr '\n' ' ' | sed 's/ $//')"
 is "hostnameOverride" plc.line4 "$(berth exec override -- hostname)"
-check "ClusterFirstWithHostNet without a cluster is told" \
-    sh -c 'berth get events | grep outside | grep -q MissingClusterDNS'
+is "ClusterFirstWithHostNet: the name server of pods" "nameserver 10.86.0.1" "$(berth exec outside -- grep nameserver /etc/resolv.conf)"
 rm $M/dns.yaml; gone fqdn; gone override; gone outside
 
 step "pods that want another node"
