@@ -343,15 +343,6 @@ pub(crate) fn kill_group(leader: u32) {
     }
 }
 
-/// What the kernel says of a file and fs-verity.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Verity {
-    /// The kernel or the file system does not have it.
-    Unknown,
-    Open,
-    Sealed,
-}
-
 /// `FS_IOC_ENABLE_VERITY` and `FS_IOC_MEASURE_VERITY` of linux/fsverity.h, the same on all architectures that Berth
 /// runs on.
 const ENABLE_VERITY: u32 = 0x4080_6685;
@@ -402,15 +393,15 @@ pub(crate) fn enable_verity(fd: impl AsFd) -> io::Result<()> {
     }
 }
 
-/// Whether a file is sealed, or could be.
-pub(crate) fn has_verity(fd: impl AsFd) -> io::Result<Verity> {
+/// Whether kernel and file system have fs-verity: the file (or directory) is sealed, or could be.
+pub(crate) fn has_verity(fd: impl AsFd) -> io::Result<bool> {
     let mut digest = VerityDigest { algorithm: 0, size: 64, digest: [0; 64] };
     // SAFETY: the descriptor is open, digest is writable with the room that its size says, and outlives the call.
     match check(unsafe { libc::ioctl(fd.as_fd().as_raw_fd(), MEASURE_VERITY as _, &raw mut digest) }) {
-        Ok(()) => Ok(Verity::Sealed),
+        Ok(()) => Ok(true),
         Err(error) => match error.raw_os_error() {
-            Some(libc::ENODATA) => Ok(Verity::Open),
-            Some(libc::EOPNOTSUPP | libc::ENOTTY | libc::EINVAL) => Ok(Verity::Unknown),
+            Some(libc::ENODATA) => Ok(true),
+            Some(libc::EOPNOTSUPP | libc::ENOTTY | libc::EINVAL) => Ok(false),
             _ => Err(error),
         },
     }

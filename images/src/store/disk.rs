@@ -8,7 +8,7 @@
 //!
 //! ```text
 //! blobs/sha256/<hex>            manifests and configs
-//! snapshots/<chain>/fs          an unpacked layer, as overlayfs wants it; by fs-verity if that is asked for
+//! snapshots/<chain>/fs          an unpacked layer, as overlayfs wants it; sealed by fs-verity if that is asked for
 //! snapshots/<chain>/complete.json   what it is and where it came from
 //! snapshots/<chain>/check.json      a digest of the tree, by which damage is found later
 //! signatures/<manifest>.json    signatures that came with an image

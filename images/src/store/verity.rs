@@ -6,7 +6,7 @@
 
 use crate::{
     error::{Doing as _, Error},
-    sys::{self, FileType, Verity},
+    sys::{self, FileType},
 };
 use std::{
     fs::{self, File},
@@ -20,17 +20,17 @@ use std::{
 
 /// Whether the file system of this directory has it.
 pub(super) fn is_known(dir: &Path) -> io::Result<bool> {
-    sys::has_verity(&File::open(dir)?).map(|state| state != Verity::Unknown)
+    sys::has_verity(File::open(dir)?)
 }
 
 /// Seals all regular files below `dir`; false if the file system does not have it. Nobody may have one of them open for
 /// writing. What was sealed before, by another of its names, is passed over.
 pub(super) fn seal(dir: &Path) -> Result<bool, Error> {
     let doing = || format!("seal {} by fs-verity", dir.display());
-    if !is_known(dir).doing(doing)? {
+    let root = OwnedFd::from(File::open(dir).doing(doing)?);
+    if !sys::has_verity(&root).doing(doing)? {
         return Ok(false);
     }
-    let root = OwnedFd::from(File::open(dir).doing(doing)?);
     // The kernel waits for each file's blocks before it seals it: all at one go takes less time.
     sys::syncfs(&root).doing(doing)?;
     seal_dir(&root).doing(doing)?;

@@ -3,6 +3,7 @@
 //! The record comes first and goes last. Each step looks whether it is done already, so that an agent that
 //! was killed anywhere in the middle goes on (or undoes) where it was.
 
+mod applet;
 pub mod init;
 pub mod namespaces;
 pub mod own_users;

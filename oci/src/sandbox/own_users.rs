@@ -2,7 +2,7 @@
 //! program is executed once more as a process that makes it, with all others that are to belong to it, and lives until
 //! they are pinned.
 
-use super::namespaces::Pin;
+use super::{applet, namespaces::Pin};
 use crate::{
     error::{Error, Result},
     users::ids::Ids,
@@ -11,7 +11,7 @@ use nix::sched::{CloneFlags, setns, unshare};
 use std::{
     fs::{self, File},
     io::{self, Read, Write},
-    process::{Child, Command, Stdio},
+    process::Child,
 };
 
 /// The argument by which this program becomes it; the kinds of namespaces follow.
@@ -26,15 +26,7 @@ impl Holder {
     /// Makes them, with these ids.
     pub(super) fn make(pins: &[Pin], ids: Ids) -> Result<Self> {
         let wrong = |error| Error::io("make", "the pod's user namespace")(error);
-        let child = Command::new("/proc/self/exe")
-            .arg(APPLET)
-            .args(pins.iter().map(Pin::kind))
-            .env_clear()
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .map_err(wrong)?;
+        let child = applet::command(APPLET).args(pins.iter().map(Pin::kind)).spawn().map_err(wrong)?;
         let mut holder = Self(child);
         let mut byte = [0; 1];
         let told = holder.0.stdout.as_mut().map(|stdout| stdout.read_exact(&mut byte));

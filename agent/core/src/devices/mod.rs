@@ -149,8 +149,7 @@ pub fn named(pod: &Pod, container: &Container) -> Vec<Grant> {
                 identity: String::new(),
             }));
         } else if key.starts_with(CDI) {
-            let names = value.split(',').map(str::trim).filter(|name| !name.is_empty());
-            grants.extend(names.map(|name| Grant { device: name.to_owned(), ..Grant::default() }));
+            grants.extend(cdi_names(value).map(|name| Grant { device: name.to_owned(), ..Grant::default() }));
         }
     }
     grants
@@ -240,7 +239,7 @@ pub fn check_paths(text: &str, containers: &[&str]) -> Result<(), String> {
 /// # Errors
 /// In one sentence.
 pub fn check_cdi(value: &str) -> Result<(), String> {
-    let names: Vec<&str> = value.split(',').map(str::trim).filter(|name| !name.is_empty()).collect();
+    let names: Vec<&str> = cdi_names(value).collect();
     if names.is_empty() || names.len() > DEVICES_MAX {
         return Err(format!("must name 1 to {DEVICES_MAX} CDI devices with commas between"));
     }
@@ -248,6 +247,11 @@ pub fn check_cdi(value: &str) -> Result<(), String> {
         Some(name) => Err(format!("{name:?} is no name of a CDI device, like example.com/scanner=left")),
         None => Ok(()),
     }
+}
+
+/// The value of an annotation that begins with [`CDI`].
+fn cdi_names(value: &str) -> impl Iterator<Item = &str> {
+    value.split(',').map(str::trim).filter(|name| !name.is_empty())
 }
 
 fn entries(text: &str) -> Result<Vec<Entry>, String> {

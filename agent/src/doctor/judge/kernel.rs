@@ -200,37 +200,41 @@ pub(super) fn network(facts: &Facts) -> Finding {
 pub(super) fn packet_rules(facts: &Facts) -> Finding {
     const ID: &str = "packet-rules";
     const TITLE: &str = "packet rules of pods (nf_tables)";
-    match &facts.packet_rules {
-        _ if !facts.network_wanted => Finding::ok(ID, TITLE, NOT_WANTED),
-        Trial::Works => Finding::ok(ID, TITLE, "the kernel takes them"),
-        Trial::Unknown(why) => {
-            Finding::warn(ID, TITLE, format!("not tried: {why}"), "run berth doctor as root")
-        }
-        Trial::Fails(why) => Finding::warn(
-            ID,
-            TITLE,
-            format!("{why}. Pods reach each other and the node only; those with a hostPort wait"),
-            "build the kernel with what `berth doctor --kernel-fragment` lists for networks of pods",
-        ),
+    if !facts.network_wanted {
+        return Finding::ok(ID, TITLE, NOT_WANTED);
     }
+    let remedy = "build the kernel with what `berth doctor --kernel-fragment` lists for networks of pods";
+    let without = "Pods reach each other and the node only; those with a hostPort wait";
+    of_trial(ID, TITLE, &facts.packet_rules, "the kernel takes them", without, remedy)
 }
 
 /// That a pod does not send under another one's address.
 pub(super) fn own_addresses(facts: &Facts) -> Finding {
     const ID: &str = "own-addresses";
     const TITLE: &str = "pods keep to their own addresses (nf_tables on the bridge)";
-    match &facts.own_addresses {
-        _ if !facts.network_wanted => Finding::ok(ID, TITLE, NOT_WANTED),
-        Trial::Works => Finding::ok(ID, TITLE, "the kernel sees to it"),
+    if !facts.network_wanted {
+        return Finding::ok(ID, TITLE, NOT_WANTED);
+    }
+    let remedy = "build the kernel with CONFIG_NF_TABLES_BRIDGE and CONFIG_NFT_BRIDGE_META, or drop NET_RAW in the pods' manifests";
+    let without = "A pod with NET_RAW may send as another one";
+    of_trial(ID, TITLE, &facts.own_addresses, "the kernel sees to it", without, remedy)
+}
+
+/// What pods can do without; `without` says how they are then.
+fn of_trial(
+    id: &'static str,
+    title: &'static str,
+    trial: &Trial,
+    works: &str,
+    without: &str,
+    remedy: &str,
+) -> Finding {
+    match trial {
+        Trial::Works => Finding::ok(id, title, works),
         Trial::Unknown(why) => {
-            Finding::warn(ID, TITLE, format!("not tried: {why}"), "run berth doctor as root")
+            Finding::warn(id, title, format!("not tried: {why}"), "run berth doctor as root")
         }
-        Trial::Fails(why) => Finding::warn(
-            ID,
-            TITLE,
-            format!("{why}. A pod with NET_RAW may send as another one"),
-            "build the kernel with CONFIG_NF_TABLES_BRIDGE and CONFIG_NFT_BRIDGE_META, or drop NET_RAW in the pods' manifests",
-        ),
+        Trial::Fails(why) => Finding::warn(id, title, format!("{why}. {without}"), remedy),
     }
 }
 

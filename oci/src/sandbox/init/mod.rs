@@ -8,6 +8,7 @@
 mod inside;
 mod sys;
 
+use super::applet;
 use crate::{
     error::{Error, Result},
     fsys::{self, mounts},
@@ -21,7 +22,6 @@ use std::{
     fs::{self, OpenOptions},
     io::{self, Write},
     path::PathBuf,
-    process::{Command, Stdio},
 };
 
 pub use inside::run;
@@ -87,14 +87,7 @@ pub(crate) fn ensure(roots: &Roots, pod: &DesiredPod) -> Result<()> {
 /// Starts it and gives its pid; when this returns it is confined.
 fn spawn(orders: &Orders) -> Result<i32> {
     let wrong = |error| Error::io("start", "the pod's first process")(error);
-    let mut child = Command::new("/proc/self/exe")
-        .arg(APPLET)
-        .env_clear()
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .map_err(wrong)?;
+    let mut child = applet::command(APPLET).spawn().map_err(wrong)?;
     if let Some(mut stdin) = child.stdin.take() {
         // One that ends early says why on stderr.
         let _ = stdin.write_all(&serde_json::to_vec(orders).unwrap_or_default());
