@@ -5,7 +5,7 @@ use super::{
     boot::{Env, Unfit},
     flights::{Flights, Purpose},
     image_gc::ImageGc,
-    inventory, memory, settings, settle, warned,
+    inventory, memory, settings, warned,
 };
 use crate::{
     api::{
@@ -160,7 +160,9 @@ pub(super) async fn run(env: Env, socket: OwnedFd, started: Instant) -> Result<(
     agent.ask_keeper(Request::Ready, Vec::new());
     agent.get_ahead_unless_busy(&found);
     env.network.guard();
-    settle::begin(&env, &agent.told, &agent.desired);
+    if !agent.cleaning {
+        agent.settle_network();
+    }
     tokio::spawn(names::run(Arc::clone(&env)));
     tokio::spawn(listen::serve(listener, Context { asks, changes: see_changes, env }));
     agent.serve(Ears { told: hear_told, asks: hear_asks, source, images, devices, stalls }).await
@@ -389,7 +391,10 @@ impl Agent {
                 self.changes.send_modify(|number| *number += 1);
             }
             Told::Unheld(unheld) => self.news.push(Event::Unheld(unheld)),
-            Told::Cleaned => self.cleaning = false,
+            Told::Cleaned => {
+                self.cleaning = false;
+                self.settle_network();
+            }
             Told::Overtime(session) => self.exec_kill(&session),
             Told::Leave => self.leaving = true,
         }

@@ -1,7 +1,10 @@
 //! Networks that CNI plugins have made: looked after once at the agent's start, beside everything else, and again
 //! only while that fails.
 
-use super::{boot::Env, run::Told};
+use super::{
+    boot::Env,
+    run::{Agent, Told},
+};
 use berth_core::{event::DesiredSet, ids::PodUid};
 use berth_oci::sandbox;
 use std::{collections::BTreeSet, sync::Arc, thread, time::Duration};
@@ -14,9 +17,17 @@ const AGAIN_MAX_S: u64 = 3_600;
 /// Bytes of stack of a thread that waits for plugins.
 const STACK_BYTES: usize = 512 * 1024;
 
+impl Agent {
+    /// To be called once, while nobody cleans what an earlier boot has left: both work on remains of the same pods,
+    /// and a pod that is in other hands is passed over for good by who cleans.
+    pub(super) fn settle_network(&self) {
+        begin(&self.env, &self.told, &self.desired);
+    }
+}
+
 /// Begins on a thread of its own, which ends when all is done, or with the agent. No thread where plugins are neither
 /// wanted nor have left anything.
-pub(super) fn begin(env: &Arc<Env>, told: &mpsc::Sender<Told>, desired: &Arc<DesiredSet>) {
+fn begin(env: &Arc<Env>, told: &mpsc::Sender<Told>, desired: &Arc<DesiredSet>) {
     if env.config.network != "cni" && env.network.stale().is_empty() && env.network.plugged().is_empty() {
         return;
     }
