@@ -14,6 +14,8 @@ use std::{
     time::Duration,
 };
 
+/// How often a guest is switched on at most until its kernel comes up.
+const BOOTS_MAX: u32 = 3;
 /// Memory of a guest, MiB.
 const MEMORY_MIB: u32 = 768;
 
@@ -147,14 +149,30 @@ pub(crate) fn run_watched(args: &Args, mut line: impl FnMut(u32, &str)) -> Resul
     let status = if args.interactive {
         machine.command()?.status().map(|s| u8::from(!s.success())).map_err(Into::into)
     } else {
-        let guest = qemu::Guest::boot(&machine, &marker)?;
-        let pid = guest.child.id();
-        guest.follow(args.timeout.map(Duration::from_secs), |text| line(pid, text))
+        boot(&machine, &marker, args.timeout.map(Duration::from_secs), &mut line)
     };
     if let Some(scratch) = initrd.parent() {
         let _ = fs::remove_dir_all(scratch);
     }
     status
+}
+
+/// Again, while the kernel does not come up: nothing that is tried here was reached then.
+fn boot(
+    machine: &qemu::Machine<'_>,
+    marker: &str,
+    most: Option<Duration>,
+    mut line: impl FnMut(u32, &str),
+) -> Result<u8> {
+    for _ in 0..BOOTS_MAX {
+        let guest = qemu::Guest::boot(machine, marker)?;
+        let pid = guest.child.id();
+        if let Some(status) = guest.follow(most, |text| line(pid, text))? {
+            return Ok(status);
+        }
+        eprintln!("xtask: the kernel of the {} guest does not come up: it is switched on anew", machine.arch);
+    }
+    Err(format!("the kernel of the {} guest did not come up {BOOTS_MAX} times", machine.arch).into())
 }
 
 fn parse_forward(text: &str) -> Result<(u16, u16)> {

@@ -98,6 +98,12 @@ impl Machine<'_> {
     }
 }
 
+/// The first line that a guest of ours says, before it touches its disk.
+const UP: &str = "appliance: the kernel is up";
+/// A kernel may take so long until then. Where the processors are emulated one may stand still for ever when the other
+/// patches the kernel's code.
+const UP_MAX: Duration = Duration::from_secs(180);
+
 /// A guest whose console is read line by line.
 pub(crate) struct Guest {
     pub(crate) child: Child,
@@ -113,13 +119,15 @@ impl Guest {
     }
 
     /// Passes each line of the console to `line` until the guest ends; returns the script's status. A guest that
-    /// lives longer than `most` is switched off.
-    pub(crate) fn follow(mut self, most: Option<Duration>, mut line: impl FnMut(&str)) -> Result<u8> {
+    /// lives longer than `most` is switched off; so is one whose kernel does not
+    /// come up. None: it did not.
+    pub(crate) fn follow(mut self, most: Option<Duration>, mut line: impl FnMut(&str)) -> Result<Option<u8>> {
         let stdout = self.child.stdout.take().ok_or("the guest has no console")?;
-        let until = most.map(|most| Instant::now() + most);
+        let begun = Instant::now();
         let lines = read_lines(stdout);
-        let mut status = None;
+        let (mut status, mut is_up) = (None, false);
         loop {
+            let until = if is_up { most } else { Some(UP_MAX) }.map(|most| begun + most);
             let next = match until {
                 Some(until) => lines.recv_timeout(until.saturating_duration_since(Instant::now())),
                 None => lines.recv().map_err(Into::into),
@@ -130,18 +138,29 @@ impl Guest {
                 Err(RecvTimeoutError::Timeout) => {
                     self.child.kill()?;
                     self.child.wait()?;
+                    if !is_up {
+                        return Ok(None);
+                    }
                     return Err(format!("switched off: it had not ended after {most:?}").into());
                 }
             };
             let text = String::from_utf8_lossy(&raw);
             let text = text.trim_end_matches('\r');
+            if text.ends_with(UP) {
+                is_up = true;
+                continue;
+            }
             match text.split_once(&self.marker) {
                 Some((_, code)) => status = code.trim().parse().ok(),
                 None => line(text),
             }
         }
         let ended = self.child.wait()?;
-        status.ok_or_else(|| format!("the guest ended ({ended}) before its script told a status").into())
+        if !is_up {
+            return Ok(None);
+        }
+        let untold = || format!("the guest ended ({ended}) before its script told a status").into();
+        status.map(Some).ok_or_else(untold)
     }
 }
 
