@@ -1,6 +1,7 @@
 //! Benchmarks: a whole Berth on this machine, and a peer beside it in the same run. Figures are medians of
 //! interleaved rounds; nothing here passes or fails on them.
 
+pub mod containerd;
 pub mod cpu;
 pub mod idle;
 pub mod images;

@@ -1,7 +1,7 @@
 //! From the rename of a manifest into the directory to the container's own first instruction, Berth and crun
 //! by turns.
 
-use super::{Result, peer::Crun, rig, rig::Rig, stats::Row};
+use super::{Result, containerd::Containerd, peer::Crun, rig, rig::Rig, stats::Row};
 use std::{
     fs,
     path::{Path, PathBuf},
@@ -87,18 +87,35 @@ pub fn measure(
 pub fn measure_network(rig: &Rig, tier: &str, rounds: u32) -> Result<Row> {
     let (mut own, mut nodes) = (vec![], vec![]);
     for round in 0..rounds {
-        for (name, spec, times) in [("own", "", &mut own), ("nodes", "  hostNetwork: true\n", &mut nodes)] {
-            let name = format!("{name}-{round}");
-            rig.prepare(&name, spec, false)?;
-            sleep(APART);
-            let begun = rig::boottime_ns()?;
-            rig.drop_in(&name)?;
-            times.push(rig.stamped(&name)?.saturating_sub(begun) as f64 / NS_PER_MS);
-            rig.remove(&name)?;
-        }
+        own.push(start(rig, &format!("own-{round}"), "")?);
+        nodes.push(start(rig, &format!("nodes-{round}"), "  hostNetwork: true\n")?);
     }
     let tier = tier.to_owned();
     Ok(Row { name: "start-network".into(), tier, unit: "ms", ours: own, peer: Some(("hostNetwork", nodes)) })
+}
+
+/// A pod on the bridge against a container of containerd on the bridge of CNI plugins, by turns.
+pub fn measure_containerd(rig: &Rig, tier: &str, rounds: u32) -> Result<Row> {
+    let peer = Containerd::start(&rig.root.join("images/stamp.tar"), &rig.root)?;
+    let (mut ours, mut theirs) = (vec![], vec![]);
+    for round in 0..rounds {
+        ours.push(start(rig, &format!("beside-{round}"), "")?);
+        sleep(APART);
+        theirs.push(peer.run(&format!("ctr-{round}"))? / NS_PER_MS);
+    }
+    let tier = tier.to_owned();
+    Ok(Row { name: "start-network-cni".into(), tier, unit: "ms", ours, peer: Some(("ctr-cni", theirs)) })
+}
+
+/// Starts a pod and removes it; returns the milliseconds to its first instruction.
+fn start(rig: &Rig, name: &str, spec: &str) -> Result<f64> {
+    rig.prepare(name, spec, false)?;
+    sleep(APART);
+    let begun = rig::boottime_ns()?;
+    rig.drop_in(name)?;
+    let took = rig.stamped(name)?.saturating_sub(begun) as f64 / NS_PER_MS;
+    rig.remove(name)?;
+    Ok(took)
 }
 
 fn children_ms() -> Result<f64> {

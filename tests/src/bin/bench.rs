@@ -1,5 +1,5 @@
-//! `bench --berth FILE --stamp FILE [--rounds N] [--watch SECONDS] [--tier NAME] [--peer] [--json FILE]`: the
-//! measuring half of `cargo xtask bench`; expects a unified cgroup v2 mount and root.
+//! `bench --berth FILE --stamp FILE [--rounds N] [--watch SECONDS] [--tier NAME] [--peer] [--containerd]
+//! [--json FILE]`: the measuring half of `cargo xtask bench`; expects a unified cgroup v2 mount and root.
 
 use berth_tests::bench::{Result, idle, rig::Rig, start, stats};
 use std::{path::PathBuf, process::ExitCode, time::Duration};
@@ -11,6 +11,7 @@ struct Options {
     watch: Duration,
     tier: String,
     peer: bool,
+    containerd: bool,
     json: Option<PathBuf>,
 }
 
@@ -22,6 +23,7 @@ fn options() -> Result<Options> {
         watch: Duration::from_secs(60),
         tier: "native".to_owned(),
         peer: false,
+        containerd: false,
         json: None,
     };
     let mut args = std::env::args().skip(1);
@@ -35,6 +37,7 @@ fn options() -> Result<Options> {
             "--tier" => found.tier = value()?,
             "--json" => found.json = Some(value()?.into()),
             "--peer" => found.peer = true,
+            "--containerd" => found.containerd = true,
             _ => return Err(format!("unknown option {arg}").into()),
         }
     }
@@ -55,6 +58,9 @@ fn run() -> Result {
     drop(rig);
     let rig = Rig::start(&options.berth, &options.stamp, &root, "bridge")?;
     rows.push(start::measure_network(&rig, &options.tier, options.rounds)?);
+    if options.containerd {
+        rows.push(start::measure_containerd(&rig, &options.tier, options.rounds)?);
+    }
     drop(rig);
     stats::report(&rows, options.json.as_deref())?;
     std::fs::remove_dir_all(root)?;

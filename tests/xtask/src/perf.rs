@@ -1,6 +1,7 @@
 //! `cargo xtask bench`: figures of this machine and of the guests, with a peer where one can be had fairly.
 //! The measuring itself is `tests/src/bench`; here it is built, carried to its place and its table merged.
 
+mod bare;
 mod boot;
 
 use crate::{
@@ -31,6 +32,8 @@ const ON_DISK: &str = "mount -o loop \"$1\" /mnt && losetup --direct-io=on \"$(f
 const IMAGE_DISK_BYTES: u64 = 4 << 30;
 /// Rounds of images at most: each takes seconds.
 const IMAGE_ROUNDS_MAX: u32 = 7;
+/// Memory of a guest that holds containerd's programs in its root, too, MiB.
+const GUEST_MEMORY_MIB: u32 = 1280;
 /// Marks the lines of JSON on a guest's console.
 const JSON_MARK: &str = "bench-json:";
 
@@ -159,14 +162,17 @@ fn guest(args: &Args, arch: Arch) -> Result<Vec<Value>> {
     fs::write(
         &script,
         format!(
-            "#!/bin/sh\n/put/bench --berth /usr/bin/berth --stamp /put/stamp --tier guest-{arch} --peer \
+            "#!/bin/sh\nmkdir -p /opt/cni && ln -s /usr/lib/cni /opt/cni/bin\n\
+             /put/bench --berth /usr/bin/berth --stamp /put/stamp --tier guest-{arch} --peer --containerd \
              --rounds {rounds} --watch {watch} --json /tmp/rows || exit 1\nsed 's/^/{JSON_MARK}/' /tmp/rows\necho\n"
         ),
     )?;
     let put = |file: &Path, to: &str| format!("{}:{to}", file.display());
     let mut puts = vec![put(&bench, "/put/bench"), put(&stamp, "/put/stamp")];
     puts.extend(debian::puts(arch, debian::CRUN)?);
-    let vm = vm::Args { put: puts, no_start: true, ..vm::Args::script(arch, script) };
+    puts.extend(debian::puts(arch, debian::CONTAINERD)?);
+    let memory = GUEST_MEMORY_MIB;
+    let vm = vm::Args { put: puts, no_start: true, memory, ..vm::Args::script(arch, script) };
     let mut json = String::new();
     let status = vm::run(&vm, |line| match line.strip_prefix(JSON_MARK) {
         Some(part) => json.push_str(part),

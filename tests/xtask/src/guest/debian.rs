@@ -31,6 +31,9 @@ pub(crate) const CRUN: &[&str] = &[
     "libyajl2",
     "libzstd1",
 ];
+/// containerd with what it executes, to be measured against.
+pub(crate) const CONTAINERD: &[&str] =
+    &["containerd", "containernetworking-plugins", "libc6", "libseccomp2", "runc"];
 /// systemd, to be the first process.
 pub(crate) const SYSTEMD: &[&str] = &[
     "systemd",

@@ -1,6 +1,7 @@
 //! How long a box takes from the kernel's hand-over to init until the first instruction of a pod that was baked into
 //! it, with busybox and with systemd as init. Only measures; whether pods come up at a boot is the scenarios' matter.
 
+use super::bare;
 use crate::{
     arch::Arch,
     guest::{self, debian},
@@ -52,25 +53,42 @@ impl fmt::Display for Init {
     }
 }
 
-/// Milliseconds until the first instruction of the pod's container.
+/// Who runs the container.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Who {
+    Berth,
+    Crun,
+}
+
+/// Milliseconds until the first instruction of the container.
 struct Boot {
+    /// From the kernel's hand-over to init; only with Berth.
     from_init: f64,
-    from_agent: f64,
+    /// From the start of the agent, or of crun.
+    of_it: f64,
 }
 
 /// The rows of `arch`; `crun_ms` is what one `crun run` takes in such a guest, beside which the agent's part is shown.
 pub(super) fn rows(arch: Arch, stamp: &Path, crun_ms: Option<f64>) -> Result<Vec<Value>> {
     let mut rows = Vec::new();
     for init in [Init::Busybox, Init::Systemd] {
-        let boots = measure(arch, init, stamp)?;
-        let of = |part: fn(&Boot) -> f64| boots.iter().map(part).collect::<Vec<_>>();
-        rows.push(row(&format!("boot-{init}"), arch, &of(|boot| boot.from_init), None));
-        rows.push(row(&format!("boot-{init}-agent"), arch, &of(|boot| boot.from_agent), crun_ms));
+        let berth = measure(arch, init, stamp, Who::Berth)?;
+        let crun = measure(arch, init, stamp, Who::Crun)?;
+        let of = |boots: &[Boot], part: fn(&Boot) -> f64| boots.iter().map(part).collect::<Vec<_>>();
+        let (agent, at_boot) = (of(&berth, |boot| boot.of_it), middle(of(&crun, |boot| boot.of_it)));
+        rows.push(row(&format!("boot-{init}"), arch, &of(&berth, |boot| boot.from_init), None));
+        rows.push(row(&format!("boot-{init}-agent"), arch, &agent, crun_ms.map(|ms| ("crun-run", ms))));
+        rows.push(row(&format!("boot-{init}-cold"), arch, &agent, Some(("crun-cold", at_boot))));
     }
     Ok(rows)
 }
 
-fn row(name: &str, arch: Arch, values: &[f64], crun_ms: Option<f64>) -> Value {
+fn middle(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied().unwrap_or_default()
+}
+
+fn row(name: &str, arch: Arch, values: &[f64], peer: Option<(&str, f64)>) -> Value {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);
     let at = |place: usize| sorted.get(place).copied().unwrap_or_default();
@@ -79,43 +97,47 @@ fn row(name: &str, arch: Arch, values: &[f64], crun_ms: Option<f64>) -> Value {
         "name": name, "tier": format!("guest-{arch}"), "unit": "ms", "n": sorted.len(), "min": min, "p50": p50, "p99": max,
     });
     print!("{name:<22} {arch:<7}   ms {min:>9.2} {p50:>9.2} {max:>9.2}");
-    if let Some(crun) = crun_ms {
-        row["peer"] = json!("crun-run");
-        row["peer_p50"] = json!(crun);
-        row["ratio"] = json!(p50 / crun);
-        print!("  crun-run {crun:>21.2} {:>16.2}", p50 / crun);
+    if let Some((peer, ms)) = peer {
+        row["peer"] = json!(peer);
+        row["peer_p50"] = json!(ms);
+        row["ratio"] = json!(p50 / ms);
+        print!("  {peer:<10} {ms:>19.2} {:>16.2}", p50 / ms);
     }
     println!();
     row
 }
 
-fn measure(arch: Arch, init: Init, stamp: &Path) -> Result<Vec<Boot>> {
+fn measure(arch: Arch, init: Init, stamp: &Path, who: Who) -> Result<Vec<Boot>> {
     let folder = guest::dir(arch).join(format!("boot-{init}-{}", std::process::id()));
     fs::create_dir_all(&folder)?;
-    let boots = boots_in(&folder, arch, init, stamp);
+    let boots = boots_in(&folder, arch, init, stamp, who);
     fs::remove_dir_all(&folder)?;
     boots
 }
 
-fn boots_in(folder: &Path, arch: Arch, init: Init, stamp: &Path) -> Result<Vec<Boot>> {
+fn boots_in(folder: &Path, arch: Arch, init: Init, stamp: &Path, who: Who) -> Result<Vec<Boot>> {
     let [image, manifest, script, disk] =
         ["stamp.tar", "boot.yaml", "script.sh", "disk"].map(|name| folder.join(name));
     let files = vec![Entry::file("stamp", 0o755, fs::read(stamp)?)];
     ImageBuilder::new(arch.debian()).layer(files).name("berth.test/stamp:1").write_oci_archive(&image)?;
     fs::write(&manifest, MANIFEST)?;
-    fs::write(&script, SCRIPT)?;
+    fs::write(&script, if who == Who::Crun { bare::SCRIPT } else { SCRIPT })?;
     let guests = sh::root().join("tests/guest");
     let mut put = vec![format!("{}:/put/lib.sh", guests.join("lib.sh").display())];
     if matches!(init, Init::Systemd) {
         put.extend(debian::puts(arch, debian::SYSTEMD)?);
         put.push(format!("{}:/", guests.join("systemd/root").display()));
     }
+    if who == Who::Crun {
+        put.extend(debian::puts(arch, debian::CRUN)?);
+        put.extend(bare::puts(folder, stamp)?);
+    }
     let args = vm::Args {
         manifest: vec![manifest],
         image: vec![image],
         put,
         keep_disk: Some(disk),
-        no_start: matches!(init, Init::Systemd),
+        no_start: matches!(init, Init::Systemd) || who == Who::Crun,
         timeout: Some(BOOT_MAX_S),
         ..vm::Args::script(arch, script)
     };
@@ -138,10 +160,11 @@ fn boot(args: &vm::Args) -> Result<Boot> {
         let moments = report["moments"].as_array().into_iter().flatten();
         moments.filter(|moment| moment["id"] == id).find_map(|moment| moment["atNs"].as_u64())
     };
-    match (status, moment("init"), moment("agent"), stamp) {
-        (0, Some(init), Some(agent), Some(stamp)) => {
+    let begun = moment("agent").or_else(|| report["begun"].as_u64());
+    match (status, begun, stamp) {
+        (0, Some(begun), Some(stamp)) => {
             let ms = |from: u64| stamp.saturating_sub(from) as f64 / 1e6;
-            Ok(Boot { from_init: ms(init), from_agent: ms(agent) })
+            Ok(Boot { from_init: moment("init").map_or(0.0, ms), of_it: ms(begun) })
         }
         _ => Err(format!("a boot of the {} guest told no times:\n{}", args.arch, said.join("\n")).into()),
     }
