@@ -1,6 +1,6 @@
 #!/bin/sh
 # Two boots on one disk, the power cut between them: pods come back, emptyDir and restart counts stay, a
-# finished job stays finished.
+# finished job stays finished, users of a pod's own are the same.
 . /put/lib.sh
 if [ "$(cat /put/boot)" = 1 ]; then
     mkdir -p /var/keep
@@ -30,11 +30,24 @@ kind: Pod
 metadata: {name: crash}
 spec:
   containers: [{name: main, image: "berth.test/busybox:1", command: [sh, -c, 'exit 3']}]
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: own}
+spec:
+  hostUsers: false
+  terminationGracePeriodSeconds: 0
+  containers:
+  - name: main
+    image: berth.test/busybox:1
+    command: [sh, -c, 'cat /proc/self/uid_map >>/data/maps; sleep 100000']
+    volumeMounts: [{name: data, mountPath: /data}]
+  volumes: [{name: data, emptyDir: {}}]
 Y
     cp /var/keep/app.yaml $M/app.yaml
     /etc/init.d/berth start
     serves
-    ready app
+    ready app; ready own
     eventually 60 "the job is done" status_is once- Completed
     eventually 60 "the crashing pod backs off" status_is crash- CrashLoopBackOff
     berth get pods
@@ -46,10 +59,12 @@ step "second boot"
 cp /var/keep/app.yaml $M/app.yaml
 /etc/init.d/berth start
 serves
-ready app
+ready app; ready own
 berth get pods
 is "emptyDir outlived the reboot" 2 "$(berth exec app -- sh -c 'wc -l </data/boots')"
 is "the container counts as restarted" 1 "$(column app 4)"
 is "the finished job did not run again" 1 "$(wc -l </var/keep/once/runs)"
 is "it is still shown as done" Completed "$(column once- 3)"
 check "the crash counter goes on" test "$(column crash- 4)" -ge 2
+is "users of a pod's own are the same" "1 of 2" "$(berth exec own -- sh -c 'echo $(sort -u /data/maps | wc -l) of $(wc -l </data/maps)')"
+is "so its files are still its own" 0 "$(berth exec own -- stat -c %u /data/maps)"
