@@ -90,10 +90,19 @@ pub struct DesiredSet {
     pub silent: BTreeSet<Arc<str>>,
     /// All pods are to go, those of lower priority first.
     #[serde(default)]
-    pub shutdown: bool,
+    pub shutdown: Option<Shutdown>,
     /// ConfigMaps, Secrets and claims, one per key as with pods. Never serialised: values are secret.
     #[serde(skip)]
     pub objects: Objects,
+}
+
+/// How far the pods go when all of them do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Shutdown {
+    /// Nothing of them is left.
+    Drain,
+    /// Their containers end, for the machine goes down; what else is of them waits for the next boot.
+    Halt,
 }
 
 /// How an action ended.

@@ -7,7 +7,7 @@ use crate::{
     source::keepsake,
 };
 use berth_core::{
-    event::{DesiredSet, Event},
+    event::{DesiredSet, Event, Shutdown},
     manifest::DesiredPod,
     view::{self, NodeView},
 };
@@ -56,6 +56,10 @@ impl Agent {
             }
             Ask::Drain(answer) => {
                 self.drain();
+                let _ = answer.send(Ok(json!({})));
+            }
+            Ask::Halt(answer) => {
+                self.halt();
                 let _ = answer.send(Ok(json!({})));
             }
             Ask::Boot(answer) => {
@@ -125,7 +129,14 @@ impl Agent {
     fn drain(&mut self) {
         tracing::info!("stopping all pods until the next start");
         self.draining = true;
-        self.desire(DesiredSet { shutdown: true, ..DesiredSet::default() });
+        self.desire(DesiredSet { shutdown: Some(Shutdown::Drain), ..DesiredSet::default() });
+    }
+
+    /// The machine goes down. Only for this agent: what follows it begins the pods again.
+    fn halt(&mut self) {
+        tracing::info!("stopping all containers: the machine goes down");
+        self.draining = true;
+        self.desire(DesiredSet { shutdown: Some(Shutdown::Halt), ..DesiredSet::clone(&self.desired) });
     }
 
     /// What `Request::Boot` is answered with.

@@ -64,6 +64,8 @@ pub(crate) enum Ask {
     Status(oneshot::Sender<Answer>),
     /// Stop all pods.
     Drain(oneshot::Sender<Answer>),
+    /// Stop all containers.
+    Halt(oneshot::Sender<Answer>),
     /// Since when containers run.
     Boot(oneshot::Sender<Answer>),
     /// Run a command in a container.

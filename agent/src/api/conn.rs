@@ -157,6 +157,7 @@ impl Connection {
             Request::Node => ask(&asks, Ask::Node).await?,
             Request::Status => ask(&asks, Ask::Status).await?,
             Request::Drain => ask(&asks, Ask::Drain).await?,
+            Request::Halt => ask(&asks, Ask::Halt).await?,
             Request::Boot => ask(&asks, Ask::Boot).await?,
             Request::Upgrade { path } => ask(&asks, |answer| Ask::Upgrade(path, answer)).await?,
             Request::Config => {

@@ -85,7 +85,8 @@ fn by_rote(ask: Ask) {
         | Ask::RemoveImages(..)
         | Ask::ImagesChanged
         | Ask::Boot(_)
-        | Ask::Drain(_) => {}
+        | Ask::Drain(_)
+        | Ask::Halt(_) => {}
     }
 }
 

@@ -83,6 +83,8 @@ pub(crate) enum Request {
     Status,
     /// Stop all pods as if no manifest were there, until the agent is started again: `{}`.
     Drain,
+    /// Stop all containers because the machine goes down, and begin nothing until the agent is started again: `{}`.
+    Halt,
     /// What this boot took: `{"keeper":{"pid":…},"agent":{"pid":…},"containers":[{"namespace":…,"pod":…,
     /// "container":…,"restarts":n,"sinceNs":n}]}`, of each container that runs since when (`CLOCK_BOOTTIME`).
     Boot,

@@ -14,6 +14,7 @@ mod drain;
 mod exec;
 mod failure;
 mod get;
+mod halt;
 mod health;
 mod hints;
 mod image;
@@ -106,6 +107,7 @@ enum Verb {
     Config(config::Args),
     Upgrade(upgrade::Args),
     Drain(drain::Args),
+    Halt(halt::Args),
     Version(version::Args),
     Completion(completion::Args),
     Man(man::Args),
@@ -180,6 +182,7 @@ fn run(verb: Verb, session: &mut Session<'_>) -> Result<(), Failure> {
         Verb::Doctor(args) => doctor::run(&args, session),
         Verb::Config(args) => config::run(&args, session),
         Verb::Drain(args) => drain::run(&args, session),
+        Verb::Halt(args) => halt::run(&args, session),
         Verb::Upgrade(args) => upgrade::run(&args, session),
         Verb::Version(args) => version::run(&args, session),
         Verb::Completion(args) => completion::run(&args, session),

@@ -42,6 +42,36 @@ check "systemd starts it" systemctl start berth.service
 ready web
 is "still the same process" "$P" "$(first_pid)"
 
+step "the machine goes down"
+ends_well() { # NAME AFTER
+    drop "$1.yaml" <<Y
+apiVersion: v1
+kind: Pod
+metadata: {name: $1, annotations: {berth/start-after: "$2"}}
+spec:
+  volumes: [{name: order, hostPath: {path: /var/order, type: DirectoryOrCreate}}, {name: kept, emptyDir: {}}]
+  containers:
+  - name: main
+    image: berth.test/busybox:1
+    command: [sh, -c, 'trap "echo $1 >>/order/log; exit 0" TERM; echo $1 >>/kept/$1; while :; do sleep 1 & wait; done']
+    volumeMounts: [{name: order, mountPath: /order}, {name: kept, mountPath: /kept}]
+Y
+}
+ends_well first web
+ends_well second first
+ready second
+check "what systemd does then" systemctl stop berth-halt.service
+is "they end in the opposite order" "second first" "$(cat /var/order/log | tr '\n' ' ' | sed 's/ $//')"
+is "no process of theirs is left" "" "$(find /sys/fs/cgroup/kubepods -name cgroup.procs -exec cat {} +)"
+is "their volumes are" 2 "$(find /var/lib/berth/pods -name first -o -name second | wc -l)"
+check "Berth is there again" systemctl restart berth.service
+systemctl start berth-halt.service
+ready second
+P=$(first_pid)
+rm $M/first.yaml $M/second.yaml
+gone first
+gone second
+
 step "a system whose pods do not come up"
 systemctl stop berth-healthy.target boot-complete.target berth-health.service
 pod bad 'exit 3'

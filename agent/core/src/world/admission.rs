@@ -76,7 +76,9 @@ fn decide(world: &mut World, uid: &PodUid, refusal: Option<Refusal>, planner: &m
 }
 
 fn in_order(world: &World) -> Vec<PodUid> {
-    let Some(desired) = &world.desired else { return Vec::new() };
+    let Some(desired) = world.desired.as_ref().filter(|desired| !desired.is_halt()) else {
+        return Vec::new();
+    };
     if world.pods.values().all(|pod| pod.stage != Stage::Queued) {
         return Vec::new();
     }

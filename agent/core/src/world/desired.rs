@@ -10,7 +10,7 @@ use super::{
     state::{Pod, Stage},
 };
 use crate::{
-    event::DesiredSet,
+    event::{DesiredSet, Shutdown},
     ids::{PodKey, PodUid},
     manifest::{DesiredPod, Problem, objects::Objects},
 };
@@ -54,7 +54,12 @@ impl Desired {
 
     /// All pods go, and the node perhaps.
     pub(crate) fn is_shutdown(&self) -> bool {
-        self.set.shutdown
+        self.set.shutdown.is_some()
+    }
+
+    /// Nothing begins any more, and of what is there only the containers go.
+    pub(crate) fn is_halt(&self) -> bool {
+        self.set.shutdown == Some(Shutdown::Halt)
     }
 
     pub(crate) fn objects(&self) -> Objects {
@@ -78,7 +83,8 @@ pub(crate) fn take(world: &mut World, set: &Arc<DesiredSet>, planner: &mut Plann
         let mut concerns = set.problems.iter().filter(|problem| concerns(problem, &pod.desired));
         pod.problem = concerns.next().map(ToString::to_string);
         let revision = desired.get(&pod.desired.uid).filter(|new| same_revision(&pod.desired, new));
-        pod.wanted = revision.is_some() || pod.problem.is_some() && !keys.contains(&pod.desired.key);
+        let named = revision.is_some() || pod.problem.is_some() && !keys.contains(&pod.desired.key);
+        pod.wanted = named && !desired.is_halt();
         if let (Some(new), Stage::Queued | Stage::Active) = (revision, pod.stage)
             && pod.desired.origin != new.origin
         {
@@ -159,6 +165,9 @@ fn tell_problems(
 pub(crate) fn admit_new(world: &mut World, planner: &Planner) {
     let Some(desired) = world.desired.as_mut().filter(|desired| desired.pending) else { return };
     desired.pending = false;
+    if desired.is_halt() {
+        return;
+    }
     for uid in desired.uids() {
         // Its checkpoint is being dropped: it must be gone before a new one is begun.
         let dropping = world.orphans.strays.get(&uid).is_some_and(|stray| stray.busy.is_some());

@@ -31,13 +31,14 @@ pub(crate) fn pass(world: &mut World, planner: &mut Planner) {
 /// Brings every pod one step on, then lets those begin that may. True: some were ended for that.
 fn advance(world: &mut World, planner: &mut Planner) -> bool {
     let mut gone = Vec::new();
+    let halt = world.desired.as_ref().is_some_and(desired::Desired::is_halt);
     for (uid, pod) in &mut world.pods {
         let clear = world.orphans.clear_of(uid);
         match pod.stage {
             Stage::Queued => {}
             Stage::Active => pod::advance(pod, clear, &world.boot_id, planner),
             Stage::Terminating { .. } => {
-                if teardown::advance(pod, clear, &world.boot_id, planner) {
+                if teardown::advance(pod, clear, &world.boot_id, planner, halt) {
                     gone.push(uid.clone());
                 }
             }

@@ -14,8 +14,9 @@ use super::{
 };
 use crate::action::ActionKind;
 
-/// Does what can be done now. `clear` as for a pod that is to run. True: nothing of the pod is left.
-pub(crate) fn advance(pod: &mut Pod, clear: bool, boot_id: &str, planner: &mut Planner) -> bool {
+/// Does what can be done now. `clear` as for a pod that is to run; with `halt` only its containers go. True: nothing of
+/// the pod is left.
+pub(crate) fn advance(pod: &mut Pod, clear: bool, boot_id: &str, planner: &mut Planner, halt: bool) -> bool {
     if let Stage::Terminating { since } = pod.stage {
         stopping::all(pod, since.mono, planner);
     }
@@ -31,7 +32,7 @@ pub(crate) fn advance(pod: &mut Pod, clear: bool, boot_id: &str, planner: &mut P
         }
     }
     let idle = pod.containers.iter().all(|c| c.busy.is_none() && matches!(c.run, Run::Idle));
-    idle && clear && remove_sandbox(pod, planner) && remember::forget(pod, planner)
+    idle && clear && !halt && remove_sandbox(pod, planner) && remember::forget(pod, planner)
 }
 
 /// True: it is removed.

@@ -8,7 +8,8 @@ const PROGRAMS: [&str; 2] = ["/usr/bin/berth", "/usr/libexec/berth/swupdate"];
 
 /// What is exposed at most, in tenths, by `systemd-analyze security`; docs/updates.md has the figures and why the service
 /// itself is not among them.
-const EXPOSURE: [(&str, u32); 2] = [("berth-health.service", 20), ("berth-swupdate.service", 60)];
+const EXPOSURE: [(&str, u32); 3] =
+    [("berth-halt.service", 20), ("berth-health.service", 20), ("berth-swupdate.service", 60)];
 
 /// `systemd-analyze verify` has nothing to say about any of them, and what can be sandboxed is.
 pub(super) fn verify(layer: &Path) -> Result {
@@ -22,6 +23,7 @@ pub(super) fn verify(layer: &Path) -> Result {
     let mut units = Vec::new();
     for (from, to) in [
         ("berth.service", "berth.service"),
+        ("berth-halt.service", "berth-halt.service"),
         ("berth-health.service", "berth-health.service"),
         ("berth-healthy.target", "berth-healthy.target"),
         ("hooks/swupdate.service", "berth-swupdate.service"),

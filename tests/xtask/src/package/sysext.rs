@@ -28,7 +28,9 @@ pub(crate) fn build(arch: Arch, tree: &Path) -> Result<PathBuf> {
     let architecture = if arch == Arch::Aarch64 { "arm64" } else { "x86-64" };
     fs::write(release.join("extension-release.berth"), format!("ID=_any\nARCHITECTURE={architecture}\n"))?;
     fs::create_dir_all(staged.join(WANTED_BY))?;
-    symlink("../berth.service", staged.join(WANTED_BY).join("berth.service"))?;
+    for unit in ["berth.service", "berth-halt.service"] {
+        symlink(format!("../{unit}"), staged.join(WANTED_BY).join(unit))?;
+    }
     let file = dir(arch).join("berth.raw");
     let options = ["-noappend", "-quiet", "-no-progress", "-all-root"];
     sh::run(cmd("mksquashfs", [&staged, &file]).args(options).stdout(std::io::stderr()))?;

@@ -13,8 +13,9 @@ use std::{
 };
 
 /// Below the layer's recipes: what is installed where, with which permissions.
-const FILES: [(&str, &str, u32); 13] = [
+const FILES: [(&str, &str, u32); 14] = [
     ("berth/files/berth.service", "usr/lib/systemd/system/berth.service", 0o644),
+    ("berth/files/berth-halt.service", "usr/lib/systemd/system/berth-halt.service", 0o644),
     ("berth/files/berth-health.service", "usr/lib/systemd/system/berth-health.service", 0o644),
     ("berth/files/berth-healthy.target", "usr/lib/systemd/system/berth-healthy.target", 0o644),
     ("berth/files/berth.tmpfiles", "usr/lib/tmpfiles.d/berth.conf", 0o644),

@@ -18,6 +18,7 @@ inherit bash-completion ptest systemd update-rc.d useradd
 
 SRC_URI += "\
     file://berth.service \
+    file://berth-halt.service \
     file://berth.init \
     file://berth.tmpfiles \
     file://berth.volatiles \
@@ -38,7 +39,7 @@ PACKAGECONFIG[completion] = ",,berth-native"
 PACKAGECONFIG[man] = ",,berth-native"
 
 SYSTEMD_PACKAGES = "${PN}-systemd ${PN}-health ${PN}-swupdate"
-SYSTEMD_SERVICE:${PN}-systemd = "berth.service"
+SYSTEMD_SERVICE:${PN}-systemd = "berth.service berth-halt.service"
 SYSTEMD_SERVICE:${PN}-health = "berth-health.service"
 SYSTEMD_SERVICE:${PN}-swupdate = "berth-swupdate.service"
 INITSCRIPT_PACKAGES = "${PN}-sysvinit"
@@ -53,8 +54,8 @@ do_install:append() {
     install -d ${D}${sysconfdir}/berth/manifests ${D}${datadir}/berth/manifests ${D}${datadir}/berth/images
     if ${@bb.utils.contains('DISTRO_FEATURES', 'systemd', 'true', 'false', d)}; then
         install -d ${D}${systemd_system_unitdir} ${D}${nonarch_libdir}/tmpfiles.d
-        install -m 0644 ${UNPACKDIR}/berth.service ${UNPACKDIR}/berth-health.service \
-            ${UNPACKDIR}/berth-healthy.target ${D}${systemd_system_unitdir}/
+        install -m 0644 ${UNPACKDIR}/berth.service ${UNPACKDIR}/berth-halt.service \
+            ${UNPACKDIR}/berth-health.service ${UNPACKDIR}/berth-healthy.target ${D}${systemd_system_unitdir}/
         install -m 0644 ${UNPACKDIR}/berth.tmpfiles ${D}${nonarch_libdir}/tmpfiles.d/berth.conf
         install -m 0644 ${UNPACKDIR}/hooks/swupdate.service ${D}${systemd_system_unitdir}/berth-swupdate.service
         install -d ${D}${systemd_system_unitdir}/var-lib-berth.mount.d
@@ -92,6 +93,7 @@ PACKAGES =+ "\
 FILES:${PN}-systemd = "\
     ${nonarch_libdir}/tmpfiles.d \
     ${systemd_system_unitdir}/berth.service \
+    ${systemd_system_unitdir}/berth-halt.service \
     ${systemd_system_unitdir}/var-lib-berth.mount.d \
 "
 FILES:${PN}-sysvinit = "${sysconfdir}/init.d ${sysconfdir}/default/volatiles"

@@ -1,7 +1,10 @@
 //! Scenes of pods that begin after others, and go before them.
 
 use super::*;
-use crate::{event::DesiredSet, manifest::start_after::ANNOTATION_START_AFTER};
+use crate::{
+    event::{DesiredSet, Shutdown},
+    manifest::start_after::ANNOTATION_START_AFTER,
+};
 
 fn after(name: &str, others: &str, policy: RestartPolicy) -> DesiredPod {
     let mut pod = pod(name, 1, &["app=nginx"], policy);
@@ -164,23 +167,60 @@ fn on_the_way_down_lower_priorities_go_first_and_the_order_of_the_manifests_coun
     let (low, high) = (ranked(after("low", "", policy), 1), ranked(after("high", "", policy), 9));
     // It begins after one of a low priority, so it goes before that.
     let vip = ranked(after("vip", "low", policy), 5);
-    let mut scene = Scene::new();
-    scene.desire(&[&low, &high, &vip]);
-    scene.settle();
-    scene.tell(&[Event::Desired(Arc::new(DesiredSet { shutdown: true, ..DesiredSet::default() }))]);
+    // It is not there yet, and will not come any more.
+    let never = ranked(after("never", "nobody", policy), 9);
+    let there = || DesiredSet {
+        pods: [&low, &high, &vip, &never].map(|pod| pod.clone()).into(),
+        ..DesiredSet::default()
+    };
+    for (shutdown, set) in [(Shutdown::Drain, DesiredSet::default()), (Shutdown::Halt, there())] {
+        let mut scene = Scene::new();
+        scene.tell(&[Event::Desired(Arc::new(there()))]);
+        scene.settle();
+        scene.tell(&[Event::Desired(Arc::new(DesiredSet { shutdown: Some(shutdown), ..set }))]);
+        assert_eq!(goes(&mut scene, &[&low, &high, &vip]), ["vip-node", "low-node", "high-node"]);
+        let left = if shutdown == Shutdown::Halt { 3 } else { 0 };
+        assert_eq!(scene.world.pods().count(), left, "{shutdown:?}");
+        assert_eq!((scene.wake, scene.world.is_quiet()), (None, true));
+    }
+}
+
+/// Answers everything well until nothing is open, signals by the end of the process; returns who got them, in order.
+fn goes(scene: &mut Scene, pods: &[&DesiredPod]) -> Vec<String> {
     let mut order = Vec::new();
     while let Some(action) = scene.open.first().cloned() {
         if let ActionKind::Signal { .. } = action.kind {
-            let all = [&low, &high, &vip];
-            let pod = all.into_iter().find(|pod| pod.uid == action.pod).unwrap();
+            let pod = pods.iter().find(|pod| pod.uid == action.pod).unwrap();
             order.push(pod.key.name.to_string());
             scene.ok("signal");
             scene.exit(pod, "app", 0);
         } else {
             let next = scene.doing()[0].clone();
+            assert!(!next.starts_with("start") && !next.starts_with("create"), "{next}");
             scene.ok(&next);
         }
     }
-    assert_eq!(order, ["vip-node", "low-node", "high-node"]);
-    assert!(scene.world.pods().next().is_none());
+    order
+}
+
+#[test]
+fn when_the_machine_goes_down_pods_stay_what_they_are_for_the_next_boot() {
+    let pod = web();
+    let mut scene = running(&pod);
+    let halt =
+        DesiredSet { pods: vec![pod.clone()], shutdown: Some(Shutdown::Halt), ..DesiredSet::default() };
+    scene.tell(&[Event::Desired(Arc::new(halt))]);
+    scene.ok("signal");
+    scene.pass(2);
+    let kept = scene.saving().last().cloned().unwrap();
+    scene.exit(&pod, "app", 143);
+    scene.settle();
+    assert!(!scene.doing().iter().any(|what| what == "remove sandbox" || what == "drop"));
+    // Of what it remembers another boot begins the container anew.
+    let inventory = Inventory { boot_id: "next".to_owned(), checkpoints: vec![kept], ..Inventory::default() };
+    let mut next = Scene::found(inventory);
+    next.desire(&[&pod]);
+    next.settle();
+    assert!(runs(&next, &[&pod])[0]);
+    assert_eq!(next.world.runs(&pod.uid)[0].attempt, 1);
 }

@@ -1,0 +1,80 @@
+//! `berth halt`: the containers end in order because the machine goes down. What the service manager calls then.
+
+use super::{age, client::Watch, failure::Failure, json, session::Session};
+use crate::api::wire::Request;
+use serde_json::Value;
+use std::time::{Duration, Instant};
+
+/// Stop all containers, each with its grace, because the machine goes down
+///
+/// Pods of lower priority go first, and those that begin after others before them. Pods stay what they are: their
+/// volumes (emptyDir too), restart counts and checkpoints are there when the machine is up again, as after a cut of the
+/// power. If it does not go down, restart Berth.
+#[derive(Debug, clap::Args)]
+#[command(verbatim_doc_comment, after_help = EXAMPLES)]
+pub(crate) struct Args {
+    /// How long to wait for their end
+    #[arg(long, value_name = "DURATION", default_value = "90s", value_parser = age::parse_duration)]
+    timeout: Duration,
+}
+
+const EXAMPLES: &str = "\
+Example:
+  berth halt --timeout=30s; poweroff -f
+
+Exits with 1 when containers run after that time.";
+
+/// Runs the verb.
+pub(crate) fn run(args: &Args, session: &mut Session<'_>) -> Result<(), Failure> {
+    let deadline = Instant::now() + args.timeout;
+    session.client.call(&Request::Halt)?;
+    let mut watch = Watch::begin(&session.client, Request::Pods { watch: true })?;
+    let mut left = Vec::new();
+    while let Some(list) = watch.next(Some(deadline))? {
+        let running = json::list(&list, "/items").iter().filter(|pod| runs(pod));
+        left = running.map(|pod| json::text(pod, "/metadata/name").to_owned()).collect();
+        if left.is_empty() {
+            return Ok(writeln!(session.out, "no container runs")?);
+        }
+    }
+    let (s, left) = (args.timeout.as_secs(), left.join(", "));
+    Err(Failure::error(format!("containers run after {s} s: those of {left}")))
+}
+
+fn runs(pod: &Value) -> bool {
+    let of = |path| json::list(pod, path).iter().any(|status| !status["state"]["running"].is_null());
+    of("/status/containerStatuses") || of("/status/initContainerStatuses")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::testing::{Agent, run_verb};
+    use serde_json::json;
+
+    fn halt(answers: Vec<Value>, timeout_s: u64) -> (Result<(), Failure>, String) {
+        let agent = Agent::that_tells(vec![vec![json!({})], answers]);
+        let args = Args { timeout: Duration::from_secs(timeout_s) };
+        let ran = run_verb(&agent, |session| run(&args, session));
+        (ran.result, ran.out)
+    }
+
+    fn pod(statuses: &str, state: &str) -> Value {
+        json!({"items": [{"metadata": {"name": "web-box"}, "status": {statuses: [{"state": {state: {}}}]}}]})
+    }
+
+    #[test]
+    fn it_waits_for_the_last_process_and_not_for_the_pod() {
+        for statuses in ["containerStatuses", "initContainerStatuses"] {
+            let (result, out) = halt(vec![pod(statuses, "running"), pod(statuses, "terminated")], 60);
+            assert_eq!((result, out.as_str()), (Ok(()), "no container runs\n"));
+        }
+    }
+
+    #[test]
+    fn who_runs_on_is_a_failure() {
+        let (result, _) = halt(vec![pod("containerStatuses", "running")], 0);
+        let Err(Failure::Error(message)) = result else { panic!() };
+        assert!(message.starts_with("containers run after 0 s"), "{message}");
+    }
+}
