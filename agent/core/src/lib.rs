@@ -19,5 +19,6 @@ pub mod pressure;
 mod signal;
 pub mod storage;
 pub mod time;
+pub mod usage;
 pub mod view;
 pub mod world;

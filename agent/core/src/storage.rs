@@ -28,6 +28,13 @@ pub struct StorageUse {
     pub took_ms: u64,
 }
 
+impl StorageUse {
+    /// All of it.
+    pub fn bytes(&self) -> u64 {
+        self.volumes.values().chain(self.containers.values()).fold(0, |sum, part| sum.saturating_add(*part))
+    }
+}
+
 /// Volumes that lie on the node's disk and go with the pod.
 pub fn disk_volumes(spec: &PodSpec) -> impl Iterator<Item = &Volume> {
     let on_disk = |volume: &&Volume| volume.empty_dir.as_ref().is_some_and(|dir| dir.medium.is_empty());
@@ -50,8 +57,7 @@ pub fn excess(spec: &PodSpec, found: &StorageUse) -> Option<String> {
             return Some(format!("Usage of EmptyDir volume {:?} exceeds the limit {limit:?}.", volume.name));
         }
     }
-    let used = found.volumes.values().chain(found.containers.values());
-    let used = used.fold(0_u64, |sum, part| sum.saturating_add(*part));
+    let used = found.bytes();
     if let Some(limit) = pod_limit(spec).filter(|limit| used > bytes(limit)) {
         return Some(format!(
             "Pod ephemeral local storage usage exceeds the total limit of containers {limit}."

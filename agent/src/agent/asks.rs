@@ -41,6 +41,9 @@ impl Agent {
             Ask::Sources(answer) => {
                 let _ = answer.send(Ok(json!({"items": self.sources()})));
             }
+            Ask::Weighings(answer) => {
+                let _ = answer.send(self.world.weighings());
+            }
             Ask::Node(answer) => {
                 let _ = answer.send(Ok(self.node()));
             }

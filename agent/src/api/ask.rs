@@ -1,5 +1,6 @@
 //! What a connection asks of the main loop, which alone knows. Answers are values; nothing is shared.
 
+use berth_core::pressure::Weighing;
 use serde_json::Value;
 use std::os::fd::OwnedFd;
 use tokio::sync::{mpsc, oneshot};
@@ -54,6 +55,8 @@ pub(crate) enum Ask {
     Objects(oneshot::Sender<Answer>),
     /// Where manifests come from.
     Sources(oneshot::Sender<Answer>),
+    /// All pods, with the present runs of their containers.
+    Weighings(oneshot::Sender<Vec<Weighing>>),
     /// The `v1.Node`.
     Node(oneshot::Sender<Answer>),
     /// Remove images: the loop knows which are used.

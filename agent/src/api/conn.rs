@@ -2,7 +2,7 @@
 
 use super::{
     ask::{Answer, Ask, Asks, ExecAsk, Refusal, Session, ask},
-    images, pods, sys,
+    images, pods, sys, usage,
     wire::{ImageOperation, REQUEST_LEN_MAX_BYTES, Reply, Request},
 };
 use crate::agent::Env;
@@ -155,6 +155,7 @@ impl Connection {
             Request::Objects => ask(&asks, Ask::Objects).await?,
             Request::Sources => ask(&asks, Ask::Sources).await?,
             Request::Node => ask(&asks, Ask::Node).await?,
+            Request::Usage { storage } => usage::summary(&asks, env, storage).await,
             Request::Status => ask(&asks, Ask::Status).await?,
             Request::Drain => ask(&asks, Ask::Drain).await?,
             Request::Halt => ask(&asks, Ask::Halt).await?,

@@ -9,4 +9,5 @@ mod pods;
 mod sys;
 #[cfg(test)]
 mod tests;
+mod usage;
 pub(crate) mod wire;

@@ -45,6 +45,14 @@ pub(crate) enum Request {
     Sources,
     /// The node, as a `v1.Node`.
     Node,
+    /// What node and pods use at this moment, as kubelet's Summary API (`stats/v1alpha1`) has it and
+    /// `core::view::summary` says: `{"node":{…},"pods":[…]}`, without rates.
+    #[serde(rename_all = "camelCase")]
+    Usage {
+        /// Count what pods have on disk, too: that may take seconds.
+        #[serde(default)]
+        storage: bool,
+    },
     /// The effective configuration as JSON.
     Config,
     /// Where a container's log lies: `{"directory":…,"restartCount":n,"running":bool,"pod":…}`.

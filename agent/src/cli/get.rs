@@ -123,7 +123,7 @@ fn items(session: &mut Session<'_>, form: Form, items: impl Serialize) -> Result
 }
 
 /// Prints a value as YAML or JSON.
-fn structured(session: &mut Session<'_>, form: Form, value: &Value) -> Result<(), Failure> {
+pub(crate) fn structured(session: &mut Session<'_>, form: Form, value: &Value) -> Result<(), Failure> {
     match form {
         Form::Yaml => output::yaml(session.out, value),
         _ => output::json(session.out, value),
@@ -131,7 +131,7 @@ fn structured(session: &mut Session<'_>, form: Form, value: &Value) -> Result<()
 }
 
 /// Prints rows under headings; a note on stderr when there are none.
-fn print(
+pub(crate) fn print(
     session: &mut Session<'_>,
     headings: Vec<Cell>,
     rows: Vec<Vec<Cell>>,

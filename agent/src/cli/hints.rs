@@ -19,6 +19,7 @@ pub(super) fn instead_of(verb: &str) -> Option<&'static str> {
         "rmi" => "berth image rm IMAGE",
         "save" => "berth image export IMAGE -o FILE",
         "events" => "berth get events",
+        "stats" => "berth top pods --containers, or berth top node",
         "inspect" => "berth get pod NAME -o yaml, or berth describe pod NAME",
         "pull" | "load" => {
             "berth import PATH takes in an archive, a layout or a stick; or copy the image's archive into /var/lib/berth/images (`berth config` names all directories): it is taken \

@@ -28,6 +28,7 @@ mod session;
 mod table;
 #[cfg(test)]
 mod testing;
+mod top;
 mod traffic;
 mod upgrade;
 mod version;
@@ -73,6 +74,7 @@ Examples:
   berth describe pod web             all about one of them
   berth logs web -f                  its output as it comes
   berth exec -it web -- sh           a shell in it
+  berth top pods                     what they use of CPU and memory
   berth wait pod/web --for=condition=Ready --timeout=60s
   berth image ls                     the images in the store; berth import PATH for more
   berth check web.yaml               is this manifest right? (needs no agent)
@@ -96,6 +98,7 @@ enum Verb {
     Describe(describe::Args),
     Logs(logs::Args),
     Exec(exec::Args),
+    Top(top::Args),
     Wait(wait::Args),
     Health(health::Args),
     Image(image::Args),
@@ -173,6 +176,7 @@ fn run(verb: Verb, session: &mut Session<'_>) -> Result<(), Failure> {
         Verb::Describe(args) => describe::run(&args, session),
         Verb::Logs(args) => logs::run(&args, session),
         Verb::Exec(args) => exec::run(&args, session),
+        Verb::Top(args) => top::run(&args, session),
         Verb::Wait(args) => wait::run(&args, session),
         Verb::Health(args) => health::run(&args, session),
         Verb::Image(args) => image::run(&args, session),

@@ -42,7 +42,17 @@ fn help_texts_are_as_documented() {
 
 #[test]
 fn mistakes_are_usage_errors() {
-    for line in ["frobnicate", "get", "get deployments", "exec web", "wait pod/a", "logs", "logs a b -c c"] {
+    for line in [
+        "frobnicate",
+        "get",
+        "get deployments",
+        "exec web",
+        "wait pod/a",
+        "logs",
+        "logs a b -c c",
+        "top",
+        "top pods --interval=0s",
+    ] {
         let parsed = Cli::try_parse_from(["berth"].into_iter().chain(line.split_whitespace()));
         assert!(parsed.is_err_and(|error| error.use_stderr()), "berth {line}");
     }
@@ -63,6 +73,10 @@ fn lines_that_users_of_kubectl_type() {
         "exec web -- ls -l",
         "wait --for=condition=Ready pod/web --timeout=60s",
         "wait --for=delete pod/web --timeout=-1s",
+        "top pods",
+        "top po web --containers --no-headers",
+        "top pod -A --sort-by=memory -o wide",
+        "top no --interval 5s",
         "wait pods --all --for=condition=Ready",
         "health --wait --timeout=5m --stable=10s --at-least 2",
         "doctor --boot-report -o json",

@@ -2,8 +2,10 @@
 //! decides nothing. What cannot be read is left out.
 
 mod parse;
+mod read;
 mod weigh;
 
+pub use read::{cgroup, node};
 pub use weigh::weigh;
 
 use crate::{clock, node::meminfo_bytes, paths::Roots};

@@ -39,13 +39,13 @@ fn in_cgroups(roots: &Roots, pod: &Weighing, of: fn(&Path) -> Option<u64>) -> Op
 
 /// Memory without what the page cache could give back at once. Without the memory controller: what is resident of the
 /// processes, shared pages more than once.
-fn working_set(cgroup: &Path) -> Option<u64> {
+pub(super) fn working_set(cgroup: &Path) -> Option<u64> {
     let Some(used) = number(&cgroup.join("memory.current")) else { return resident(cgroup) };
-    let cache = parse::stat_bytes(&text(cgroup.join("memory.stat")), "inactive_file");
+    let cache = parse::stat(&text(cgroup.join("memory.stat")), "inactive_file");
     Some(used.saturating_sub(cache.unwrap_or(0)))
 }
 
-fn resident(cgroup: &Path) -> Option<u64> {
+pub(super) fn resident(cgroup: &Path) -> Option<u64> {
     let page = nix::unistd::sysconf(nix::unistd::SysconfVar::PAGE_SIZE).ok()??;
     let pages = |pid: &str| parse::statm_resident(&text(format!("/proc/{pid}/statm")));
     let sum = listed(cgroup, "cgroup.procs")?.lines().filter_map(pages).sum::<u64>();
@@ -53,7 +53,7 @@ fn resident(cgroup: &Path) -> Option<u64> {
 }
 
 /// Processes and threads.
-fn tasks(cgroup: &Path) -> Option<u64> {
+pub(super) fn tasks(cgroup: &Path) -> Option<u64> {
     let counted = || u64::try_from(listed(cgroup, "cgroup.threads")?.lines().count()).ok();
     number(&cgroup.join("pids.current")).or_else(counted)
 }
@@ -74,7 +74,7 @@ fn listed(cgroup: &Path, file: &str) -> Option<String> {
     Some(all)
 }
 
-fn number(path: &Path) -> Option<u64> {
+pub(super) fn number(path: &Path) -> Option<u64> {
     fs::read_to_string(path).ok()?.trim().parse().ok()
 }
 
@@ -84,9 +84,7 @@ fn on_disk(roots: &Roots, signal: Signal, pod: &Weighing) -> Option<PodUse> {
     if !signal.is_bytes() {
         return Some(PodUse { total: found.inodes, ..PodUse::default() });
     }
-    let parts = found.volumes.values().chain(found.containers.values());
-    let total = parts.fold(0_u64, |sum, part| sum.saturating_add(*part));
-    Some(PodUse { total, containers: found.containers })
+    Some(PodUse { total: found.bytes(), containers: found.containers })
 }
 
 #[cfg(test)]

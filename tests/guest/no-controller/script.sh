@@ -26,6 +26,7 @@ is "the pod's condition" False "$(enforced)"
 check "describe says what and why" sh -c 'berth describe pod limited | grep SpecEnforced | grep -q "controller memory is not available"'
 check "and so does an event" sh -c 'berth get events | grep NotEnforced | grep -q "controller memory"'
 P=$(cat "$C/cgroup.procs")
+check "top counts what its processes have" sh -c 'berth top pods --no-headers | grep -q "^limited.* [0-9]*Mi$"'
 kill -9 "$(agent_pid)"
 eventually 20 "Berth is back" berth get pods
 is "a new agent knows it too" False "$(enforced)"

@@ -179,6 +179,57 @@ tls_ip=$(berth get pods -o wide --no-headers | awk '/^tls/ { print $6 }')
 eventually 30 "why" said tls "Readiness probe failed: Get \"https://$tls_ip:8443/\": http: server gave HTTP response to HTTPS client"
 rm $M/tls.yaml; gone tls
 
+step "many containers, three probes each, every second (probe_stress_test.go)"
+N=25
+{
+    cat <<Y
+apiVersion: v1
+kind: Pod
+metadata: {name: stress}
+spec:
+  terminationGracePeriodSeconds: 0
+  volumes: [{name: v, emptyDir: {medium: Memory}}]
+  containers:
+Y
+    i=0
+    while [ $i -lt $N ]; do
+        port=$((9000 + i)); mark="exec: {command: [sh, -c, 'echo x >>/v/$i']}"
+        http="httpGet: {path: /, port: $port}"; tcp="tcpSocket: {port: $port}"
+        # A command costs a process each time: every fifth container has one for its liveness.
+        case $((i % 5)) in
+        0) live=$mark start=$tcp ready=$http ;;
+        1 | 2) live=$http start=$tcp ready=$http ;;
+        *) live=$tcp start=$http ready=$http ;;
+        esac
+        cat <<Y
+  - name: c$i
+    image: $B
+    command: [sh, -c, 'mkdir -p /www; echo fine >/www/index.html; exec httpd -f -v -p $port -h /www']
+    volumeMounts: [{name: v, mountPath: /v}]
+    startupProbe: {$start, periodSeconds: 1, failureThreshold: 60}
+    livenessProbe: {$live, periodSeconds: 1, timeoutSeconds: 5}
+    readinessProbe: {$ready, periodSeconds: 1, timeoutSeconds: 5}
+Y
+        i=$((i + 1))
+    done
+} | drop stress.yaml
+ready stress 240s
+# By each probe that there is no other trace of than what the server says ten times, and as often by the commands.
+asked_all() {
+    i=0
+    while [ $i -lt $N ]; do
+        case $((i % 5)) in 1 | 2) both=20 ;; *) both=10 ;; esac
+        [ "$(berth logs stress -c c$i | grep -c 'response:200')" -ge $both ] || return 1
+        [ $((i % 5)) -ne 0 ] || [ "$(berth exec stress -c c0 -- sh -c "wc -l </v/$i")" -ge 10 ] || return 1
+        i=$((i + 1))
+    done
+}
+eventually 180 "each is asked ten times" asked_all
+is "all are ready" $N/$N "$(column stress 2)"
+is "no restarts" 0 "$(column stress 4)"
+check "and nothing was found unwell" sh -c '! berth get events --for stress | grep -q -e "Liveness probe failed" -e Killing'
+rm $M/stress.yaml; gone stress
+
 step "what is wrong is refused by path"
 drop bad.yaml <<Y
 apiVersion: v1

@@ -10,6 +10,7 @@ mod container;
 mod node;
 mod pod;
 mod status;
+mod usage;
 
 use crate::{
     ids::PodKey,
@@ -21,6 +22,7 @@ use crate::{
 };
 pub use node::node;
 use serde_json::{Value, json};
+pub use usage::summary;
 
 /// What the view must be told of the node.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

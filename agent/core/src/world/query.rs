@@ -9,7 +9,7 @@ use super::{
 use crate::{
     ids::{ContainerId, PodUid},
     manifest::{DesiredPod, keepsake::Images},
-    pressure::Condition,
+    pressure::{Condition, Weighing},
     time::Mono,
 };
 
@@ -41,6 +41,11 @@ impl World {
     /// All pods that are known, by uid: active ones, terminating ones, and those that wait.
     pub fn pods(&self) -> impl Iterator<Item = &DesiredPod> {
         self.pods.values().map(|pod| &pod.desired)
+    }
+
+    /// All pods that are known, with the present runs of their containers.
+    pub fn weighings(&self) -> Vec<Weighing> {
+        self.pods.values().map(super::pressure::weighing).collect()
     }
 
     /// The containers of the pod with this uid, in the order of its spec; none if it is not known.

@@ -229,7 +229,7 @@ fn may_go(pod: &Pod) -> bool {
     pod.stage == Stage::Active && pod.wanted && !critical && !pod.is_finished()
 }
 
-fn weighing(pod: &Pod) -> Weighing {
+pub(super) fn weighing(pod: &Pod) -> Weighing {
     let run = |container: &Container| Some((container.name.clone(), container.current_id()?.clone()));
     Weighing { desired: pod.desired.clone(), runs: pod.containers.iter().filter_map(run).collect() }
 }
