@@ -139,8 +139,8 @@ pub(super) async fn run(env: Env, socket: OwnedFd, started: Instant) -> Result<(
     let (asks, hear_asks) = mpsc::channel(ASKS_MAX);
     let (changes, see_changes) = watch::channel(0);
     let mut agent = Agent::new(&env, link, told, changes, welcome.pid)?;
-    let running = inventory.sandboxes.iter().map(|sandbox| sandbox.desired.clone()).collect();
-    let found: Vec<PodUid> = inventory.sandboxes.iter().map(|sandbox| sandbox.desired.uid.clone()).collect();
+    let running: Vec<_> = inventory.sandboxes.iter().map(|sandbox| sandbox.desired.clone()).collect();
+    let found: Vec<PodUid> = running.iter().map(|pod| pod.uid.clone()).collect();
     let mut source = Source::new(settings::source(&env, agent.reports.clone())?, running);
     agent.adopt(&inventory, slots);
     let noted = warned::noted(&env.roots, &inventory);

@@ -158,10 +158,7 @@ pub fn named(pod: &Pod, container: &Container) -> Vec<Grant> {
 /// The devices of which the container is to have so many, whichever they are: its limits that are no native ones.
 pub fn counted(container: &Container) -> impl Iterator<Item = (&str, usize)> {
     let limits = container.resources.limits.iter().filter(|(name, _)| is_counted(name));
-    limits.filter_map(|(name, text)| {
-        let count = usize::try_from(quantity::parse(text).ok()?.value()).ok()?;
-        (count > 0).then_some((name.as_str(), count))
-    })
+    limits.map(|(name, text)| (name.as_str(), count(text))).filter(|(_, count)| *count > 0)
 }
 
 /// A resource of this name is a kind of device.
@@ -188,7 +185,7 @@ pub fn problems(resources: &Resources) -> Vec<(&str, String)> {
             format!("the request must be equal to the limit of {}", limit.map_or("", String::as_str))
         } else if !limit.is_some_and(whole) {
             "must be an integer: devices are given as a whole".to_owned()
-        } else if counted_of(limit) > DEVICES_MAX {
+        } else if limit.is_some_and(|text| count(text) > DEVICES_MAX) {
             format!("a container gets {DEVICES_MAX} devices at most")
         } else {
             continue;
@@ -198,8 +195,9 @@ pub fn problems(resources: &Resources) -> Vec<(&str, String)> {
     found
 }
 
-fn counted_of(limit: Option<&String>) -> usize {
-    let value = limit.and_then(|text| quantity::parse(text).ok()).map_or(0, |quantity| quantity.value());
+/// Devices of a limit; none of what is no number of them.
+fn count(text: &str) -> usize {
+    let value = quantity::parse(text).map_or(0, |quantity| quantity.value());
     usize::try_from(value).unwrap_or(0)
 }
 
