@@ -133,7 +133,8 @@ config! {
     /// Pods that may run at one time; 1 to 256.
     max_pods: u32 = 110;
     /// What the node keeps for programs beside the pods, like {cpu: 100m, memory: 64Mi, ephemeral-storage: 1Gi}: pods are
-    /// admitted as far as their requests fit into the rest, and cannot use more memory than the rest together.
+    /// admitted as far as their requests fit into the rest (less what evictionHard keeps free of memory and disk), and
+    /// cannot use more memory than the rest together.
     kube_reserved: BTreeMap<String, String> = BTreeMap::new();
     /// As kubeReserved, for the rest of the system; both count.
     system_reserved: BTreeMap<String, String> = BTreeMap::new();

@@ -121,8 +121,8 @@ const NANO: i128 = 1_000_000_000;
 fn of_node(node: &NodeFacts, name: &str) -> i128 {
     let amount = match name {
         "cpu" => u64::from(node.cpus),
-        "memory" => node.memory_bytes.saturating_sub(node.policy.reserved_memory_bytes),
-        "ephemeral-storage" => node.storage_bytes,
+        "memory" => node.memory_bytes.saturating_sub(node.policy.withheld_memory_bytes),
+        "ephemeral-storage" => node.storage_bytes.saturating_sub(node.policy.withheld_storage_bytes),
         _ => 0,
     };
     i128::from(amount) * NANO
@@ -198,5 +198,12 @@ mod tests {
             let got = super::resource(&node, &spec, &container, &wanted).ok();
             assert_eq!(got.as_deref(), expected, "{resource} / {divisor:?}");
         }
+        let mut less = node;
+        less.policy.withheld_memory_bytes = 1 << 29;
+        less.policy.withheld_storage_bytes = 1 << 39;
+        assert_eq!(
+            (of_node(&less, "memory") / NANO, of_node(&less, "ephemeral-storage") / NANO),
+            (1 << 29, 1 << 39)
+        );
     }
 }

@@ -1,8 +1,9 @@
 //! Before anything else: configuration, logging, and whether this machine is one on which pods can run.
 
+use super::amounts::{reserved, withheld};
 use crate::config::{Config, ConfigError, DEFAULT_PATH};
 use berth_core::{
-    node::{Amounts, CPU, MEMORY, PODS},
+    node::{CPU, MEMORY},
     storage::EPHEMERAL,
 };
 use berth_images::{Platform, Registries, RegistrySettings, Store, StoreConfig};
@@ -107,6 +108,8 @@ pub(super) fn prepare(config: Option<&Path>) -> Result<Env, Unfit> {
         cluster_domain: config.cluster_domain.clone(),
         reserved_milli: reserved(&config).get(CPU).unwrap_or(0),
         reserved_memory_bytes: reserved(&config).get(MEMORY).unwrap_or(0),
+        withheld_memory_bytes: withheld(&node, &config, MEMORY),
+        withheld_storage_bytes: withheld(&node, &config, EPHEMERAL),
     };
     if !node.cgroup_unified {
         return Err(Unfit::Cgroups(no_unified_hierarchy(&roots.cgroup)));
@@ -204,33 +207,6 @@ fn raise_descriptor_limit() {
     if let Err(error) = raised {
         tracing::warn!(%error, "the limit of open files cannot be raised");
     }
-}
-
-impl Env {
-    /// What the node has.
-    pub(crate) fn capacity(&self) -> Amounts {
-        let node = &self.node;
-        let amounts = Amounts::default()
-            .with(CPU, u64::from(node.cpus) * 1000)
-            .with(MEMORY, node.memory_bytes)
-            .with(PODS, u64::from(self.config.max_pods));
-        // Nobody may be able to say.
-        if node.storage_bytes == 0 { amounts } else { amounts.with(EPHEMERAL, node.storage_bytes) }
-    }
-
-    /// What of it is for pods.
-    pub(crate) fn allocatable(&self) -> Amounts {
-        let mut rest = self.capacity();
-        rest.take(&reserved(&self.config));
-        rest
-    }
-}
-
-/// What is kept back from pods.
-fn reserved(config: &Config) -> Amounts {
-    let mut reserved = Amounts::read(&config.kube_reserved);
-    reserved.add(&Amounts::read(&config.system_reserved));
-    reserved
 }
 
 impl fmt::Display for Env {

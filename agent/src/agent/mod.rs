@@ -2,6 +2,7 @@
 //! killed at any instruction: whatever it knows, the next one finds again.
 
 mod ahead;
+mod amounts;
 mod asks;
 mod boot;
 mod flights;

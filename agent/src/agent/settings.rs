@@ -1,7 +1,10 @@
 //! The configuration and the node as source and core want to be told of them. Decides nothing, and reads nothing but the
 //! salt of the node's uids.
 
-use super::boot::{Env, Unfit};
+use super::{
+    amounts,
+    boot::{Env, Unfit},
+};
 use crate::{
     config::Config,
     source::{Reports, Settings, UrlSettings, checkpoint, keepsake, salt},
@@ -47,8 +50,8 @@ pub(super) fn world(env: &Env) -> WorldConfig {
     let crash_loop_back_off = &env.config.crash_loop_back_off;
     WorldConfig {
         boot_id: env.node.boot_id.clone(),
-        allocatable: env.allocatable().with(CONTAINERS, CONTAINERS_MAX),
-        capacity: env.capacity(),
+        allocatable: amounts::allocatable(&env.node, &env.config).with(CONTAINERS, CONTAINERS_MAX),
+        capacity: amounts::capacity(&env.node, &env.config),
         crash_backoff_max_s: crash_loop_back_off.max_container_restart_period.0.as_secs(),
         allowed_unsafe_sysctls: env.config.allowed_unsafe_sysctls.clone(),
         app_armor: env.node.app_armor,

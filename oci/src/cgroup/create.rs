@@ -23,7 +23,7 @@ use std::{
 /// [`Error::Io`]: a directory cannot be made, or the kernel refuses a value.
 pub fn create_pod(roots: &Roots, node: &NodeFacts, pod: &DesiredPod) -> Result<Vec<String>> {
     let leaf = roots.pod_cgroup(pod);
-    let large = !node.huge_page_sizes.is_empty() || !huge_pages::sizes(&pod.pod.spec).is_empty();
+    let large = !node.huge_pages.is_empty() || !huge_pages::sizes(&pod.pod.spec).is_empty();
     let mut lacking = BTreeSet::new();
     for dir in ancestors(&roots.cgroup, &leaf) {
         let made = !dir.is_dir();

@@ -52,7 +52,7 @@ pub(super) fn of_pod(pod: &Pod, node: &NodeFacts) -> Vec<CgroupWrite> {
         writes.push(CgroupWrite::new(&huge_pages_file(*size), bytes));
     }
     // Who asks for none has none.
-    for size in node.huge_page_sizes.iter().filter(|size| !pages.contains_key(size)) {
+    for size in node.huge_pages.keys().filter(|size| !pages.contains_key(size)) {
         writes.push(CgroupWrite::optional(&huge_pages_file(*size), 0));
     }
     writes

@@ -161,7 +161,7 @@ fn memory_is_throttled_and_reserved_and_swapped_as_configured() {
 #[test]
 fn large_pages_are_for_who_asks_for_them() {
     let asks = container("cpu=1 hugepages-2Mi=4Mi hugepages-1Gi=1Gi", "hugepages-2Mi=4Mi hugepages-1Gi=1Gi");
-    let node = NodeFacts { huge_page_sizes: vec![64 << 10, 2 << 20], ..testing::node() };
+    let node = NodeFacts { huge_pages: [(64 << 10, 1 << 20), (2 << 20, 4 << 20)].into(), ..testing::node() };
     for (containers, expected) in [
         (vec![asks.clone(), asks], "hugetlb.2MB.max=8388608; hugetlb.1GB.max=2147483648; hugetlb.64KB.max=0"),
         (vec![container("", "")], "hugetlb.64KB.max=0; hugetlb.2MB.max=0"),

@@ -11,7 +11,7 @@ use crate::{
     paths::Roots,
 };
 use serde::{Deserialize, Serialize};
-use std::{fs, net::IpAddr, path::Path};
+use std::{collections::BTreeMap, fs, net::IpAddr, path::Path};
 
 /// The node's facts. Memory in bytes.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -46,9 +46,9 @@ pub struct NodeFacts {
     pub controllers: Vec<String>,
     /// `/sys/fs/cgroup` (or where configured) is a cgroup2 mount.
     pub cgroup_unified: bool,
-    /// Sizes of larger pages of which the node has some, in bytes.
+    /// Larger pages, of sizes of which the node has some: the size, and what they come to together, in bytes.
     #[serde(default)]
-    pub huge_page_sizes: Vec<u64>,
+    pub huge_pages: BTreeMap<u64, u64>,
     /// AppArmor confines processes here.
     #[serde(default)]
     pub app_armor: bool,
@@ -86,6 +86,10 @@ pub struct Policy {
     pub reserved_milli: u64,
     /// Bytes of memory that are.
     pub reserved_memory_bytes: u64,
+    /// Bytes of memory that are promised to no pod: those, what eviction keeps free, and larger pages.
+    pub withheld_memory_bytes: u64,
+    /// Bytes of the disk that are promised to none.
+    pub withheld_storage_bytes: u64,
 }
 
 /// Kubelet's `MemoryQoS`.
@@ -134,7 +138,7 @@ impl NodeFacts {
             controllers: controllers
                 .map(|list| list.split_whitespace().map(str::to_owned).collect())
                 .unwrap_or_default(),
-            huge_page_sizes: huge_page_sizes(Path::new("/sys/kernel/mm/hugepages")),
+            huge_pages: huge_pages(Path::new("/sys/kernel/mm/hugepages")),
             app_armor: fs::read("/sys/module/apparmor/parameters/enabled")
                 .is_ok_and(|text| text.starts_with(b"Y")),
             se_linux: Path::new("/sys/fs/selinux/enforce").exists(),
@@ -166,16 +170,15 @@ fn cpus() -> u32 {
 }
 
 /// From directories like `hugepages-2048kB`.
-fn huge_page_sizes(dir: &Path) -> Vec<u64> {
-    let mut sizes = Vec::new();
-    for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
+fn huge_pages(dir: &Path) -> BTreeMap<u64, u64> {
+    let of_size = |entry: fs::DirEntry| {
         let name = entry.file_name();
-        let kib = name.to_str().and_then(|name| name.strip_prefix("hugepages-")?.strip_suffix("kB"));
-        let some = fs::read_to_string(entry.path().join("nr_hugepages")).is_ok_and(|n| n.trim() != "0");
-        sizes.extend(kib.and_then(|kib| kib.parse::<u64>().ok()).filter(|_| some).map(|kib| kib << 10));
-    }
-    sizes.sort_unstable();
-    sizes
+        let kib: u64 = name.to_str()?.strip_prefix("hugepages-")?.strip_suffix("kB")?.parse().ok()?;
+        let pages: u64 = fs::read_to_string(entry.path().join("nr_hugepages")).ok()?.trim().parse().ok()?;
+        let size = kib.checked_mul(1024)?;
+        Some((size, size.saturating_mul(pages))).filter(|_| pages > 0)
+    };
+    fs::read_dir(dir).into_iter().flatten().flatten().filter_map(of_size).collect()
 }
 
 fn page_size_bytes() -> u64 {
@@ -210,8 +213,8 @@ mod tests {
             fs::create_dir(dir.path().join(name)).unwrap();
             fs::write(dir.path().join(name).join("nr_hugepages"), pages).unwrap();
         }
-        assert_eq!(huge_page_sizes(dir.path()), [2 << 20]);
-        assert!(huge_page_sizes(&dir.path().join("none")).is_empty());
+        assert_eq!(huge_pages(dir.path()), [(2 << 20, 16 << 20)].into());
+        assert!(huge_pages(&dir.path().join("none")).is_empty());
     }
 
     #[test]

@@ -25,7 +25,11 @@ waits() { [ "$(reason_of "$1")" = "$2" ]; }
 cat >/etc/berth/config.yaml <<'Y'
 kubeReserved: {memory: 16Mi}
 systemReserved: {memory: 16Mi, ephemeral-storage: 1Mi}
+evictionHard: {memory.available: 8Mi, nodefs.available: 2Mi}
 Y
+echo 4 >/proc/sys/vm/nr_hugepages
+LARGE=/sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages
+LARGE_KI=$(($(cat $LARGE) * 2048))
 /etc/init.d/berth stop
 /etc/init.d/berth start
 serves
@@ -33,8 +37,11 @@ pod first 100m '' | drop first.yaml; ready first
 is "CPUs" "$(nproc)" "$(amount capacity cpu)"
 M_KI=$(sed -n 's/^MemTotal: *\([0-9]*\) kB/\1/p' /proc/meminfo)
 is "memory" "${M_KI}Ki" "$(amount capacity memory)"
-is "memory for pods" "$((M_KI - 32768))Ki" "$(amount allocatable memory)"
-is "which is all that pods can use" $(((M_KI - 32768) * 1024)) "$(cat /sys/fs/cgroup/kubepods/memory.max)"
+is "pages of 2 MiB" "${LARGE_KI}Ki" "$(amount capacity hugepages-2Mi)"
+is "memory for pods: less what is reserved, kept free and in those pages" "$((M_KI - 32768 - 8192 - LARGE_KI))Ki" "$(amount allocatable memory)"
+D_KI=$(amount capacity ephemeral-storage | tr -d Ki)
+is "disk for pods" "$((D_KI - 1024 - 2048))Ki" "$(amount allocatable ephemeral-storage)"
+is "all pods together may use what is not reserved" $(((M_KI - 32768) * 1024)) "$(cat /sys/fs/cgroup/kubepods/memory.max)"
 check "describe node sums up" sh -c 'berth describe node | grep -q "all that run.*100m of"'
 berth get nodes -o wide
 
@@ -57,6 +64,16 @@ spec:
 Y
 eventually 20 "memory is looked at" waits huge OutOfmemory
 rm $M/huge.yaml; gone huge
+drop pages.yaml <<Y
+apiVersion: v1
+kind: Pod
+metadata: {name: pages}
+spec:
+  containers:
+  - {name: main, image: berth.test/busybox:1, command: [sleep, "1"], resources: {limits: {memory: 8Mi, hugepages-2Mi: $((LARGE_KI + 2048))Ki}}}
+Y
+eventually 20 "so are larger pages" waits pages OutOfhugepages-2Mi
+rm $M/pages.yaml; gone pages
 
 step "a critical pod takes the room of another, which comes back"
 pod critical $HALF 'priorityClassName: system-node-critical' | drop critical.yaml
