@@ -1,7 +1,8 @@
-//! `sim --seeds N [--from S]` or `sim --seed S`: runs the simulator; exit status 1 at a broken rule.
+//! `sim --seeds N [--from S]` or `sim --seed S`: runs the simulator; exit status 1 at a broken rule. `sim --scenario FILE`
+//! plays a scenario on its machine, and tells all that happens.
 
-use berth_tests::sim;
-use std::{process::ExitCode, time::Instant};
+use berth_tests::{scenarios, sim};
+use std::{path::Path, process::ExitCode, time::Instant};
 
 /// Seeds if nothing is said.
 const SEEDS: u64 = 1000;
@@ -11,21 +12,28 @@ const BROKEN_MAX: usize = 5;
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let Some(task) = parse(&args) else {
-        eprintln!("usage: sim [--seeds N] [--from S] | --seed S");
+        eprintln!("usage: sim [--seeds N] [--from S] | --seed S | --scenario FILE");
         return ExitCode::from(2);
     };
     match task {
         Task::Many { seeds, from } => many(seeds, from),
         Task::One(seed) => one(seed),
+        Task::Scenario(file) => scenario(Path::new(&file)),
     }
 }
 
 enum Task {
     Many { seeds: u64, from: u64 },
     One(u64),
+    Scenario(String),
 }
 
 fn parse(args: &[String]) -> Option<Task> {
+    if let [name, file] = args
+        && name == "--scenario"
+    {
+        return Some(Task::Scenario(file.clone()));
+    }
     let (mut seeds, mut from, mut seed) = (SEEDS, 1, None);
     for pair in args.chunks(2) {
         let [name, value] = pair else { return None };
@@ -76,6 +84,22 @@ fn one(seed: u64) -> ExitCode {
         }
         Err(broken) => {
             println!("{broken}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn scenario(file: &Path) -> ExitCode {
+    let mut stage = sim::Stage::traced(1);
+    let played = scenarios::load(file).and_then(|scenario| scenarios::play(&scenario, &mut stage));
+    stage.trace().iter().for_each(|line| println!("{line}"));
+    match played {
+        Ok(()) => {
+            println!("ok");
+            ExitCode::SUCCESS
+        }
+        Err(why) => {
+            println!("{why}");
             ExitCode::FAILURE
         }
     }

@@ -3,7 +3,6 @@
 use super::{
     Sim,
     keeper::Input,
-    machine::Dials,
     manifests::IMAGES,
     queue::{Happening, Life},
     rng::Rng,
@@ -55,6 +54,12 @@ impl Chaos {
             phase: Phase::Chaos,
             over: false,
         }
+    }
+
+    /// Nothing happens by chance.
+    pub(crate) fn none() -> Self {
+        let phase = Phase::Peace { since: 0 };
+        Self { left: 0, pause_max_ms: 1, weights: [0; 10], phase, over: false }
     }
 
     pub(crate) fn pause(&self, rng: &mut Rng) -> u64 {
@@ -179,11 +184,7 @@ impl Sim {
 
     fn make_peace(&mut self) {
         self.say(|| "peace".to_owned());
-        self.machine.dials = Dials::default();
-        self.machine.disk_full = false;
-        self.machine.missing.clear();
-        self.machine.low.clear();
-        self.machine.free_slots();
+        self.machine.calm();
         self.manifests.mend();
         self.sources_changed(0);
         self.images_changed();

@@ -218,6 +218,10 @@ impl Sim {
     /// A hook is noted before it begins. Who does not live does not answer.
     fn check(&mut self, phase: u32, id: &ContainerId, check: &Check) -> Next {
         let hook = matches!(check.purpose, Purpose::PostStart | Purpose::PreStop);
+        if let Some(actor) = self.machine.actor(id).filter(|_| phase > 1) {
+            let verdict = actor.answers(&check.handler);
+            return Next::Answer(Outcome::Checked(Answer { verdict, output: String::new() }));
+        }
         if phase == 1 {
             if let Some(record) = self.machine.containers.get_mut(id) {
                 record.standing.post_start |= check.purpose == Purpose::PostStart;

@@ -3,6 +3,7 @@
 
 use super::{
     Sim,
+    actor::Actor,
     keeper::{Input, Keeper, Output, name},
     manifests::IMAGES,
     queue::Happening,
@@ -78,6 +79,8 @@ pub(crate) struct Process {
     pub(crate) attempt: u32,
     pub(crate) image: String,
     pub(crate) dying: bool,
+    /// What it does in a scenario.
+    pub(crate) actor: Option<Actor>,
 }
 
 /// A pod's checkpoint file and the one before it.
@@ -109,6 +112,8 @@ pub(crate) struct Machine {
     pub(crate) missing: BTreeSet<&'static str>,
     /// What the node is short of.
     pub(crate) low: BTreeSet<Signal>,
+    /// What runs of scenarios say at their ends.
+    pub(crate) words: BTreeMap<ContainerId, String>,
     pub(crate) last_pid: i32,
 }
 
@@ -166,6 +171,7 @@ impl Machine {
             disk_full: false,
             missing,
             low: BTreeSet::new(),
+            words: BTreeMap::new(),
             last_pid: 100,
         }
     }
@@ -173,6 +179,20 @@ impl Machine {
     /// The slots that hold this machine's containers.
     pub(crate) fn slots(&self) -> usize {
         self.keeper.slots().filter(|id| !id.starts_with(FOREIGN)).count()
+    }
+
+    /// What a run says at its end: it names itself, so that no message can be taken for another's.
+    pub(crate) fn last_words(&self, id: &ContainerId) -> String {
+        self.words.get(id).cloned().unwrap_or_else(|| format!("farewell from {id}"))
+    }
+
+    /// Nothing goes wrong.
+    pub(crate) fn calm(&mut self) {
+        self.dials = Dials::default();
+        self.disk_full = false;
+        self.missing.clear();
+        self.low.clear();
+        self.free_slots();
     }
 
     /// The slots that were taken become free.
@@ -196,6 +216,11 @@ impl Machine {
             (signal, Level { available, capacity: CAPACITY })
         };
         Observation { at, levels: Signal::ALL.map(level).into(), images_apart: false }
+    }
+
+    /// The scenario's container that lives.
+    pub(crate) fn actor(&self, id: &ContainerId) -> Option<&Actor> {
+        self.processes.values().find(|process| process.id == *id)?.actor.as_ref()
     }
 
     pub(crate) fn alive(&self, id: &ContainerId) -> bool {

@@ -5,11 +5,13 @@
 //! core the [`oracle`] checks what must hold always. In the second nothing breaks any more, and the machine
 //! must come to what the manifests say. In the third all manifests go, and nothing may be left.
 
+mod actor;
 mod address;
 #[cfg(test)]
 mod address_tests;
 mod chaos;
 mod converge;
+mod files;
 mod hands;
 mod keeper;
 mod machine;
@@ -20,12 +22,14 @@ mod queue;
 mod rng;
 mod sabotage;
 mod shell;
+mod stage;
 #[cfg(test)]
 mod tests;
 mod trace;
 
 pub use oracle::Rule;
 pub use sabotage::Sabotage;
+pub use stage::Stage;
 
 use berth_core::{
     node::{Amounts, CONTAINERS, CPU, PODS},
@@ -127,6 +131,8 @@ pub(crate) struct Sim {
     allocatable: Amounts,
     /// Only CPU time is short.
     cramped: bool,
+    /// A scenario is played.
+    staged: Option<stage::Staged>,
 }
 
 impl Sim {
@@ -156,6 +162,7 @@ impl Sim {
             steps: 0,
             allocatable,
             cramped,
+            staged: None,
             machine,
             rng,
         }

@@ -2,6 +2,7 @@
 
 use super::{
     Sim,
+    actor::Actor,
     keeper::{Input, Output},
     machine::{Process, SIGKILL},
     oracle::Rule,
@@ -97,18 +98,20 @@ impl Sim {
         self.machine.last_pid += 1;
         let pid = self.machine.last_pid;
         let sandbox = self.machine.sandboxes.get(&record.pod);
-        let key = sandbox.map(|sandbox| sandbox.desired.key.clone());
-        let Some(key) = key else {
+        let Some(desired) = sandbox.map(|sandbox| &sandbox.desired) else {
             self.oracle
                 .broken(Rule::Order, format!("{} of {} starts without a sandbox", record.id, record.pod));
             return pid;
         };
         let (id, uid, name) = (record.id.clone(), record.pod.clone(), record.name.clone());
         let image = record.image.reference.clone();
-        let process = Process { id, uid, key, name, attempt: record.attempt, image, dying: false };
+        let actor = desired.pod.spec.container(&name).and_then(Actor::of);
+        let key = desired.key.clone();
+        let process = Process { id, uid, key, name, attempt: record.attempt, image, dying: false, actor };
         self.say(|| format!("process {pid}: {}/{} attempt {}", process.key, process.name, process.attempt));
         self.oracle.begins(&process, &self.machine);
-        if let Some((after, code)) = fate(&process.image, &mut self.rng) {
+        let own = process.actor.as_ref().and_then(|actor| actor.exits).map(|code| (NS_PER_MS, code));
+        if let Some((after, code)) = own.or_else(|| fate(&process.image, &mut self.rng)) {
             self.queue.push(self.now + after, Happening::End { pid, code, signal: 0 });
         }
         self.machine.processes.insert(pid, process);
@@ -133,10 +136,14 @@ impl Sim {
         if signal == SIGKILL {
             return self.queue.push(self.now + NS_PER_MS, Happening::End { pid, code: 0, signal });
         }
-        if process.image == "stubborn" || process.dying {
+        if process.image == "stubborn" || process.dying || process.actor.as_ref().is_some_and(|a| a.stubborn)
+        {
             return;
         }
         process.dying = true;
+        if process.actor.is_some() {
+            return self.queue.push(self.now + NS_PER_MS, Happening::End { pid, code: 0, signal: 0 });
+        }
         let after = self.rng.scale(4000) * NS_PER_MS;
         let signal = if self.rng.chance(500) { 0 } else { signal };
         self.queue.push(self.now + after, Happening::End { pid, code: 0, signal });

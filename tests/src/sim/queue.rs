@@ -78,6 +78,11 @@ impl Queue {
         self.heap.pop().map(|entry| (entry.at, entry.what))
     }
 
+    /// When the next thing happens.
+    pub(crate) fn next_at(&self) -> Option<u64> {
+        self.heap.peek().map(|entry| entry.at)
+    }
+
     /// Forgets what does not survive a power cut.
     pub(crate) fn power_cut(&mut self) {
         let kept = |what: &Happening| matches!(what, Happening::Chaos | Happening::AgentUp);

@@ -96,7 +96,7 @@ impl Sim {
             Some(SlotState::Exited { started_ns, exit }) => RecordState::Exited {
                 started: at(*started_ns),
                 exit: shown(exit, at(exit.at_ns)),
-                message: last_words(&record.id),
+                message: self.machine.last_words(&record.id),
             },
         };
         let containers = self.machine.containers.values();
@@ -121,7 +121,10 @@ impl Sim {
 
     pub(crate) fn read_sources(&mut self, life: Life) {
         let Some(agent) = self.agent.as_mut().filter(|agent| agent.life == life) else { return };
-        let set = self.manifests.read(&mut agent.last_good);
+        let set = match &mut self.staged {
+            Some(staged) => staged.files.read(),
+            None => self.manifests.read(&mut agent.last_good),
+        };
         if let Some(why) = self.manifests.address.misunderstood.take() {
             self.oracle.broken(Rule::Source, why);
         }
@@ -161,6 +164,9 @@ impl Sim {
         self.sabotage.plan(&mut plan);
         self.oracle.checks(&plan, &again, &agent.world, now, &self.machine);
         agent.wake = plan.wake;
+        if let Some(staged) = &mut self.staged {
+            staged.told.append(&mut plan.events);
+        }
         self.steps += 1;
         if self.trace.is_on() {
             events.iter().for_each(|event| self.trace.say(at, brief(event)));
@@ -226,7 +232,7 @@ impl Sim {
     fn exited(&mut self, life: Life, id: &str, exit: &ExitStatus) {
         let exit = shown(exit, self.clocks_at(self.sim_time(Mono(exit.at_ns))));
         let id = ContainerId(id.into());
-        let message = last_words(&id);
+        let message = self.machine.last_words(&id);
         let event = Box::new(Event::Exited { id, exit, message });
         let late = self.rng.chance(self.machine.dials.answer_late);
         let delay = if late { self.rng.scale(NS_PER_S) } else { self.rng.scale(NS_PER_MS) };
@@ -268,11 +274,6 @@ fn told_slot(output: &Output) -> Option<(String, SlotState)> {
 fn shown(exit: &ExitStatus, at: Now) -> Exit {
     let code = if exit.signal == 0 { exit.code } else { 128 + exit.signal };
     Exit { code, signal: exit.signal, oom: false, at }
-}
-
-/// What every run says at its end: it names itself, so that no message can be taken for another's.
-pub(crate) fn last_words(id: &ContainerId) -> String {
-    format!("farewell from {id}")
 }
 
 pub(crate) fn failed(reason: FailReason) -> Outcome {

@@ -1,5 +1,5 @@
-//! The images that tests and the demo run: busybox from Debian's package, made by our own builder. Nothing is
-//! downloaded as an image.
+//! The images that tests and the demo run: busybox from Debian's package, and a small program on top of it, made by our
+//! own builder. Nothing is downloaded as an image.
 
 use crate::{
     arch::Arch,
@@ -7,7 +7,10 @@ use crate::{
     sh::Result,
 };
 use berth_images::build::{Entry, ImageBuilder};
-use std::{fs, path::PathBuf};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 /// Raised when what is made changes, so that old ones are made again.
 const EDITION: &str = "1";
@@ -31,17 +34,43 @@ pub(crate) fn folder(arch: Arch) -> PathBuf {
     guest::dir(arch).join("images")
 }
 
+/// The program of `berth.test/actor:1`.
+const ACTOR: &[u8] = include_bytes!("images/actor.sh");
+
 /// Makes the images of `arch` that are missing; returns their files.
 pub(crate) fn ensure(arch: Arch) -> Result<Vec<PathBuf>> {
     let folder = folder(arch);
     fs::create_dir_all(&folder)?;
     let file = folder.join(format!("busybox-{EDITION}.tar"));
     if !file.exists() {
-        let half = folder.join(".half");
-        image(arch)?.write_oci_archive(&half)?;
-        fs::rename(half, &file)?;
+        write(&image(arch)?, &file)?;
     }
     Ok(vec![file])
+}
+
+/// An image that not every guest has, made anew: its file.
+pub(crate) fn ensure_one(arch: Arch, name: &str) -> Result<PathBuf> {
+    if name != "actor" {
+        return Err(format!("there is no test image {name:?}").into());
+    }
+    // Beside those that are imported wherever this folder is an image source.
+    let folder = guest::dir(arch).join("more-images");
+    fs::create_dir_all(&folder)?;
+    let file = folder.join("actor.tar");
+    write(&actor(arch)?, &file)?;
+    Ok(file)
+}
+
+fn write(image: &ImageBuilder, file: &Path) -> Result {
+    let half = file.with_extension("half");
+    image.write_oci_archive(&half)?;
+    Ok(fs::rename(half, file)?)
+}
+
+/// `berth.test/actor:1`: a container of a scenario (`tests/src/scenarios`), with the one file that its probes find well.
+fn actor(arch: Arch) -> Result<ImageBuilder> {
+    let entries = vec![Entry::file("actor", 0o755, ACTOR), Entry::file("well", 0o644, "")];
+    Ok(image(arch)?.nameless().layer(entries).entrypoint(["/actor"]).cmd([""; 0]).name("berth.test/actor:1"))
 }
 
 /// `berth.test/busybox:1`: every applet, a user, a place to write.

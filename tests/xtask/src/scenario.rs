@@ -2,8 +2,9 @@
 
 use crate::{
     arch::Arch,
+    compile,
     guest::{self, debian},
-    package, power,
+    images, package, power,
     sh::{self, Result},
     vm,
 };
@@ -63,7 +64,8 @@ impl Scenario {
     /// work; a scenario with a file `boots` is booted that often on one disk; a file `append` has more words for
     /// the kernel's command line, with a file `no-start` the script starts Berth itself, and with a file `bare` it
     /// installs it, from packages in /put/package by Debian's own dpkg. A file `packages` names packages of Debian, a
-    /// file `modules` modules of the kernel, that the guest has beside the usual ones. A folder `root` lies over the guest's root; with
+    /// file `modules` modules of the kernel, that the guest has beside the usual ones. A file `programs` names programs of
+    /// `berth-tests` that are put at /put, a file `images` test images, a file `put` things of the tree as `SRC:DST`. A folder `root` lies over the guest's root; with
     /// something for systemd in it, that is the first process.
     pub(crate) fn run(&self, arch: Arch, given: &Given<'_>, tell: &(dyn Fn(&str) + Sync)) -> Result {
         if let Ok(cuts) = fs::read_to_string(self.folder.join("cuts")) {
@@ -101,8 +103,15 @@ impl Scenario {
         if root.exists() {
             put.push(format!("{}:/", root.display()));
         }
+        for name in self.words("programs") {
+            compile::build(arch, given.profile, &["--package", "berth-tests", "--bin", &name])?;
+            put.push(format!("{}:/put/{name}", compile::out_dir(arch, given.profile).join(&name).display()));
+        }
+        put.extend(self.words("put").iter().map(|from_to| format!("{}/{from_to}", sh::root().display())));
+        let image = |name: &String| images::ensure_one(arch, name);
         let args = vm::Args {
             put,
+            image: self.words("images").iter().map(image).collect::<Result<_>>()?,
             keep_disk: disk.clone(),
             no_start: self.folder.join("no-start").exists(),
             bare,

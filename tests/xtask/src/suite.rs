@@ -12,6 +12,7 @@ use crate::{
 };
 use std::{
     collections::VecDeque,
+    path::PathBuf,
     sync::{Mutex, PoisonError},
     thread,
     time::Instant,
@@ -63,6 +64,9 @@ pub(crate) struct SimArgs {
     /// Replay this one, telling each step
     #[arg(long, conflicts_with_all = ["seeds", "from"])]
     seed: Option<u64>,
+    /// Instead: play this scenario (of tests/scenarios), telling each step
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["seeds", "from", "seed"])]
+    scenario: Option<PathBuf>,
 }
 
 pub(crate) fn run(args: &Args) -> Result {
@@ -102,7 +106,7 @@ pub(crate) fn run(args: &Args) -> Result {
             test.args(["test", "--workspace", "--locked", "--exclude", "berth-test-programs"]);
             sh::run(test.env("BERTH_TEST_IMAGES", images::folder(Arch::host())))
         });
-        tally.step("simulator", || sim(&SimArgs { seeds: SEEDS, from: 1, seed: None }));
+        tally.step("simulator", || sim(&SimArgs { seeds: SEEDS, from: 1, seed: None, scenario: None }));
         tally.step("fuzz", fuzz::all);
     }
     if !args.fast {
@@ -172,9 +176,10 @@ fn next<T>(due: &Mutex<impl Iterator<Item = T>>) -> Option<T> {
 pub(crate) fn sim(args: &SimArgs) -> Result {
     let mut sim = sh::cargo();
     sim.args(["run", "--quiet", "--locked", "--package", "berth-tests", "--bin", "sim", "--"]);
-    match args.seed {
-        Some(seed) => sim.args(["--seed", &seed.to_string()]),
-        None => sim.args(["--seeds", &args.seeds.to_string(), "--from", &args.from.to_string()]),
+    match (&args.scenario, args.seed) {
+        (Some(file), _) => sim.arg("--scenario").arg(std::path::absolute(file)?),
+        (None, Some(seed)) => sim.args(["--seed", &seed.to_string()]),
+        (None, None) => sim.args(["--seeds", &args.seeds.to_string(), "--from", &args.from.to_string()]),
     };
     sh::run(&mut sim)
 }

@@ -50,6 +50,8 @@ pub(crate) enum Hook {
     /// It is over, or there is none.
     #[default]
     Over,
+    /// It was for nothing, and the run with it: that does not come to be used any more.
+    Failed,
 }
 
 /// One probe of a run.
@@ -306,8 +308,9 @@ pub(crate) fn answered(
             false
         }
         Purpose::PostStart => {
-            live.health.post_start = Hook::Over;
-            if is_well(&answer) || live.stop.is_some() {
+            let well = is_well(&answer);
+            live.health.post_start = if well { Hook::Over } else { Hook::Failed };
+            if well || live.stop.is_some() {
                 return false;
             }
             // What a hook says may be secret: it is not told.

@@ -1,7 +1,7 @@
 //! What a plan must hold to, action by action.
 
 use super::{Doing, InFlight, Oracle, Rule, Run, health, turns};
-use crate::sim::{machine::Machine, shell::last_words};
+use crate::sim::machine::Machine;
 use berth_core::{
     action::{Action, ActionKind, Plan},
     event::{Checkpoint, DesiredSet, EndReason},
@@ -101,7 +101,7 @@ impl Oracle {
                     );
                 }
             }
-            ActionKind::SaveCheckpoint { checkpoint } => self.check_save(uid, checkpoint),
+            ActionKind::SaveCheckpoint { checkpoint } => self.check_save(uid, checkpoint, machine),
             ActionKind::DropCheckpoint => {
                 if machine.sandboxes.contains_key(uid) {
                     self.broken(Rule::Order, format!("the checkpoint of {uid} goes before its sandbox"));
@@ -299,7 +299,7 @@ impl Oracle {
     }
 
     /// What is written must be what happened.
-    fn check_save(&mut self, uid: &PodUid, checkpoint: &Checkpoint) {
+    fn check_save(&mut self, uid: &PodUid, checkpoint: &Checkpoint, machine: &Machine) {
         for (name, memory) in &checkpoint.containers {
             let place = (uid.clone(), name.clone());
             let (Some(last), Some(ledger)) = (&memory.last, self.ledgers.get(&place)) else { continue };
@@ -309,7 +309,7 @@ impl Oracle {
                     format!("{uid}/{name} is at step {}, and {step:?} is right", memory.backoff_step);
                 self.broken(Rule::Backoff, message);
             }
-            if last.reason == EndReason::Exited && last.message != last_words(&last.id) {
+            if last.reason == EndReason::Exited && last.message != machine.last_words(&last.id) {
                 let message = format!("{uid}/{name} is said to have said {:?}", last.message);
                 self.broken(Rule::ExitLost, message);
             }

@@ -16,11 +16,17 @@ pub(crate) fn after(pod: &DesiredPod) -> Option<&str> {
     pod.pod.metadata.annotations.get("berth/start-after").map(String::as_str)
 }
 
+/// The name, with or without the node's behind it, means this pod.
+pub(crate) fn is_named(pod: &DesiredPod, name: &str) -> bool {
+    let rest = pod.key.name.strip_prefix(name);
+    rest.is_some_and(|rest| rest.is_empty() || rest.strip_prefix('-') == pod.pod.spec.node_name.as_deref())
+}
+
 /// Following the names from the pod leads back to it.
 pub(crate) fn in_circle(pod: &DesiredPod, pods: &[DesiredPod]) -> bool {
     let mut at = pod;
     for _ in 0..pods.len() {
-        let next = after(at).and_then(|name| pods.iter().find(|other| &*other.key.name == name));
+        let next = after(at).and_then(|name| pods.iter().find(|other| is_named(other, name)));
         match next {
             Some(next) if next.key == pod.key => return true,
             Some(next) => at = next,
@@ -34,7 +40,7 @@ pub(crate) fn in_circle(pod: &DesiredPod, pods: &[DesiredPod]) -> bool {
 pub(crate) fn leans_on<'a>(pod: &'a DesiredPod, pods: &'a [DesiredPod]) -> Vec<&'a PodKey> {
     let (mut at, mut found) = (pod, Vec::new());
     for _ in 0..pods.len() {
-        let Some(next) = after(at).and_then(|name| pods.iter().find(|other| &*other.key.name == name)) else {
+        let Some(next) = after(at).and_then(|name| pods.iter().find(|other| is_named(other, name))) else {
             break;
         };
         found.push(&next.key);
@@ -50,8 +56,8 @@ impl Oracle {
             return;
         }
         let Some(name) = after(pod) else { return };
-        let ready = self.begun.values().any(|other| &*other.key.name == name && self.is_there(other))
-            || self.ever.values().any(|other| &*other.key.name == name && self.completed_well(other));
+        let ready = self.begun.values().any(|other| is_named(other, name) && self.is_there(other))
+            || self.ever.values().any(|other| is_named(other, name) && self.completed_well(other));
         if !ready {
             self.broken(Rule::Order, format!("{} begins, and {name} is not there", pod.uid));
         }
@@ -82,7 +88,9 @@ impl Oracle {
     /// Others that go too, and that begin after this one, may go first.
     pub(super) fn may_be_held(&self, uid: &PodUid, pod: &DesiredPod) -> bool {
         self.begun.iter().any(|(other, dependent)| {
-            other != uid && after(dependent) == Some(&*pod.key.name) && !self.wanted(other, dependent)
+            other != uid
+                && after(dependent).is_some_and(|name| is_named(pod, name))
+                && !self.wanted(other, dependent)
         })
     }
 
@@ -91,10 +99,10 @@ impl Oracle {
         let held: Vec<PodUid> = self.held.iter().filter(|uid| world.is_stopping(uid)).cloned().collect();
         for uid in held {
             self.held.remove(&uid);
-            let Some(key) = self.begun.get(&uid).map(|pod| pod.key.clone()) else { continue };
+            let Some(pod) = self.begun.get(&uid).cloned() else { continue };
             let early = self.begun.iter().find_map(|(other, dependent)| {
-                let names =
-                    *other != uid && after(dependent) == Some(&*key.name) && !self.wanted(other, dependent);
+                let before = after(dependent).is_some_and(|name| is_named(&pod, name));
+                let names = *other != uid && before && !self.wanted(other, dependent);
                 let slack_s = self.grace_s(other) + 10;
                 let late = self.stops.get(other).is_some_and(|since| now >= since.plus_s(slack_s));
                 let all: Vec<DesiredPod> = self.begun.values().cloned().collect();

@@ -8,6 +8,8 @@ use std::fs;
 const LIST: &str = "tests/acceptance.list";
 /// The page.
 const PAGE: &str = "ACCEPTANCE.md";
+/// Where scenarios are that the simulator and guests play.
+const SCENARIOS: &str = "tests/scenarios";
 /// Above the tables.
 const HEAD: &str = "# What Kubernetes' tests ask of a node\n\nEvery item of Kubernetes' own tests of static pods, kubelet and \
     pods that has a meaning without an API server, and which scenario or test here covers it; what is left out, and why. Made from \
@@ -79,6 +81,9 @@ fn read(said: &str) -> Said<'_> {
 }
 
 fn show(cover: &str) -> String {
+    if let Some(name) = cover.strip_prefix("scenario ") {
+        return format!("`{SCENARIOS}/{name}.yaml`");
+    }
     match (cover.strip_prefix("guest "), cover.split_once(' ')) {
         (Some(guest), _) => match guest.split_once(": ") {
             Some((name, step)) => format!("`tests/guest/{name}` ({step})"),
@@ -90,9 +95,12 @@ fn show(cover: &str) -> String {
     }
 }
 
-/// The scenario has such words, or the file such a test; `fn` stands for any.
+/// The scenario is there, or the guest has such words, or the file such a test; `fn` stands for any.
 fn is_there(cover: &str) -> bool {
     let text = |path: String| fs::read_to_string(sh::root().join(path)).unwrap_or_default();
+    if let Some(name) = cover.strip_prefix("scenario ") {
+        return !text(format!("{SCENARIOS}/{name}.yaml")).is_empty();
+    }
     if let Some(guest) = cover.strip_prefix("guest ") {
         let (name, step) = guest.split_once(": ").unwrap_or((guest, ""));
         let script = text(format!("tests/guest/{name}/script.sh"));
@@ -114,13 +122,15 @@ mod tests {
     #[test]
     fn a_name_that_is_not_there_is_a_problem() {
         let mut problems = Vec::new();
-        let list = "# x\n== One\na | guest here: step; b.rs gone\nc | - no\nd | ! later\nwrong\n";
-        let page = page(list, &mut problems, &|cover| cover.starts_with("guest"));
-        assert!(page.contains("1 covered, 1 not yet, 1 left out"));
-        assert!(page.contains("| a | `tests/guest/here` (step), `b.rs` (gone) |\n| c | left out: no |"));
+        let list = "# x\n== One\na | guest here: step; b.rs gone\ne | scenario there\nc | - no\nd | ! later\nwrong\n";
+        let page = page(list, &mut problems, &|cover| !cover.starts_with("b.rs"));
+        assert!(page.contains("2 covered, 1 not yet, 1 left out"));
+        assert!(page.contains("| a | `tests/guest/here` (step), `b.rs` (gone) |\n| e | `tests/scenarios/there.yaml` |\n| c | left out: no |"));
         assert_eq!(problems.len(), 2, "{problems:?}");
         assert!(
             is_there("guest first-pod")
+                && is_there("scenario init-in-order")
+                && !is_there("scenario no-such")
                 && !is_there("guest no-such")
                 && !is_there("guest first-pod: nonsense")
         );

@@ -78,6 +78,7 @@ fn a_hook_after_the_start_that_fails_costs_the_run() {
     let told: Vec<_> = scene.events.iter().rev().take(2).map(|e| (&*e.reason, &*e.message)).collect();
     assert_eq!(told, [("Killing", "FailedPostStartHook"), ("FailedPostStartHook", "PostStartHook failed")]);
     assert_eq!(scene.doing(), ["check PreStop", "save"]);
+    assert!(!scene.world.has_come_up(&pod.uid), "while it is stopped");
     scene.ok("save");
     scene.answer("check PreStop", Outcome::Checked(checked(Verdict::Success)));
     assert_eq!(scene.doing(), ["signal 2"]);
