@@ -98,7 +98,7 @@ pub(super) fn note(shown: &Value) -> Noted {
     Noted { uid: text(&shown["metadata"]["uid"]), runs: runs.collect() }
 }
 
-fn statuses(shown: &Value) -> impl Iterator<Item = &Value> {
+pub(super) fn statuses(shown: &Value) -> impl Iterator<Item = &Value> {
     let list = |field: &str| items(&shown["status"][field]);
     list("initContainerStatuses").chain(list("containerStatuses"))
 }

@@ -3,7 +3,7 @@
 use super::{
     Sim,
     keeper::Input,
-    manifests::IMAGES,
+    manifests::{DEVICE, IMAGES},
     queue::{Happening, Life},
     rng::Rng,
 };
@@ -23,8 +23,9 @@ pub(crate) struct Chaos {
     left: u64,
     /// Longest pause between two of them, milliseconds.
     pause_max_ms: u64,
-    /// Weights of: manifests, agent, zygote, power, clock, images, disk, upgrade, storm, pressure.
-    weights: [u64; 10],
+    /// Weights of: manifests, agent, zygote, power, clock, images, disk, upgrade, storm, pressure,
+    /// devices.
+    weights: [u64; 11],
     pub(crate) phase: Phase,
     /// The run has come to its end.
     pub(crate) over: bool,
@@ -43,7 +44,7 @@ pub(crate) enum Phase {
 
 impl Chaos {
     pub(crate) fn draw(rng: &mut Rng) -> Self {
-        let mut weights = [10, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+        let mut weights = [10, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
         for weight in &mut weights[1..] {
             *weight = if rng.chance(500) { 0 } else { rng.scale(8) };
         }
@@ -59,7 +60,7 @@ impl Chaos {
     /// Nothing happens by chance.
     pub(crate) fn none() -> Self {
         let phase = Phase::Peace { since: 0 };
-        Self { left: 0, pause_max_ms: 1, weights: [0; 10], phase, over: false }
+        Self { left: 0, pause_max_ms: 1, weights: [0; 11], phase, over: false }
     }
 
     pub(crate) fn pause(&self, rng: &mut Rng) -> u64 {
@@ -103,6 +104,7 @@ impl Sim {
                     4 => self.machine.wall_offset = self.rng.range(0, 4_000_000_000) * NS_PER_S,
                     5 => self.change_images(),
                     9 => self.change_pressure(),
+                    10 => self.change_devices(),
                     7 => self.keeper(Input::Upgrade),
                     6 => self.machine.disk_full = !self.machine.disk_full,
                     _ => (0..self.rng.range(2, 30)).for_each(|_| self.edit()),
@@ -163,6 +165,20 @@ impl Sim {
         self.images_changed();
     }
 
+    fn change_devices(&mut self) {
+        if !self.machine.devices.remove(DEVICE) {
+            self.machine.devices.insert(DEVICE.to_owned());
+        }
+        self.say(|| format!("{DEVICE} comes or goes"));
+        self.devices_changed();
+    }
+
+    /// The kernel tells the agent.
+    pub(super) fn devices_changed(&mut self) {
+        let event = Event::Devices(self.machine.look_at_devices());
+        self.queue.push(self.now, Happening::Tell(self.lives, Box::new(event)));
+    }
+
     fn change_pressure(&mut self) {
         let signal = *self.rng.pick(&Signal::ALL);
         if !self.machine.low.remove(&signal) {
@@ -185,6 +201,8 @@ impl Sim {
     fn make_peace(&mut self) {
         self.say(|| "peace".to_owned());
         self.machine.calm();
+        self.machine.devices.insert(DEVICE.to_owned());
+        self.devices_changed();
         self.manifests.mend();
         self.sources_changed(0);
         self.images_changed();

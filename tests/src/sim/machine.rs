@@ -10,6 +10,7 @@ use super::{
     rng::Rng,
 };
 use berth_core::{
+    devices::Seen,
     event::{Checkpoint, ContainerRecord, SandboxRecord},
     ids::{ContainerId, PodKey, PodUid},
     manifest::objects::Objects,
@@ -17,7 +18,10 @@ use berth_core::{
     time::{Mono, NS_PER_S, Now, Wall},
 };
 use berth_keeper::protocol::{CONTAINERS_MAX, Request};
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 /// The signal that nobody can ignore.
 pub(crate) const SIGKILL: i32 = 9;
@@ -112,6 +116,8 @@ pub(crate) struct Machine {
     pub(crate) missing: BTreeSet<&'static str>,
     /// What the node is short of.
     pub(crate) low: BTreeSet<Signal>,
+    /// Device nodes that are there.
+    pub(crate) devices: BTreeSet<String>,
     /// What runs of scenarios say at their ends.
     pub(crate) words: BTreeMap<ContainerId, String>,
     pub(crate) last_pid: i32,
@@ -171,6 +177,7 @@ impl Machine {
             disk_full: false,
             missing,
             low: BTreeSet::new(),
+            devices: BTreeSet::new(),
             words: BTreeMap::new(),
             last_pid: 100,
         }
@@ -203,6 +210,12 @@ impl Machine {
             self.keeper.handle(1, Input::Request(Box::new(request)));
         }
         self.keeper_capacity = CONTAINERS_MAX;
+    }
+
+    /// What somebody sees who looks at device nodes.
+    pub(crate) fn look_at_devices(&self) -> Arc<Seen> {
+        let there = self.devices.iter().map(|path| (path.clone(), "c 1:3".to_owned()));
+        Arc::new(Seen { there: there.collect(), ..Seen::default() })
     }
 
     pub(crate) fn boot_id(&self) -> String {

@@ -12,6 +12,7 @@ use super::{
     rng::Rng,
 };
 use berth_core::{
+    devices::DEVICES,
     event::DesiredSet,
     ids::{PodKey, PodUid},
     manifest::{
@@ -35,6 +36,8 @@ pub(crate) const IMAGES: [&str; 10] =
     ["serve", "serve", "serve", "stubborn", "crash", "ok", "fail", "flaky", "long", "nostart"];
 /// The images of init containers: they end.
 const INIT_IMAGES: [&str; 6] = ["ok", "ok", "ok", "fail", "flaky", "nostart"];
+/// The device that some pods ask for.
+pub(crate) const DEVICE: &str = "/dev/stick";
 /// The pod that gives its own uid.
 const FIXED: usize = FILES - 1;
 
@@ -263,6 +266,10 @@ fn variant(rng: &mut Rng, i: usize, v: usize) -> Pod {
             pod.metadata.annotations.insert(name, format!("p{other}-node"));
         }
     }
+    if rng.chance(100) {
+        let asked = format!("[{{path: {DEVICE}}}]");
+        pod.metadata.annotations.insert(DEVICES.to_owned(), asked);
+    }
     pod.spec.priority = *rng.pick(&[None, None, None, Some(0), Some(10), Some(1000), Some(NODE_CRITICAL)]);
     if i != FIXED && rng.chance(300) {
         let named = WholeRef { name: "conf".to_owned(), optional: None };
@@ -318,5 +325,6 @@ fn policy(rng: &mut Rng) -> RestartPolicy {
 fn rule(rng: &mut Rng) -> RestartRule {
     let operator = *rng.pick(&[InOrNot::In, InOrNot::NotIn]);
     let values = vec![*rng.pick(&[0, 1, 3])];
-    RestartRule { action: "Restart".to_owned(), exit_codes: ExitCodes { operator, values } }
+    let action = if rng.chance(300) { "RestartAllContainers" } else { "Restart" };
+    RestartRule { action: action.to_owned(), exit_codes: ExitCodes { operator, values } }
 }

@@ -66,7 +66,10 @@ impl Sim {
         self.agent = Some(Agent {
             life: self.lives,
             world: World::new(config),
-            inbox: vec![Event::Inventory(Box::new(inventory))],
+            inbox: vec![
+                Event::Inventory(Box::new(inventory)),
+                Event::Devices(self.machine.look_at_devices()),
+            ],
             ops: BTreeMap::new(),
             last_op: NOBODY,
             last_good: LastGood::new(),

@@ -5,17 +5,11 @@ use super::{Sabotage, Sim, chaos::Chaos, files::Files, oracle::Oracle, queue::Ha
 use crate::scenarios::{self, Host, NODE, Scenario, Told};
 use berth_core::{
     action::PodEvent,
-    devices::Seen,
-    event::Event,
     time::{NS_PER_MS, NS_PER_S},
     view::{self, NodeView},
 };
 use berth_keeper::protocol::CONTAINERS_MAX;
 use serde_json::Value;
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
-};
 
 /// The keeper starts a killed agent after this.
 const AGENT_BACK_NS: u64 = 200 * NS_PER_MS;
@@ -27,11 +21,10 @@ const NOTICED_NS: u64 = NS_PER_MS;
 pub(crate) struct Staged {
     pub(crate) files: Files,
     pub(crate) told: Vec<PodEvent>,
-    devices: BTreeSet<String>,
 }
 
 /// What the oracle's books know nothing of: it does not judge pods that have it.
-const BEYOND_ORACLE: [&str; 2] = ["activeDeadlineSeconds:", "action: RestartAllContainers"];
+const BEYOND_ORACLE: [&str; 1] = ["activeDeadlineSeconds:"];
 
 /// One machine, for one scenario.
 #[derive(Debug)]
@@ -106,21 +99,12 @@ impl Stage {
     }
 
     fn device(&mut self, path: &str, there: bool) {
-        let devices = &mut self.staged().devices;
         if there {
-            devices.insert(path.to_owned());
+            self.sim.machine.devices.insert(path.to_owned());
         } else {
-            devices.remove(path);
+            self.sim.machine.devices.remove(path);
         }
-        self.tell_devices();
-    }
-
-    /// As the agent's watch does, at its start and at each change.
-    fn tell_devices(&mut self) {
-        let there = self.staged().devices.iter().map(|path| (path.clone(), "c 1:3".to_owned()));
-        let seen = Seen { there: there.collect(), lacking: BTreeMap::new(), problems: Vec::new() };
-        let (at, life) = (self.sim.now, self.sim.lives);
-        self.sim.queue.push(at, Happening::Tell(life, Box::new(Event::Devices(Arc::new(seen)))));
+        self.sim.devices_changed();
     }
 
     /// What is shown; nothing while the agent is away, or has not heard yet what there is.
@@ -168,11 +152,7 @@ impl Host for Stage {
             }
             let Some((at, what)) = self.sim.queue.pop() else { return Ok(None) };
             self.sim.now = at;
-            let up = matches!(what, Happening::AgentUp);
             self.sim.happen(what);
-            if up {
-                self.tell_devices();
-            }
             if let Some((rule, message)) = self.sim.oracle.verdict().filter(|_| self.judged) {
                 return Err(format!("after {} s: {rule:?}: {message}", at / NS_PER_S));
             }
@@ -192,10 +172,9 @@ impl Host for Stage {
     }
 
     fn clear(&mut self) -> Result<(), String> {
-        let staged = self.staged();
-        staged.files.clear();
-        staged.devices.clear();
-        self.tell_devices();
+        self.staged().files.clear();
+        self.sim.machine.devices.clear();
+        self.sim.devices_changed();
         let (at, life) = (self.sim.now + NOTICED_NS, self.sim.lives);
         self.sim.queue.push(at, Happening::ReadSources(life));
         Ok(())

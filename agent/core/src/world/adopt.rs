@@ -146,7 +146,7 @@ fn place(world: &mut World, record: &ContainerRecord, planner: &mut Planner) {
         world.orphans.add(record.pod.clone(), birth, true);
         return;
     };
-    let containers = pod.containers.len();
+    let (containers, restarting) = (pod.containers.len(), pod.restarting);
     let Some(container) = pod.containers.get_mut(i) else { return };
     if let Some(image) = pod.images.get_mut(container.image)
         && image.reference == record.image.reference
@@ -171,7 +171,9 @@ fn place(world: &mut World, record: &ContainerRecord, planner: &mut Planner) {
             if memory.next_attempt < next || memory.running.is_none() {
                 memory.next_attempt = memory.next_attempt.max(next);
                 memory.running = Some(at);
-                (memory.stop, memory.doomed, memory.again) = (None, None, false);
+                (memory.stop, memory.doomed) = (None, None);
+                // An end that is only told now may have been one after which all begin anew.
+                memory.again |= restarting;
                 pod.memory.touch();
             }
             let image = Arc::new(record.image.clone());
@@ -186,8 +188,12 @@ fn place(world: &mut World, record: &ContainerRecord, planner: &mut Planner) {
                 let message = exits::share(message, containers);
                 let last = LastRun { id, started: *started, exit: *exit, reason, message };
                 let birth = Birth { asked: *started, ..birth };
+                // It was to end, so that all begin anew: such an end has no consequence.
+                let again = memory.again && memory.next_attempt > record.attempt;
                 exits::record(container, &mut pod.memory, &birth, last);
-                restart_all::ended(pod, i);
+                if !again {
+                    restart_all::ended(pod, i);
+                }
                 return;
             }
             Run::Remains(Remains { recorded: true, ..Remains::dead(birth) })

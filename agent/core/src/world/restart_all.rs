@@ -52,11 +52,17 @@ pub(crate) fn started(pod: &mut Pod, i: usize) {
     }
 }
 
-/// An agent finds the pod: whether an earlier one was at it.
+/// An agent finds the pod: whether an earlier one was at it. Then nothing has come to run again yet. Of a run that the
+/// memory does not know nobody can tell whether it is of before; it ends, too.
 pub(crate) fn found(pod: &mut Pod) {
-    pod.restarting = pod.containers.iter().any(|c| c.memory.again && matches!(c.run, Run::Running(_)));
-    if pod.restarting {
-        pod.containers.iter_mut().for_each(doom);
+    let is_left = pod.containers.iter().any(|container| !matches!(container.run, Run::Idle));
+    pod.restarting = is_left && pod.containers.iter().all(|container| container.memory.again);
+    for container in &mut pod.containers {
+        if pod.restarting {
+            doom(container);
+        } else {
+            container.memory.again &= !matches!(container.run, Run::Running(_));
+        }
     }
 }
 

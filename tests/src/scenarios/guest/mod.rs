@@ -2,19 +2,20 @@
 //! agent tells whoever watches its pods, as `berth wait` does: with each change, though not with each of several at once.
 
 mod agent;
+mod process;
 
-use super::{Exit, Happening, Host, InContainer, Scenario, Told, look};
+use super::{Happening, Host, Scenario, Told, look};
 use agent::{Asked, Watch};
 use nix::sys::{
     signal::{Signal, kill},
     stat::{Mode, SFlag, makedev, mknod},
 };
+use process::Process;
 use serde_json::{Value, json};
 use std::{
     collections::BTreeSet,
     fs, io,
     path::{Path, PathBuf},
-    process::Command,
     time::{Duration, Instant},
 };
 
@@ -23,24 +24,20 @@ const MANIFESTS: &str = "/etc/berth/manifests";
 /// Where something of pods would be left.
 const LEFT: [&str; 4] =
     ["/run/berth/pods", "/run/berth/containers", "/var/lib/berth/pods", "/var/lib/berth/containers"];
-/// Has the container's program (`tests/xtask/src/images/actor.sh`) end with a code and a last word.
-const EXIT: &str =
-    "printf %s \"$2\" >/dev/termination-log; echo \"$1\" >/end.new; mv /end.new /end; kill -USR1 1";
-/// Exit status of a command whose container has ended over it.
-const KILLED: i32 = 128 + 9;
-
 /// One machine, for all scenarios of a boot.
 #[derive(Debug)]
 pub struct Guest {
     begun: Instant,
     watch: Option<Watch>,
+    /// As last shown.
+    list: Value,
     devices: BTreeSet<PathBuf>,
 }
 
 impl Guest {
     /// Berth runs, or is about to.
     pub fn new() -> Self {
-        Self { begun: Instant::now(), watch: None, devices: BTreeSet::new() }
+        Self { begun: Instant::now(), watch: None, list: Value::Null, devices: BTreeSet::new() }
     }
 }
 
@@ -63,8 +60,12 @@ impl Host for Guest {
                 let path = Path::new(MANIFESTS).join(name);
                 fs::remove_file(&path).map_err(|error| format!("{}: {error}", path.display()))
             }
-            Happening::Exit(exit) => exits(exit),
-            Happening::File(file) => has(file),
+            Happening::Exit(exit) => {
+                Process::find(&self.list, &exit.pod, &exit.container)?.exits(exit.code, &exit.message)
+            }
+            Happening::File(file) => {
+                Process::find(&self.list, &file.pod, &file.container)?.file(&file.path, file.there)
+            }
             Happening::KillAgent => {
                 let pid = agent::pid()?;
                 kill(pid, Signal::SIGKILL).map_err(|error| format!("kill {pid}: {error}"))
@@ -83,7 +84,10 @@ impl Host for Guest {
             }
             let Some(watch) = &mut self.watch else { return Ok(None) };
             match watch.next(until)? {
-                Asked::Answer(list) => return Ok(Some(list)),
+                Asked::Answer(list) => {
+                    self.list.clone_from(&list);
+                    return Ok(Some(list));
+                }
                 Asked::Nothing => return Ok(None),
                 // The agent is gone, and another one comes.
                 Asked::Closed => self.watch = None,
@@ -139,36 +143,4 @@ fn write(name: &str, text: &str) -> Result<(), String> {
         fs::rename(&new, Path::new(MANIFESTS).join(name))
     };
     rename().map_err(|error| format!("{MANIFESTS}/{name}: {error}"))
-}
-
-fn exits(exit: &Exit) -> Result<(), String> {
-    let code = exit.code.to_string();
-    let status = run(&exit.pod, &exit.container, &["sh", "-c", EXIT, "-", &code, &exit.message])?;
-    match status {
-        0 | KILLED => Ok(()),
-        status => Err(format!("the command that has it exit ends with {status}")),
-    }
-}
-
-fn has(file: &InContainer) -> Result<(), String> {
-    let program = if file.there { "touch" } else { "rm" };
-    match run(&file.pod, &file.container, &[program, &file.path])? {
-        0 => Ok(()),
-        status => Err(format!("{program} {} ends with {status}", file.path)),
-    }
-}
-
-/// A command in a container; its exit status.
-fn run(pod: &str, container: &str, command: &[&str]) -> Result<i32, String> {
-    let mut exec = Command::new("berth");
-    exec.args(["exec", pod, "-c", container, "--"]).args(command);
-    let output = exec.output().map_err(|error| format!("berth exec: {error}"))?;
-    output.status.code().ok_or_else(|| "berth exec was killed".to_owned()).inspect(|status| {
-        if *status != 0 {
-            eprintln!(
-                "berth exec {pod} -c {container}: {}",
-                String::from_utf8_lossy(&output.stderr).trim_end()
-            );
-        }
-    })
 }

@@ -1,6 +1,6 @@
 //! Keeping the books: what the core hears, the oracle hears too.
 
-use super::{DISK_TRIES, Doing, EXIT_WAIT_S, InFlight, Ledger, Oracle, Run, START_ERROR};
+use super::{DISK_TRIES, Doing, EXIT_WAIT_S, InFlight, Ledger, Oracle, Run};
 use crate::sim::machine::Machine;
 use berth_core::{
     event::{Checkpoint, DesiredSet, Event, Exit, FailReason, Failure, Inventory, Outcome, RecordState},
@@ -30,7 +30,7 @@ impl Oracle {
                 self.ledgers.insert((checkpoint.uid.clone(), name.clone()), ledger);
             }
         }
-        let mut seen = BTreeSet::new();
+        let (mut seen, mut ended) = (BTreeSet::new(), Vec::new());
         self.stops.clear();
         let of_this_boot = |checkpoint: &&Checkpoint| {
             checkpoint.boot_id == machine.boot_id() && self.begun.contains_key(&checkpoint.uid)
@@ -44,6 +44,8 @@ impl Oracle {
                 self.stops.insert(checkpoint.uid.clone(), since.mono);
             }
         }
+        self.anew.clear();
+        self.devices = Arc::default();
         self.evictions_up(&inventory.checkpoints, &machine.boot_id());
         self.present.clear();
         self.ups.clear();
@@ -88,6 +90,17 @@ impl Oracle {
                 }
                 RecordState::Exited { started, exit, .. } => {
                     run.told_exit = true;
+                    let memory = kept.iter().find(|checkpoint| checkpoint.uid == record.pod);
+                    let memory = memory.and_then(|checkpoint| checkpoint.containers.get(&record.name));
+                    let of_this_run = memory.filter(|memory| memory.next_attempt > record.attempt);
+                    let doomed = of_this_run.and_then(|memory| memory.doomed);
+                    run.health.doomed = doomed.map(|grace_s| (now, grace_s));
+                    // What ends of a pod that is about to begin anew means nothing.
+                    let again = of_this_run.is_some_and(|memory| memory.again);
+                    let known = of_this_run.and_then(|memory| memory.last.as_ref());
+                    if !again && known.is_none_or(|last| last.id != record.id) {
+                        ended.push((record.id.clone(), record.pod.clone(), exit.code));
+                    }
                     ledger.ended(&record.id, record.attempt, exit.code, started.mono, exit.at.mono);
                     seen.insert(place);
                 }
@@ -100,8 +113,15 @@ impl Oracle {
         for (_, ledger) in self.ledgers.iter_mut().filter(|(place, _)| !seen.contains(place)) {
             ledger.settle();
         }
+        for (id, uid, code) in ended {
+            self.ends(&id, &uid, code, now);
+        }
+        self.finds_anew(&inventory.containers, now);
+        // Nothing is done before the sources have spoken.
+        self.doomed_now.clear();
         let ended = self.ledgers.iter().filter(|((uid, _), ledger)| {
-            self.sandboxes.get(uid).is_some_and(|begun| ledger.ended_at().is_some_and(|at| at >= *begun))
+            let of_sandbox = |begun: &Mono| ledger.ended_at().is_some_and(|at| at >= *begun);
+            !ledger.again && self.sandboxes.get(uid).is_some_and(of_sandbox)
         });
         let ended: Vec<_> = ended.map(|(place, _)| place.clone()).collect();
         self.present.extend(ended);
@@ -120,15 +140,16 @@ impl Oracle {
                         run.told_start = Some(at.mono);
                         let place = run.uid.clone().map(|uid| (uid, run.name.clone()));
                         let attempt = run.attempt;
-                        if let Some(place) = place {
-                            self.ledgers.entry(place).or_default().started(attempt);
+                        if let Some((uid, name)) = place {
+                            self.starts(id, &uid, &name, attempt, now.mono);
                         }
                     }
                 }
                 Event::StartFailed { id, failure } => self.hears_refusal(id, failure.reason, now.mono),
                 Event::ImagesChanged => self.pulls.values_mut().for_each(|pull| pull.1 = Mono(0)),
                 Event::Observed(seen) => self.hears_observed(seen),
-                Event::NotEnforced { .. } | Event::Unheld(_) | Event::Devices(_) | Event::Inventory(_) => {}
+                Event::Devices(seen) => self.devices = Arc::clone(seen),
+                Event::NotEnforced { .. } | Event::Unheld(_) | Event::Inventory(_) => {}
             }
         }
         let over: Vec<ActionId> =
@@ -172,7 +193,7 @@ impl Oracle {
         {
             run.told_exit = true;
             self.reach(&uid, &name, attempt);
-            self.ledgers.entry((uid, name)).or_default().ended(id, attempt, START_ERROR, now, now);
+            self.ends_unstarted((uid, name), id, attempt, now, now);
         }
     }
 
@@ -184,7 +205,9 @@ impl Oracle {
         let started = run.told_start.unwrap_or(exit.at.mono);
         let place = (uid, run.name.clone());
         let attempt = run.attempt;
+        let uid = place.0.clone();
         self.ledgers.entry(place).or_default().ended(id, attempt, exit.code, started, exit.at.mono.min(now));
+        self.ends(id, &uid, exit.code, now);
     }
 
     fn hears_answer(&mut self, action: ActionId, outcome: &Outcome, now: Mono, machine: &Machine) {
@@ -201,20 +224,14 @@ impl Oracle {
                 match outcome {
                     Outcome::Started { at, .. } => {
                         run.told_start = Some(at.mono);
-                        self.ledgers.entry(place).or_default().started(attempt);
+                        self.starts(id, &place.0, &place.1, attempt, now);
                     }
                     Outcome::Failed(f) if f.reason == FailReason::RunContainerError => {
                         run.dead = true;
                         if !run.told_exit {
                             run.told_exit = true;
                             self.reach(&place.0, &place.1, attempt);
-                            self.ledgers.entry(place).or_default().ended(
-                                id,
-                                attempt,
-                                START_ERROR,
-                                *asked,
-                                now,
-                            );
+                            self.ends_unstarted(place, id, attempt, *asked, now);
                         }
                     }
                     _ => run.dead = true,

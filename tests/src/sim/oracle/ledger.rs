@@ -28,6 +28,8 @@ pub(crate) struct Ledger {
     pub(super) open: bool,
     /// That run, or the last one, was found unwell and is to be replaced.
     pub(crate) doomed: bool,
+    /// Its pod is started anew as a whole, and it has not come to run again: its last end does not count.
+    pub(super) again: bool,
 }
 
 impl Ledger {
@@ -41,6 +43,7 @@ impl Ledger {
             code: last.map(|last| last.exit.code),
             open: memory.running.is_some(),
             doomed: same_boot && memory.doomed.is_some(),
+            again: memory.again,
         }
     }
 

@@ -1,6 +1,8 @@
 //! What must hold always, checked against what the core was told, what it plans, and what the machine
 //! really has. The oracle has its own books and none of the core's code.
 
+mod anew;
+mod devices;
 mod health;
 mod hears;
 mod ledger;
@@ -15,8 +17,9 @@ use super::machine::{Machine, Process};
 use berth_core::{
     action::Plan,
     check::Purpose,
+    devices::Seen,
     event::{DesiredSet, SandboxRecord},
-    ids::{ActionId, ContainerId, PodUid},
+    ids::{ActionId, ContainerId, PodKey, PodUid},
     manifest::DesiredPod,
     pressure::Signal,
     time::{Mono, Now},
@@ -70,6 +73,10 @@ pub enum Rule {
     Storage,
     /// Nobody goes for a shortage but one that should, one at a time, and nobody begins in it that must not.
     Pressure,
+    /// A pod that is started anew as a whole has ended as a whole before.
+    Anew,
+    /// Nothing begins without its devices.
+    Devices,
     /// A port of the node has one pod.
     Ports,
     /// What is desired comes to be.
@@ -155,6 +162,8 @@ pub(crate) struct Oracle {
     sandboxes: BTreeMap<PodUid, Mono>,
     /// Containers that the core has known to exist in the pod's present sandbox.
     present: BTreeSet<(PodUid, String)>,
+    /// Of all pods that were ever begun.
+    keys: BTreeMap<PodUid, PodKey>,
     /// When the pod was first asked to stop, or any container of it.
     stops: BTreeMap<PodUid, Mono>,
     /// Containers that have come up in the pod's present sandbox.
@@ -163,6 +172,10 @@ pub(crate) struct Oracle {
     doomed_now: Vec<ContainerId>,
     evictions: storage::Evictions,
     pressure: pressure::Books,
+    /// Pods that end to be started anew as a whole.
+    anew: BTreeSet<PodUid>,
+    /// Devices that there are, as the core was told.
+    devices: Arc<Seen>,
     /// Ended with this plan for others.
     preempted: BTreeSet<PodUid>,
     /// Wanted no more, and perhaps waiting for others to go first.
@@ -215,6 +228,7 @@ impl Oracle {
     /// The machine: a sandbox is about to be made.
     pub(crate) fn sandbox_begins(&mut self, record: &SandboxRecord, machine: &Machine) {
         let (key, uid) = (&record.desired.key, &record.desired.uid);
+        self.keys.insert(uid.clone(), key.clone());
         if let Some(other) =
             machine.sandboxes.values().find(|o| o.desired.key == *key && o.desired.uid != *uid)
         {
@@ -229,6 +243,7 @@ impl Oracle {
         self.sandboxes.clear();
         self.present.clear();
         self.ups.clear();
+        self.anew.clear();
     }
 
     /// The last thing of a pod is said to be gone: nothing of it may be there.
@@ -254,6 +269,7 @@ impl Oracle {
         self.stops.remove(uid);
         self.evictions.going.remove(uid);
         self.held.remove(uid);
+        self.anew.remove(uid);
         self.forget_measurements(uid);
         self.present.retain(|(pod, _)| pod != uid);
         self.ups.retain(|(pod, _)| pod != uid);

@@ -38,6 +38,9 @@ impl Oracle {
                 self.check_begins_in_shortage(desired, now);
                 self.check_room(desired);
                 self.check_turn(desired);
+                if !self.begun.contains_key(uid) {
+                    self.check_devices(desired, "a sandbox");
+                }
                 self.begun.insert(uid.clone(), (**desired).clone());
                 self.made.insert(uid.clone());
                 self.sandbox_made(uid, *begun);
@@ -61,7 +64,9 @@ impl Oracle {
                 if self.desired.as_deref().is_none_or(|set| named(set) != *objects) {
                     self.broken(Rule::Objects, format!("{uid}/{container} starts with other objects"));
                 }
+                self.check_devices(desired, container);
                 self.check_start(uid, container, *attempt, now, machine);
+                self.check_anew(uid, container, machine);
                 self.check_policy(desired, container);
                 self.check_ports(desired, machine);
                 let (uid, name) = (Some(uid.clone()), container.clone());
@@ -106,7 +111,12 @@ impl Oracle {
                 if machine.sandboxes.contains_key(uid) {
                     self.broken(Rule::Order, format!("the checkpoint of {uid} goes before its sandbox"));
                 }
-                let broken = self.desired.as_ref().is_some_and(|set| !set.problems.is_empty());
+                let replaced = |set: &DesiredSet| {
+                    let key = self.keys.get(uid);
+                    set.pods.iter().any(|pod| Some(&pod.key) == key && pod.uid != *uid)
+                };
+                let broken =
+                    self.desired.as_ref().is_some_and(|set| !set.problems.is_empty() && !replaced(set));
                 if broken && !self.terminating.contains(uid) && !self.seen.contains(uid) {
                     let message =
                         format!("{uid} is forgotten, and a manifest that cannot be read may want it");
@@ -143,7 +153,10 @@ impl Oracle {
                 && world.runs(uid).iter().any(|run| run.container == name && run.pid.is_none());
             let spec = &pod.pod.spec;
             // A start that failed for want of the ConfigMap waits for that, or for longer.
-            let due = !self.lacks(pod)
+            // Of one that begins anew the first decides, which has begun nothing yet.
+            let due = !self.anew.contains(uid)
+                && !self.lacks(pod)
+                && !self.lacks_device(pod)
                 && !self.completed(uid, spec, name)
                 && !self.finished(uid, spec)
                 && self.not_its_turn(uid, spec, name).is_none();

@@ -43,7 +43,7 @@ impl Oracle {
         let (Some(ledger), Some(container)) = (self.ledgers.get(&place), spec.container(name)) else {
             return false;
         };
-        let Some(code) = ledger.code.filter(|_| !ledger.open) else { return false };
+        let Some(code) = ledger.code.filter(|_| !ledger.open && !ledger.again) else { return false };
         let begun = self.sandboxes.get(uid);
         let fresh = begun.is_some_and(|begun| ledger.ended_at().is_some_and(|at| at >= *begun));
         let stale = is_init(spec, name) && code == 0 && !fresh;
@@ -92,6 +92,7 @@ impl Oracle {
 
     /// A sandbox is made: what was in an earlier one does not count.
     pub(super) fn sandbox_made(&mut self, uid: &PodUid, begun: Mono) {
+        self.anew.remove(uid);
         self.sandboxes.insert(uid.clone(), begun);
         self.present.retain(|(pod, _)| pod != uid);
         self.ups.retain(|(pod, _)| pod != uid);

@@ -102,3 +102,39 @@ fn an_agent_goes_on_with_what_the_one_before_it_has_begun() {
     next.settle();
     expect(&next, &pod, [(1, true), (0, false), (0, false), (0, false)]);
 }
+
+#[test]
+fn what_was_killed_to_begin_anew_does_not_count_when_the_next_agent_hears_of_it() {
+    let pod = ruled();
+    let mut scene = running(&pod);
+    scene.exit(&pod, "setup", 0);
+    scene.settle();
+    let (log, job) = (scene.id(&pod, "log"), scene.id(&pod, "job"));
+    scene.exit(&pod, "app", 42);
+    let checkpoint = scene.saving().next().unwrap().clone();
+    let killed = Exit { code: 137, signal: 9, oom: false, at: scene.now };
+    let record = |id: &ContainerId, name: &str| ContainerRecord {
+        id: id.clone(),
+        pod: pod.uid.clone(),
+        name: name.to_owned(),
+        attempt: 0,
+        image: facts("x"),
+        state: RecordState::Exited { started: scene.now, exit: killed, message: String::new() },
+        devices: Vec::new(),
+        standing: Standing::default(),
+    };
+    let sandbox = SandboxRecord { desired: pod.clone(), ready: true, begun: Mono(1), ips: vec![] };
+    let inventory = Inventory {
+        boot_id: "boot".to_owned(),
+        sandboxes: vec![sandbox],
+        containers: vec![record(&log, "log"), record(&job, "job")],
+        checkpoints: vec![checkpoint],
+    };
+    let mut next = Scene::found_at(inventory, scene.now);
+    next.desire(&[&pod]);
+    next.settle();
+    expect(&next, &pod, [(1, true), (0, false), (0, false), (0, false)]);
+    next.exit(&pod, "setup", 0);
+    next.settle();
+    expect(&next, &pod, [(1, false), (1, true), (1, true), (1, true)]);
+}
