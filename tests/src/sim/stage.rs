@@ -132,6 +132,8 @@ impl Host for Stage {
             scenarios::Happening::File(file) => return self.file(file),
             scenarios::Happening::KillAgent => {
                 self.sim.agent_dies();
+                // Events are lost with the agent.
+                self.staged().told.clear();
                 let back_at = self.sim.now + AGENT_BACK_NS;
                 self.sim.queue.push(back_at, Happening::AgentUp);
                 return Ok(());
