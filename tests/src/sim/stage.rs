@@ -150,6 +150,7 @@ impl Host for Stage {
     fn next(&mut self, until_ns: u64) -> Result<Option<Value>, String> {
         loop {
             if self.sim.queue.next_at().is_none_or(|at| at > until_ns) {
+                self.sim.now = self.sim.now.max(until_ns);
                 return Ok(None);
             }
             let Some((at, what)) = self.sim.queue.pop() else { return Ok(None) };
