@@ -31,9 +31,9 @@ const REPORT_MARK: &str = "boot-report:";
 const STAMP_MARK: &str = "boot-stamp:";
 /// Waits without asking Berth anything: that would be measured, too.
 const SCRIPT: &str = "#!/bin/sh
-. /put/lib.sh
 left=600
 until [ -s /run/stamp/at ] && [ $left -gt 0 ]; do left=$((left - 1)); usleep 100000; done
+. /put/lib.sh
 ready boot
 sync
 echo boot-report:$(berth doctor --boot-report -o json)
