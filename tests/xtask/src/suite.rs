@@ -81,6 +81,7 @@ pub(crate) fn run(args: &Args) -> Result {
             "zstd",
             "umoci",
             "skopeo",
+            "buildah",
             "docker-registry",
             "apache2-utils",
             "attr",

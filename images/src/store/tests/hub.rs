@@ -1,4 +1,5 @@
-//! A real registry (Debian's `docker-registry`) with TLS, an authority of its own and a password, filled by skopeo.
+//! A real registry (Debian's `docker-registry`) with TLS, an authority of its own and a password, filled by skopeo
+//! and buildah.
 
 use super::*;
 use crate::{
@@ -66,8 +67,9 @@ fn serve(dir: &Path, port: u16) -> Server {
 }
 
 #[test]
-fn what_skopeo_pushed_is_what_is_pulled() {
-    if let Some(missing) = ["docker-registry", "skopeo", "htpasswd", "openssl"].iter().find(|p| !has(p)) {
+fn what_skopeo_and_buildah_pushed_is_what_is_pulled() {
+    let programs = ["docker-registry", "skopeo", "buildah", "htpasswd", "openssl"];
+    if let Some(missing) = programs.iter().find(|p| !has(p)) {
         eprintln!("skipped: there is no {missing} here");
         return;
     }
@@ -104,4 +106,25 @@ fn what_skopeo_pushed_is_what_is_pulled() {
     let image = pull(&settings).unwrap();
     assert_eq!(fs::read_to_string(image.layers[0].join("app")).unwrap(), "served");
     assert_eq!(pull(&settings).unwrap().digest, image.digest);
+    build(dir, &format!("localhost:{port}/shop/built:1"));
+    let built = format!("localhost:{port}/shop/built:1");
+    let built = store.pull(&built, &arm64(), &Registries::new(settings)).unwrap();
+    assert_eq!(fs::read_to_string(built.layers[0].join("app")).unwrap(), "built");
+    assert_eq!(built.config.cmd, ["/app"]);
+}
+
+/// Has buildah make an image and push it as `name`.
+fn build(dir: &Path, name: &str) {
+    fs::write(dir.join("all.json"), "{\"default\": [{\"type\": \"insecureAcceptAnything\"}]}").unwrap();
+    let registry = name.split('/').next().unwrap();
+    let own = format!("--storage-driver vfs --root {0}/built --runroot {0}/building", dir.display());
+    sh(
+        dir,
+        &format!(
+            "printf built >app && buildah {own} from --name box scratch && buildah {own} copy box app /app \
+             && buildah {own} config --arch arm64 --cmd '[\"/app\"]' box \
+             && buildah {own} commit --signature-policy all.json --creds me:secret \
+                --cert-dir certs.d/{registry} box docker://{name}"
+        ),
+    );
 }
