@@ -109,6 +109,9 @@ config! {
     image_policy_path: PathBuf = PathBuf::from("/etc/berth/policy.json");
     /// Images that are in no source are fetched from their registries. False: the network is never asked.
     registry_pull_enabled: bool = true;
+    /// With imagePullPolicy Always, an image that is here runs when its registry cannot be reached, which its pod then
+    /// shows (condition ImagesCurrent). False: the pod waits for the registry, as with kubelet.
+    image_pull_offline_fallback: bool = true;
     /// Mirrors, other locations and insecure registries: a subset of containers-registries.conf(5), see
     /// `berth image --help`.
     registries_conf_path: PathBuf = PathBuf::from("/etc/berth/registries.conf");

@@ -178,6 +178,9 @@ pub struct ImageFacts {
     pub user: String,
     /// `config.StopSignal`; empty for SIGTERM.
     pub stop_signal: String,
+    /// Why nobody could be asked whether there is a newer one, where the pod wants that; empty otherwise.
+    #[serde(default)]
+    pub unasked: String,
 }
 
 /// A Kubernetes event of a pod.

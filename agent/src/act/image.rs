@@ -4,7 +4,8 @@
 //! A pod that starts from a checkpoint has the very images that it ran before, without anybody being asked.
 //!
 //! `imagePullPolicy: Always` asks the registry each time, but for images that the vendor or a source directory has:
-//! these are what the owner put there. When the registry cannot be reached, an image that is here is good enough.
+//! these are what the owner put there. When the registry cannot be reached, an image that is here is good enough, unless
+//! the configuration says otherwise; that it was not asked is told.
 
 use crate::agent::{Agent, Env, Told};
 use berth_core::{
@@ -21,7 +22,7 @@ use tokio::{sync::Semaphore, task::spawn_blocking};
 impl Agent {
     pub(super) fn ensure_image(&mut self, action: ActionId, pod: &PodUid, image: String, policy: PullPolicy) {
         if let Some(found) = self.pinned(pod, &image) {
-            return self.done(action, ready(&image, found));
+            return self.done(action, ready(&image, found, String::new()));
         }
         // A look into the store is a few system calls, less than the way to another thread.
         if let Some(outcome) = at_once(&self.env, &image, policy) {
@@ -31,8 +32,10 @@ impl Agent {
         let (importing, pulling) = (Arc::clone(&self.importing), Arc::clone(&self.pulling));
         tokio::spawn(async move {
             let found = ensure(env, &image, policy, importing, pulling).await;
-            let outcome =
-                found.map_or_else(|error| Outcome::Failed(failure(&error)), |found| ready(&image, found));
+            let outcome = found.map_or_else(
+                |error| Outcome::Failed(failure(&error)),
+                |(found, unasked)| ready(&image, found, unasked),
+            );
             // Fails when the agent ends.
             let _ = told.send(Told::Done(action, outcome)).await;
         });
@@ -65,19 +68,20 @@ impl Agent {
     }
 }
 
+/// The image, and why its registry was not asked though it was to be.
 async fn ensure(
     env: Arc<Env>,
     image: &str,
     policy: PullPolicy,
     importing: Arc<Semaphore>,
     pulling: Arc<Semaphore>,
-) -> Result<Image, Error> {
+) -> Result<(Image, String), Error> {
     let (here, name) = (Arc::clone(&env), image.to_owned());
     let turn = importing.acquire_owned().await;
     let found = on_thread(move || from_here(&here, &name, policy)).await?;
     drop(turn);
     let registries = match found {
-        Found::Here(found) => return Ok(*found),
+        Found::Here(found) => return Ok((*found, String::new())),
         Found::Elsewhere(registries) => registries,
     };
     let (name, _turn) = (image.to_owned(), pulling.acquire_owned().await);
@@ -107,22 +111,22 @@ fn from_here(env: &Env, image: &str, policy: PullPolicy) -> Result<Found, Error>
     }
 }
 
-/// From the registry; when that cannot be reached, what is here.
-fn pull(env: &Env, image: &str, registries: &Registries) -> Result<Image, Error> {
+/// From the registry; when that cannot be reached, and the configuration is content with it, what is here, and why.
+fn pull(env: &Env, image: &str, registries: &Registries) -> Result<(Image, String), Error> {
     let error = match env.store.pull(image, &env.platform, registries) {
         Err(error @ Error::Registry { trouble: Trouble::Unreachable, .. }) => error,
-        other => return other,
+        other => return other.map(|found| (found, String::new())),
     };
+    if !env.config.image_pull_offline_fallback {
+        return Err(error);
+    }
     match env.store.ensure(image, &env.platform) {
-        Ok(known) => {
-            tracing::warn!(image, %error, "the image that is here runs");
-            Ok(known)
-        }
+        Ok(known) => Ok((known, error.to_string())),
         Err(Error::NotFound { reference, looked, near, mut problems }) => {
             problems.push(error.to_string());
             Err(Error::NotFound { reference, looked, near, problems })
         }
-        other => other,
+        Err(other) => Err(other),
     }
 }
 
@@ -139,7 +143,9 @@ async fn on_thread<T: Send + 'static>(
 fn at_once(env: &Env, image: &str, policy: PullPolicy) -> Option<Outcome> {
     match (env.store.get(image, &env.platform), policy) {
         (Err(error), _) => Some(Outcome::Failed(failure(&error))),
-        (Ok(Some(found)), PullPolicy::IfNotPresent | PullPolicy::Never) => Some(ready(image, found)),
+        (Ok(Some(found)), PullPolicy::IfNotPresent | PullPolicy::Never) => {
+            Some(ready(image, found, String::new()))
+        }
         (Ok(None), PullPolicy::Never) => {
             let message = format!("image {image} is not in the store, and its imagePullPolicy is Never");
             Some(Outcome::Failed(Failure { reason: FailReason::ErrImageNeverPull, message }))
@@ -157,7 +163,8 @@ fn failure(error: &Error) -> Failure {
     Failure { reason, message: error.to_string() }
 }
 
-fn ready(asked: &str, image: Image) -> Outcome {
+/// `unasked`: see [`ImageFacts::unasked`].
+fn ready(asked: &str, image: Image, unasked: String) -> Outcome {
     let Image { id, digest, config, layers, .. } = image;
     Outcome::Image(Box::new(ImageFacts {
         reference: asked.to_owned(),
@@ -170,5 +177,6 @@ fn ready(asked: &str, image: Image) -> Outcome {
         working_dir: config.working_dir,
         user: config.user,
         stop_signal: config.stop_signal,
+        unasked,
     }))
 }

@@ -42,6 +42,21 @@ kill "$(pidof httpd)"
 rm $M/web.yaml; gone web
 pod again hub.test:5000/shop/web:1 Always
 ready again
+stale() { berth get pod again -o yaml >/root/again && grep -q ImagesCurrent /root/again && grep -q 'is the one that is here: .*cannot be reached' /root/again; }
+check "the pod says that nobody was asked" stale
+check "so does an event" sh -c 'berth get events | grep -q RegistryUnreachable'
+kill -9 "$(agent_pid)"
+eventually 30 "the agent is back" berth get pods
+check "the next agent knows it, too" stale
+echo 'imagePullOfflineFallback: false' >/etc/berth/config.yaml
+kill "$(agent_pid)"
+eventually 30 "the agent is back" berth get pods
+pod strict hub.test:5000/shop/web:1 Always
+waits() { berth get pod strict -o yaml | grep -q 'hub.test:5000/shop/web cannot be reached'; }
+eventually 60 "who is not content with that waits" waits
+rm $M/strict.yaml /etc/berth/config.yaml; gone strict
+kill "$(agent_pid)"
+eventually 30 "the agent is back" berth get pods
 pod other hub.test:5000/shop/other:1 IfNotPresent
 tried() { berth get pod other -o yaml | grep -q 'hub.test:5000/shop/other cannot be reached'; }
 eventually 60 "what is nowhere waits and says what was tried" tried

@@ -3,7 +3,7 @@
 use crate::{
     event::Cause,
     time::Wall,
-    world::parts::{Condition, GONE, NOT_ENFORCED, Pod, Role, incomplete},
+    world::parts::{Condition, GONE, NOT_ENFORCED, Pod, Role, UNASKED, incomplete, unasked},
 };
 use serde_json::{Value, json};
 
@@ -45,6 +45,12 @@ pub(super) fn show(pod: &Pod) -> Vec<Value> {
     let lost: Vec<&str> = lost.map(String::as_str).collect();
     if !lost.is_empty() {
         shown.push(condition("DevicesPresent", known.devices, Some((GONE, lost.join("; ")))));
+    }
+    let images = pod.images.iter().flat_map(|image| &image.facts);
+    let unasked: Vec<String> =
+        images.filter(|facts| !facts.unasked.is_empty()).map(|facts| self::unasked(facts)).collect();
+    if !unasked.is_empty() {
+        shown.push(condition("ImagesCurrent", known.images, Some((UNASKED, unasked.join("; ")))));
     }
     shown
 }

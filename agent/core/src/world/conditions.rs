@@ -31,6 +31,8 @@ pub(crate) struct Conditions {
     pub(crate) enforced: Condition,
     /// No device has gone from a container that has it.
     pub(crate) devices: Condition,
+    /// Whoever was to be asked for newer images has been asked.
+    pub(crate) images: Condition,
 }
 
 impl Conditions {
@@ -45,6 +47,7 @@ impl Conditions {
             valid: yes,
             enforced: yes,
             devices: yes,
+            images: yes,
         }
     }
 
@@ -80,5 +83,7 @@ pub(crate) fn note(pod: &mut Pod, now: Wall) {
     pod.conditions.valid.note(pod.problem.is_none(), now);
     let devices = pod.containers.iter().all(|container| container.lost.is_empty());
     pod.conditions.devices.note(devices, now);
+    let mut images = pod.images.iter().flat_map(|image| &image.facts);
+    pod.conditions.images.note(images.all(|facts| facts.unasked.is_empty()), now);
     pod.conditions.enforced.note(pod.not_enforced.is_empty() && pod.unheld.is_none(), now);
 }

@@ -78,6 +78,7 @@ pub(crate) mod parts {
         conditions::Condition,
         devices::GONE,
         order::{incomplete, is_forgotten},
+        outcome::{UNASKED, unasked},
         pod::EXPIRED,
         shortfall::NOT_ENFORCED,
         state::{Container, Image, Pod, Run, Stage},

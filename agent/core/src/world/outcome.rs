@@ -15,6 +15,7 @@ use super::{
     storage,
 };
 use crate::{
+    action::ImageFacts,
     check::{Purpose, Standing},
     event::{FailReason, Failure, Outcome},
     ids::{ActionId, ContainerId},
@@ -97,11 +98,22 @@ fn failure(outcome: Outcome) -> Failure {
     }
 }
 
+/// The reason of an image that may be older than its registry's.
+pub(crate) const UNASKED: &str = "RegistryUnreachable";
+
+/// What is told of such an image.
+pub(crate) fn unasked(facts: &ImageFacts) -> String {
+    format!("Container image \"{}\" is the one that is here: {}", facts.reference, facts.unasked)
+}
+
 fn image(pod: &mut Pod, i: usize, outcome: Outcome, planner: &mut Planner) {
     let Some(image) = pod.images.get_mut(i) else { return };
     image.busy = None;
     if let Outcome::Image(facts) = outcome {
         planner.tell(&pod.desired, "Pulled", format!("Container image \"{}\" is ready", image.reference));
+        if !facts.unasked.is_empty() {
+            planner.warn(&pod.desired, UNASKED, unasked(&facts));
+        }
         image.facts = Some(Arc::new(*facts));
         image.retry.clear();
         image.failure = None;

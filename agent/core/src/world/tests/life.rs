@@ -1,6 +1,10 @@
 //! Scenes of a pod's life: start, exits, back-off, removal, limits.
 
 use super::*;
+use crate::{
+    action::ImageFacts,
+    view::{NodeView, pod_list},
+};
 
 #[test]
 fn images_and_sandbox_come_side_by_side_and_containers_one_after_another() {
@@ -270,4 +274,27 @@ fn a_pod_that_is_active_for_too_long_fails_for_good_over_agents_and_boots() {
     let mut scene = Scene::found(Inventory { checkpoints: vec![kept], ..Inventory::default() });
     scene.desire(&[&pod]);
     assert!(scene.doing().iter().all(|doing| doing == "save"), "{:?}", scene.doing());
+}
+
+#[test]
+fn an_image_whose_registry_could_not_be_asked_runs_and_says_so() {
+    let pod = pod("web", 1, &["app=nginx"], RestartPolicy::Always);
+    for unasked in ["", "hub.test/nginx cannot be reached"] {
+        let mut scene = Scene::new();
+        scene.desire(&[&pod]);
+        scene.ok("create sandbox");
+        let facts = ImageFacts { unasked: unasked.to_owned(), ..facts("nginx") };
+        scene.answer("image", Outcome::Image(Box::new(facts)));
+        scene.settle();
+        assert!(scene.world.runs(&pod.uid)[0].pid.is_some());
+        let list = pod_list(&scene.world, scene.now, &NodeView::default());
+        let conditions = list["items"][0]["status"]["conditions"].as_array().unwrap();
+        let shown = conditions.iter().find(|condition| condition["type"] == "ImagesCurrent");
+        let shown =
+            shown.map(|shown| (shown["status"].as_str().unwrap(), shown["message"].as_str().unwrap()));
+        let told = scene.events.iter().filter(|event| event.reason == "RegistryUnreachable" && event.warning);
+        let message = format!("Container image \"nginx\" is the one that is here: {unasked}");
+        let expected = (!unasked.is_empty()).then_some(("False", &*message));
+        assert_eq!((shown, told.count()), (expected, usize::from(!unasked.is_empty())));
+    }
 }
