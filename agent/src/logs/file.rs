@@ -4,7 +4,7 @@ use super::rotation;
 use std::{
     fs::{self, File, OpenOptions},
     io::{self, Write},
-    os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt},
+    os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt},
     path::{Path, PathBuf},
 };
 
@@ -65,6 +65,22 @@ impl LogFile {
     /// Of `write`; part of the bytes may be in the file then.
     pub(super) fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.file.write_all(bytes)
+    }
+
+    /// What is in the file behind `extent`; nothing of another file than that, nor of more than `most` bytes.
+    ///
+    /// # Errors
+    /// Of the system calls.
+    pub(super) fn behind(&self, extent: Extent, most: u64) -> io::Result<Vec<u8>> {
+        let file = File::open(&self.path)?;
+        let meta = file.metadata()?;
+        let len = meta.len().saturating_sub(extent.size);
+        if meta.ino() != extent.inode || len > most {
+            return Ok(Vec::new());
+        }
+        let mut bytes = vec![0; usize::try_from(len).unwrap_or(0)];
+        file.read_exact_at(&mut bytes, extent.size)?;
+        Ok(bytes)
     }
 
     /// Cuts the file back to what it was at `extent`; another file than that is left alone.

@@ -22,8 +22,8 @@ const MAGIC: u64 = u64::from_le_bytes(*b"berlog\0\x01");
 pub(super) enum Note {
     /// Nothing is half done.
     Idle,
-    /// The file with this inode is being written from `offset` on; nothing is out of staging yet. To be
-    /// undone: cut the file back.
+    /// The file with this inode is being written from `offset` on; nothing is out of staging yet. Whole
+    /// records stay, and what they hold leaves staging; the rest is cut off.
     Appending {
         /// Of the log file.
         inode: u64,

@@ -4,6 +4,7 @@
 
 mod file;
 mod format;
+mod half;
 mod journal;
 mod last_words;
 mod pump;

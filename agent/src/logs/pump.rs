@@ -3,8 +3,9 @@
 //! Never waits: what is not there yet is for the next turn.
 
 use super::{
-    file::LogFile,
+    file::{Extent, LogFile},
     format::{StreamKind, Tail, records},
+    half,
     journal::{Journal, Note},
     rotation, sys,
 };
@@ -26,6 +27,9 @@ use std::{
 const BATCH_LEN_MAX_BYTES: usize = 64 * 1024;
 /// Bytes of formatted records kept allocated between batches.
 const RECORDS_KEPT_MAX_BYTES: usize = 128 * 1024;
+
+/// Bytes of records that one batch can make: each byte of it a line of its own.
+const RECORDS_MAX_BYTES: u64 = 64 * BATCH_LEN_MAX_BYTES as u64;
 
 /// How large logs may become.
 #[derive(Debug, Clone)]
@@ -145,14 +149,12 @@ impl<C: Chaos> Pump<C> {
         match note {
             Note::Idle => {}
             Note::Appending { inode, offset } => {
-                log.cut_back(super::file::Extent { inode, size: offset })?;
+                if let Some(note) = keep_whole(&mut log, Extent { inode, size: offset }, &streams)? {
+                    journal.write(note)?;
+                    complete(note, &streams)?;
+                }
             }
-            Note::Draining { stream, staged, drain } => {
-                let pipe = &streams[stream as usize].stage_read;
-                let gone = staged.saturating_sub(sys::waiting(pipe.as_fd())? as u64);
-                let left = usize::try_from(drain.saturating_sub(gone)).unwrap_or(0);
-                take(pipe, &mut vec![0; left.min(BATCH_LEN_MAX_BYTES)])?;
-            }
+            Note::Draining { .. } => complete(note, &streams)?,
         }
         journal.write(Note::Idle)?;
         Ok(Self { streams, log, journal, limits, chaos, lost_bytes: 0 })
@@ -235,7 +237,7 @@ impl<C: Chaos> Pump<C> {
     fn append_again(
         &mut self,
         why: &io::Error,
-        to: super::file::Extent,
+        to: Extent,
         used: usize,
         scratch: &Scratch,
     ) -> io::Result<()> {
@@ -260,6 +262,32 @@ impl<C: Chaos> Pump<C> {
         }
         rotation::enforce_total(&self.limits.pods_dir, self.limits.total_max_bytes);
     }
+}
+
+/// Of an append that did not come to its end the whole records stay, the rest is cut off. Returns what is to be taken out
+/// of staging for them.
+fn keep_whole(log: &mut LogFile, before: Extent, streams: &[Stream; 2]) -> io::Result<Option<Note>> {
+    let written = log.behind(before, RECORDS_MAX_BYTES)?;
+    let kept = half::kind(&written).and_then(|kind| {
+        let pipe = &streams[kind as usize].stage_read;
+        let mut scratch = Scratch::new().ok()?;
+        let seen = scratch.peek(pipe).ok()?;
+        let (len, drain) = half::whole(&written, &scratch.bytes[..seen], kind)?;
+        let staged = sys::waiting(pipe.as_fd()).ok()?;
+        Some((len, Note::Draining { stream: kind, staged: staged as u64, drain: drain as u64 }))
+    });
+    let (len, note) = kept.map_or((0, None), |(len, note)| (len, Some(note)));
+    log.cut_back(Extent { size: before.size + len as u64, ..before })?;
+    Ok(note)
+}
+
+/// Takes out of staging what is still there of what was written.
+fn complete(note: Note, streams: &[Stream; 2]) -> io::Result<()> {
+    let Note::Draining { stream, staged, drain } = note else { return Ok(()) };
+    let pipe = &streams[stream as usize].stage_read;
+    let gone = staged.saturating_sub(sys::waiting(pipe.as_fd())? as u64);
+    let left = usize::try_from(drain.saturating_sub(gone)).unwrap_or(0);
+    take(pipe, &mut vec![0; left.min(BATCH_LEN_MAX_BYTES)])
 }
 
 /// Fills `scratch.records`; see [`records`].
