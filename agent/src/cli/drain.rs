@@ -2,6 +2,7 @@
 
 use super::{age, client::Watch, failure::Failure, json, session::Session};
 use crate::api::wire::Request;
+use serde_json::Value;
 use std::time::{Duration, Instant};
 
 /// Stop all pods, each with its grace, until Berth is started again
@@ -24,25 +25,38 @@ Exits with 1 when pods are left after that time.";
 
 /// Runs the verb.
 pub(crate) fn run(args: &Args, session: &mut Session<'_>) -> Result<(), Failure> {
-    let deadline = Instant::now() + args.timeout;
-    session.client.call(&Request::Drain)?;
+    let Some(left) = left_after(session, &Request::Drain, args.timeout, |_| true)? else {
+        return Ok(writeln!(session.out, "no pod is left")?);
+    };
+    Err(Failure::error(format!("pods are left after {} s: {}", args.timeout.as_secs(), left.join(", "))))
+}
+
+/// Asks for their end, and waits until no pod `is_left`: none then. Else the names of those that were last seen to be.
+pub(super) fn left_after(
+    session: &Session<'_>,
+    request: &Request,
+    timeout: Duration,
+    is_left: impl Fn(&Value) -> bool,
+) -> Result<Option<Vec<String>>, Failure> {
+    let deadline = Instant::now() + timeout;
+    session.client.call(request)?;
     let mut watch = Watch::begin(&session.client, Request::Pods { watch: true })?;
     let mut left = Vec::new();
     while let Some(list) = watch.next(Some(deadline))? {
-        let pods = json::list(&list, "/items").iter();
+        let pods = json::list(&list, "/items").iter().filter(|pod| is_left(pod));
         left = pods.map(|pod| json::text(pod, "/metadata/name").to_owned()).collect();
         if left.is_empty() {
-            return Ok(writeln!(session.out, "no pod is left")?);
+            return Ok(None);
         }
     }
-    Err(Failure::error(format!("pods are left after {} s: {}", args.timeout.as_secs(), left.join(", "))))
+    Ok(Some(left))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::cli::testing::{Agent, run_verb};
-    use serde_json::{Value, json};
+    use serde_json::json;
 
     fn drain(answers: Vec<Value>, timeout_s: u64) -> (Result<(), Failure>, String) {
         let agent = Agent::that_tells(vec![vec![json!({})], answers]);

@@ -1,9 +1,9 @@
 //! `berth halt`: the containers end in order because the machine goes down. What the service manager calls then.
 
-use super::{age, client::Watch, failure::Failure, json, session::Session};
+use super::{age, drain, failure::Failure, json, session::Session};
 use crate::api::wire::Request;
 use serde_json::Value;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// Stop all containers, each with its grace, because the machine goes down
 ///
@@ -26,17 +26,9 @@ Exits with 1 when containers run after that time.";
 
 /// Runs the verb.
 pub(crate) fn run(args: &Args, session: &mut Session<'_>) -> Result<(), Failure> {
-    let deadline = Instant::now() + args.timeout;
-    session.client.call(&Request::Halt)?;
-    let mut watch = Watch::begin(&session.client, Request::Pods { watch: true })?;
-    let mut left = Vec::new();
-    while let Some(list) = watch.next(Some(deadline))? {
-        let running = json::list(&list, "/items").iter().filter(|pod| runs(pod));
-        left = running.map(|pod| json::text(pod, "/metadata/name").to_owned()).collect();
-        if left.is_empty() {
-            return Ok(writeln!(session.out, "no container runs")?);
-        }
-    }
+    let Some(left) = drain::left_after(session, &Request::Halt, args.timeout, runs)? else {
+        return Ok(writeln!(session.out, "no container runs")?);
+    };
     let (s, left) = (args.timeout.as_secs(), left.join(", "));
     Err(Failure::error(format!("containers run after {s} s: those of {left}")))
 }

@@ -76,14 +76,24 @@ fn an_agent_goes_on_with_what_the_one_before_it_has_begun() {
     let mut scene = grown(&pod);
     let log = scene.id(&pod, "log");
     scene.exit(&pod, "app", 42);
-    let checkpoint = scene.saving().next().unwrap().clone();
-    let record = ContainerRecord {
-        id: log.clone(),
+    let mut next = next(&scene, &pod, &[(&log, "log", RecordState::Running { pid: 9, at: scene.now })]);
+    next.desire(&[&pod]);
+    assert!(next.doing().contains(&"kill".to_owned()), "{:?}", next.doing());
+    next.settle();
+    next.exit(&pod, "log", 137);
+    next.settle();
+    expect(&next, &pod, [(1, true), (0, false), (0, false), (0, false)]);
+}
+
+/// What the next agent finds of these first runs, and of what is being saved.
+fn next(scene: &Scene, pod: &DesiredPod, runs: &[(&ContainerId, &str, RecordState)]) -> Scene {
+    let record = |(id, name, state): &(&ContainerId, &str, RecordState)| ContainerRecord {
+        id: (*id).clone(),
         pod: pod.uid.clone(),
-        name: "log".to_owned(),
+        name: (*name).to_owned(),
         attempt: 0,
         image: facts("x"),
-        state: RecordState::Running { pid: 9, at: scene.now },
+        state: state.clone(),
         devices: Vec::new(),
         standing: Standing::default(),
     };
@@ -91,16 +101,10 @@ fn an_agent_goes_on_with_what_the_one_before_it_has_begun() {
     let inventory = Inventory {
         boot_id: "boot".to_owned(),
         sandboxes: vec![sandbox],
-        containers: vec![record],
-        checkpoints: vec![checkpoint],
+        containers: runs.iter().map(record).collect(),
+        checkpoints: vec![scene.saving().next().unwrap().clone()],
     };
-    let mut next = Scene::found_at(inventory, scene.now);
-    next.desire(&[&pod]);
-    assert!(next.doing().contains(&"kill".to_owned()), "{:?}", next.doing());
-    next.settle();
-    next.exit(&pod, "log", 137);
-    next.settle();
-    expect(&next, &pod, [(1, true), (0, false), (0, false), (0, false)]);
+    Scene::found_at(inventory, scene.now)
 }
 
 #[test]
@@ -111,26 +115,9 @@ fn what_was_killed_to_begin_anew_does_not_count_when_the_next_agent_hears_of_it(
     scene.settle();
     let (log, job) = (scene.id(&pod, "log"), scene.id(&pod, "job"));
     scene.exit(&pod, "app", 42);
-    let checkpoint = scene.saving().next().unwrap().clone();
     let killed = Exit { code: 137, signal: 9, oom: false, at: scene.now };
-    let record = |id: &ContainerId, name: &str| ContainerRecord {
-        id: id.clone(),
-        pod: pod.uid.clone(),
-        name: name.to_owned(),
-        attempt: 0,
-        image: facts("x"),
-        state: RecordState::Exited { started: scene.now, exit: killed, message: String::new() },
-        devices: Vec::new(),
-        standing: Standing::default(),
-    };
-    let sandbox = SandboxRecord { desired: pod.clone(), ready: true, begun: Mono(1), ips: vec![] };
-    let inventory = Inventory {
-        boot_id: "boot".to_owned(),
-        sandboxes: vec![sandbox],
-        containers: vec![record(&log, "log"), record(&job, "job")],
-        checkpoints: vec![checkpoint],
-    };
-    let mut next = Scene::found_at(inventory, scene.now);
+    let ended = || RecordState::Exited { started: scene.now, exit: killed, message: String::new() };
+    let mut next = next(&scene, &pod, &[(&log, "log", ended()), (&job, "job", ended())]);
     next.desire(&[&pod]);
     next.settle();
     expect(&next, &pod, [(1, true), (0, false), (0, false), (0, false)]);
