@@ -2,16 +2,19 @@
 //! thing. Read once at start; nothing here looks at the machine apart from that one file.
 
 mod check;
+mod cpus;
 mod eviction;
+mod networks;
 mod units;
 mod urls;
 
 use berth_core::{
-    network::Ranges,
+    network::{Ranges, named::Named},
     pressure::{Limits, Signal},
+    world::ShutdownTime,
 };
 pub(crate) use check::{ConfigError, parse};
-pub(crate) use units::{Bytes, PathList, Period};
+pub(crate) use units::{Bytes, CpuList, PathList, Period};
 pub(crate) use urls::{Headers, SOURCES_MAX_COUNT, UrlList, UrlSource};
 
 use serde::{Deserialize, Serialize};
@@ -141,6 +144,12 @@ config! {
     kube_reserved: BTreeMap<String, String> = BTreeMap::new();
     /// As kubeReserved, for the rest of the system; both count.
     system_reserved: BTreeMap<String, String> = BTreeMap::new();
+    /// static: a container of a Guaranteed pod that asks for a whole number of CPUs has so many to itself, and all others share
+    /// the rest; some must be reserved. none: all containers run on all of them.
+    cpu_manager_policy: String = "none".into();
+    /// CPUs that no container gets to itself, like "0-1,3"; so many are kept in the place of what kubeReserved and
+    /// systemReserved say of cpu. Empty: with cpuManagerPolicy static as many as those come to, rounded up, the lowest.
+    reserved_system_cpus as "reservedSystemCPUs": CpuList = CpuList::default();
     /// From where on the node is short, and pods are evicted at once, by signal: memory.available, nodefs.available and
     /// nodefs.inodesFree (of stateDirectory), imagefs.available and imagefs.inodesFree (of the image store), pid.available.
     /// An amount, a share of what there is, or several with commas, of which the least counts; 0% switches one off. What
@@ -157,6 +166,12 @@ config! {
     eviction_max_pod_grace_period: u32 = 0;
     /// By signal, how much more than a threshold must be there before it counts as no longer met.
     eviction_minimum_reclaim: Limits = Limits::new();
+    /// Time in which pods stop when the machine goes down (`berth halt`); a pod's grace is cut to what is left of it, so that
+    /// every pod gets its stop signal. berth-halt.service needs 20 s more as its TimeoutStopSec. 0s: each pod has its grace.
+    shutdown_grace_period: Period = Period::from_secs(80);
+    /// What is kept of shutdownGracePeriod for pods of system-cluster-critical, system-node-critical and as high a priority;
+    /// they go last.
+    shutdown_grace_period_critical_pods: Period = Period::from_secs(20);
     /// Processes and threads that one pod may have; -1 for no limit of its own.
     pod_pids_limit: i64 = -1;
     /// Limits of CPU time are enforced (cpu.max); requests weigh in any case.
@@ -180,6 +195,10 @@ config! {
     pod_c_i_d_r: Ranges = default_ranges();
     /// Bytes in a packet of a pod; 0: as on the interface with the default route, or 1500 without one.
     pod_m_t_u: u32 = 0;
+    /// Networks beside that one, by name: {plant: {podCIDR: 10.87.0.0/16, mtu: 0, internal: false}}. Pods with the annotation
+    /// berth/network: plant are on a bridge and have addresses and names of their own, and reach pods of other networks by
+    /// ports of the node only. internal: they reach each other and nothing else. With network: bridge only.
+    networks: BTreeMap<String, Named> = BTreeMap::new();
     /// With network: cni, the directory with networks: .conflist, .conf and .json, read for each new pod.
     cni_conf_dir: PathBuf = PathBuf::from("/etc/cni/net.d");
     /// Directories with CNI plugins; the first that has one has it.
@@ -258,6 +277,14 @@ impl Default for MemorySwap {
 }
 
 impl Config {
+    /// For the core.
+    pub(crate) fn shutdown(&self) -> ShutdownTime {
+        ShutdownTime {
+            all_s: self.shutdown_grace_period.0.as_secs(),
+            critical_s: self.shutdown_grace_period_critical_pods.0.as_secs(),
+        }
+    }
+
     /// `memoryThrottlingFactor` in thousandths.
     pub(crate) fn memory_throttling_permille(&self) -> u32 {
         // Within 0 and 1000, by what was checked.

@@ -7,7 +7,7 @@ use crate::{
     devices::{self, DeviceNode, DeviceRule, Given, host_devices},
     error::{Error, Result},
     fsys,
-    node::NodeFacts,
+    node::{NodeFacts, is_profile_loaded},
     paths::Roots,
     sandbox::{init, namespaces},
     seccomp,
@@ -22,6 +22,7 @@ use crate::{
 };
 use berth_core::{
     action::ImageFacts,
+    cpus::Place,
     ids::ContainerId,
     manifest::{DesiredPod, types::Container},
 };
@@ -56,6 +57,9 @@ pub struct OverlayPlan {
     pub upper: PathBuf,
     /// Overlayfs' own directory beside it.
     pub work: PathBuf,
+    /// The one label of SELinux's that all files in it have for the container.
+    #[serde(default)]
+    pub label: Option<String>,
     /// Never to be synced: the layer is of no use after a crash anyway.
     pub volatile: bool,
 }
@@ -144,6 +148,10 @@ pub struct BundleInput<'a> {
     pub given: &'a Given,
     /// The ids of its users on the node, if they are its own.
     pub ids: Option<Ids>,
+    /// Where it runs.
+    pub place: &'a Place,
+    /// The SELinux label of its files, if it has one.
+    pub label: Option<&'a str>,
 }
 
 /// Derives spec and plan; the spec is complete, [`write`] divides the work. Compiles the seccomp filter if this is the first container of its kind.
@@ -172,15 +180,19 @@ pub fn assemble(roots: &Roots, node: &NodeFacts, input: &BundleInput<'_>) -> Res
         // Where users are the pod's own, libcontainer would not make nodes but mount the node's.
         devices: &if input.ids.is_none() { nodes(privileged, input.given)? } else { Vec::new() },
         ids: input.ids,
+        label: input.label,
+        throttled_cpus: node.throttled_cpus,
         hooks: input.given.hooks.as_ref(),
         cgroup: &Path::new("/").join(below),
     })?;
     let state = roots.container_state(input.id);
+    let writes_before = cgroup::container_before(&pod.pod, container, node).into_iter();
     let plan = WorkerPlan {
         overlay: Some(OverlayPlan {
             lower: input.image.layers.clone(),
             upper: state.join("upper"),
             work: state.join("work"),
+            label: input.label.map(str::to_owned),
             volatile: true,
         }),
         users: input.ids.map(|_| roots.pod_ns(&pod.uid, "user")),
@@ -193,13 +205,13 @@ pub fn assemble(roots: &Roots, node: &NodeFacts, input: &BundleInput<'_>) -> Res
             .iter()
             .filter_map(|process| process.cwd().to_str().map(str::to_owned))
             .collect(),
-        writes_before: cgroup::container_before(&pod.pod, container, node),
-        writes_after: cgroup::container_after(container, node),
+        writes_before: writes_before.chain(cgroup::cpus(input.place)).collect(),
+        writes_after: cgroup::container_after(container, input.place, node),
         cgroup,
         cgroup_mount: roots.cgroup.clone(),
         devices: (!privileged).then(|| rules(input.given)),
         devices_strict: false,
-        labels: labels::of(&pod.pod, container),
+        labels: labels::of(&pod.pod, container, node, is_profile_loaded(labels::APP_ARMOR_DEFAULT)),
         seccomp: seccomp::ensure(roots, &choice, capabilities)?,
         capabilities,
         oom_score_adj: oom::score_adj(&pod.pod, container, node.memory_bytes),
@@ -254,11 +266,11 @@ pub fn read_plan(dir: &Path) -> Result<WorkerPlan> {
 pub(crate) fn exec_process(dir: &Path, session: &str) -> Result<Process> {
     let plan: ExecPlan = get(&dir.join(format!("exec-{session}.json")))?;
     let config = dir.join(CONFIG);
-    let spec: Spec = get(&config)?;
-    let mut process = spec
-        .process()
-        .clone()
-        .ok_or_else(|| Error::Malformed { path: config, message: "has no process".into() })?;
+    // As libcontainer reads it: readers of another kind for all types of a spec are a twentieth of the program. It is ours,
+    // so nobody asks how long it is.
+    let malformed = |message: String| Error::Malformed { path: config.clone(), message };
+    let spec = Spec::load(&config).map_err(|error| malformed(error.to_string()))?;
+    let mut process = spec.process().clone().ok_or_else(|| malformed("has no process".into()))?;
     if plan.terminal {
         let mut env = process.env().clone().unwrap_or_default();
         if !env.iter().any(|line| line.starts_with("TERM=")) {

@@ -9,6 +9,7 @@ use crate::{
     durable,
     error::{Error, Result},
     paths::{Roots, is_file_name},
+    records,
 };
 use berth_core::{
     event::Checkpoint,
@@ -147,7 +148,7 @@ fn read(path: &Path) -> Result<Option<Checkpoint>> {
     if claimed != sum(json) {
         return Err(malformed("checkpoint fails its checksum".into()));
     }
-    serde_json::from_str(json).map(Some).map_err(|error| malformed(format!("checkpoint: {error}")))
+    records::parse(json.as_bytes()).map(Some).map_err(|error| malformed(format!("checkpoint: {error}")))
 }
 
 #[cfg(test)]

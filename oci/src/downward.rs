@@ -120,8 +120,8 @@ const NANO: i128 = 1_000_000_000;
 /// What there is of it for pods.
 fn of_node(node: &NodeFacts, name: &str) -> i128 {
     let amount = match name {
-        "cpu" => u64::from(node.cpus),
-        "memory" => node.memory_bytes.saturating_sub(node.policy.withheld_memory_bytes),
+        "cpu" => return i128::from(node.allocatable_milli()) * NANO / 1000,
+        "memory" => node.allocatable_memory_bytes(),
         "ephemeral-storage" => node.storage_bytes.saturating_sub(node.policy.withheld_storage_bytes),
         _ => 0,
     };
@@ -201,9 +201,10 @@ mod tests {
         let mut less = node;
         less.policy.withheld_memory_bytes = 1 << 29;
         less.policy.withheld_storage_bytes = 1 << 39;
-        assert_eq!(
-            (of_node(&less, "memory") / NANO, of_node(&less, "ephemeral-storage") / NANO),
-            (1 << 29, 1 << 39)
-        );
+        less.policy.reserved_milli = 500;
+        for (name, amount) in [("memory", 1 << 29), ("ephemeral-storage", 1 << 39)] {
+            assert_eq!(of_node(&less, name) / NANO, amount, "{name}");
+        }
+        assert_eq!(of_node(&less, "cpu"), 3_500 * NANO / 1000);
     }
 }

@@ -113,6 +113,11 @@ impl Roots {
         self.pod_run(uid).join("ready")
     }
 
+    /// What its running containers were given after their start.
+    pub fn pod_resized(&self, uid: &PodUid) -> PathBuf {
+        self.pod_run(uid).join("resized.json")
+    }
+
     /// A pod's pinned namespace: `net`, `ipc` or `uts`.
     pub fn pod_ns(&self, uid: &PodUid, kind: &str) -> PathBuf {
         self.pod_run(uid).join("ns").join(kind)

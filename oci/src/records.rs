@@ -7,11 +7,13 @@ use crate::{
     durable,
     error::{Error, Result},
     paths::{Roots, is_file_name},
+    sandbox::resize,
 };
 use berth_core::{
     event::{ContainerRecord, RecordState, SandboxRecord},
     ids::{ContainerId, PodUid},
     manifest::DesiredPod,
+    resize::{Given, PodResources},
     time::Mono,
 };
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
@@ -82,7 +84,15 @@ pub fn inventory(roots: &Roots) -> Result<Found> {
     for name in names(&roots.pods_run())? {
         let uid = PodUid(name.into());
         match read_sandbox(roots, &uid) {
-            Ok(Some(record)) => found.sandboxes.push(record),
+            Ok(Some(mut record)) => {
+                let resized = resize::read(roots, &uid);
+                record.unsettled = resized.unsettled;
+                for container in &mut found.containers {
+                    let given = resized.runs.get(&container.id).cloned();
+                    container.given = given.or(container.given.take());
+                }
+                found.sandboxes.push(record);
+            }
             Ok(None) => found.leftovers.push(Leftover::Sandbox(uid)),
             Err(error) => {
                 found.problems.push(error);
@@ -111,9 +121,21 @@ pub fn orphans(roots: &Roots, keep: &BTreeSet<PodUid>) -> Result<Vec<PodUid>> {
     Ok(there.into_iter().map(|uid| PodUid(uid.into())).filter(unwanted).collect())
 }
 
-/// Writes a sandbox's record.
-pub(crate) fn write_sandbox(roots: &Roots, desired: &DesiredPod, begun: Mono) -> Result<()> {
-    let record = SandboxRecord { desired: desired.clone(), ready: false, begun, ips: Vec::new() };
+/// Writes a sandbox's record. `given`: what its cgroup has, or is about to get.
+pub(crate) fn write_sandbox(
+    roots: &Roots,
+    desired: &DesiredPod,
+    begun: Mono,
+    given: PodResources,
+) -> Result<()> {
+    let record = SandboxRecord {
+        desired: desired.clone(),
+        ready: false,
+        begun,
+        ips: Vec::new(),
+        unsettled: false,
+        given: Some(given),
+    };
     write(&roots.pod_record(&desired.uid), &record)
 }
 
@@ -150,6 +172,11 @@ pub fn read_container(roots: &Roots, id: &ContainerId) -> Result<Option<StoredCo
     stored.record.state = RecordState::Unknown;
     stored.record.standing = standing::read(roots, id);
     Ok(Some(stored))
+}
+
+/// What the run was given at its start, if that is known.
+pub(crate) fn given(roots: &Roots, id: &ContainerId) -> Option<Given> {
+    read_container(roots, id).ok().flatten()?.record.given
 }
 
 /// Names in a directory, sorted; a directory that is not there has none. Names that are not UTF-8 are not
@@ -194,7 +221,16 @@ pub(crate) fn read_within<T: DeserializeOwned>(path: &Path, len_max_bytes: u64) 
     if bytes.len() as u64 > len_max_bytes {
         return Err(malformed(format!("longer than {len_max_bytes} bytes")));
     }
-    serde_json::from_slice(&bytes).map(Some).map_err(|error| malformed(error.to_string()))
+    parse(&bytes).map(Some).map_err(|error| malformed(error.to_string()))
+}
+
+/// Reads JSON by way of a tree, as manifests are read: readers from text for all types of a pod, beside those from a tree,
+/// are a twentieth of the program.
+///
+/// # Errors
+/// It is no JSON, or has other fields.
+pub(crate) fn parse<T: DeserializeOwned>(json: &[u8]) -> serde_json::Result<T> {
+    serde_json::from_value(serde_json::from_slice(json)?)
 }
 
 #[cfg(test)]

@@ -88,6 +88,7 @@ pub(crate) fn pod(spec: PodSpec) -> DesiredPod {
         key: PodKey { namespace: "default".into(), name: "web-box".into() },
         uid: PodUid("0123456789abcdef".into()),
         base: None,
+        values: None,
         pod: Arc::new(Pod { spec, ..Pod::default() }),
         origin: "web.yaml".into(),
     }

@@ -4,11 +4,13 @@
 
 use crate::{
     check::Check,
+    cpus::Place,
     devices::Grant,
     event::Checkpoint,
     ids::{ActionId, ContainerId, PodKey, PodUid},
     manifest::{DesiredPod, objects::Objects, types::PullPolicy},
     pressure::{Signal, Weighing},
+    resize::Running,
     time::{Mono, Now},
 };
 use serde::{Deserialize, Serialize};
@@ -58,7 +60,13 @@ pub enum ActionKind {
         #[serde(skip)]
         objects: Objects,
     },
-    /// Bring the files of its volumes up to these objects, each volume at once. Answer: `Ok` or `Failed`.
+    /// The pod as it is now: its record, and the labels by which NetworkPolicies select it. Nothing that runs is touched.
+    /// Answer: `Ok` or `Failed`.
+    Update {
+        /// The whole pod.
+        desired: Box<DesiredPod>,
+    },
+    /// Bring the files of its volumes up to the pod and these objects, each volume at once. Answer: `Ok` or `Failed`.
     RefreshFiles {
         /// The whole pod.
         desired: Box<DesiredPod>,
@@ -87,6 +95,18 @@ pub enum ActionKind {
         /// The devices that it gets.
         #[serde(default)]
         devices: Vec<Grant>,
+        /// Where it may run.
+        #[serde(default)]
+        place: Place,
+    },
+    /// Bring the cgroups of the pod and of these runs up to the pod's spec: what grows grows from the pod down, what
+    /// shrinks from the containers up. A memory limit is not lowered below what is in use: then only processors
+    /// change. Answer: `Resized` or `Failed`.
+    Resize {
+        /// The whole pod, with its resources as they are to be.
+        desired: Box<DesiredPod>,
+        /// Those that run.
+        runs: Vec<Running>,
     },
     /// Send a signal to the container's init process. Already gone is `Ok`.
     Signal {

@@ -3,7 +3,7 @@
 
 use crate::{
     expand::expand,
-    manifest::types::{Container, ExecAction, HttpGet, LifecycleHandler, PortRef, Probe},
+    manifest::types::{Container, HttpGet, LifecycleHandler, PortRef, Probe},
 };
 use serde::{Deserialize, Serialize};
 
@@ -40,7 +40,7 @@ pub enum Purpose {
 pub enum Handler {
     /// A command in the container; exit status 0 is success.
     Exec {
-        /// Program and arguments, expanded.
+        /// Program and arguments, as they are executed.
         command: Vec<String>,
     },
     /// A GET request.
@@ -132,16 +132,7 @@ impl Handler {
         if let Some(grpc) = &probe.grpc {
             return Some(Self::Grpc { port: grpc.port, service: grpc.service.clone().unwrap_or_default() });
         }
-        Self::common(probe.exec.as_ref(), probe.http_get.as_ref(), container)
-    }
-
-    /// Of a hook of this container; none for a sleep.
-    pub fn of_hook(hook: &LifecycleHandler, container: &Container) -> Option<Self> {
-        Self::common(hook.exec.as_ref(), hook.http_get.as_ref(), container)
-    }
-
-    fn common(exec: Option<&ExecAction>, http: Option<&HttpGet>, container: &Container) -> Option<Self> {
-        if let Some(exec) = exec {
+        if let Some(exec) = &probe.exec {
             // Only values that stand in the manifest, unexpanded themselves: as in kubelet.
             let lookup = |name: &str| {
                 let found = container.env.iter().rev().find(|variable| variable.name == name);
@@ -150,7 +141,19 @@ impl Handler {
             let command = exec.command.iter().map(|word| expand(word, lookup)).collect();
             return Some(Self::Exec { command });
         }
-        let get = http?;
+        Self::http(probe.http_get.as_ref()?, container)
+    }
+
+    /// Of a hook of this container; none for a sleep.
+    pub fn of_hook(hook: &LifecycleHandler, container: &Container) -> Option<Self> {
+        if let Some(exec) = &hook.exec {
+            // As it is written: kubelet expands commands of probes, and none of hooks.
+            return Some(Self::Exec { command: exec.command.clone() });
+        }
+        Self::http(hook.http_get.as_ref()?, container)
+    }
+
+    fn http(get: &HttpGet, container: &Container) -> Option<Self> {
         Some(Self::Http {
             host: host(get.host.as_ref()),
             port: port(&get.port, container)?,
@@ -178,7 +181,7 @@ fn port(port: &PortRef, container: &Container) -> Option<u16> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::manifest::types::{ContainerPort, EnvVar, TcpSocket};
+    use crate::manifest::types::{ContainerPort, EnvVar, ExecAction, TcpSocket};
 
     #[test]
     fn ports_are_found_by_name_and_commands_know_plain_variables() {
@@ -196,8 +199,12 @@ mod tests {
             assert_eq!(Handler::of_probe(&tcp(port), &container), handler);
         }
         let command = vec!["$(A)".to_owned(), "$$x $(NO)".to_owned()];
-        let exec = Probe { exec: Some(ExecAction { command }), ..Default::default() };
+        let exec = ExecAction { command };
+        let hook = LifecycleHandler { exec: Some(exec.clone()), ..Default::default() };
+        let as_written = Handler::Exec { command: exec.command.clone() };
+        assert_eq!(Handler::of_hook(&hook, &container), Some(as_written));
+        let probe = Probe { exec: Some(exec), ..Default::default() };
         let command = vec!["$(B)".to_owned(), "$x $(NO)".to_owned()];
-        assert_eq!(Handler::of_probe(&exec, &container), Some(Handler::Exec { command }));
+        assert_eq!(Handler::of_probe(&probe, &container), Some(Handler::Exec { command }));
     }
 }

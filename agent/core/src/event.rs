@@ -7,6 +7,7 @@ use crate::{
     ids::{ActionId, ContainerId, PodKey, PodUid},
     manifest::{DesiredPod, Problem, objects::Objects},
     pressure::{Condition, Observation, Uses},
+    resize::{Given, InUse, PodResources},
     storage::StorageUse,
     time::{Mono, Now},
 };
@@ -128,6 +129,8 @@ pub enum Outcome {
     Checked(Answer),
     /// What the pod has on disk.
     Measured(Box<StorageUse>),
+    /// The pod's cgroups are as its spec has them; or, but for processors, as they were, because of this.
+    Resized(Option<InUse>),
     /// How it is with the node.
     Observed(Box<Observation>),
     /// What pods use of what the node is short of.
@@ -159,6 +162,8 @@ pub enum FailReason {
     CreatePodSandboxError,
     /// A device that the container is to have is not there, or another one has it.
     DeviceUnavailable,
+    /// There are too few processors that the container could have to itself.
+    UnexpectedAdmissionError,
     /// The node cannot give pods a network of their own.
     NetworkNotReady,
     /// The answer did not come by the deadline.
@@ -182,6 +187,7 @@ impl FailReason {
             Self::RunContainerError => "RunContainerError",
             Self::CreatePodSandboxError => "FailedCreatePodSandBox",
             Self::DeviceUnavailable => "DeviceUnavailable",
+            Self::UnexpectedAdmissionError => "UnexpectedAdmissionError",
             Self::NetworkNotReady => "NetworkNotReady",
             Self::Timeout => "DeadlineExceeded",
             Self::Lost => "WorkerLost",
@@ -229,6 +235,19 @@ pub struct SandboxRecord {
     /// The pod's addresses, IPv4 first.
     #[serde(default)]
     pub ips: Vec<String>,
+    /// A resize was begun and has not come to its end: what the cgroups have is not known.
+    #[serde(default)]
+    pub unsettled: bool,
+    /// What the pod's cgroup was made for, or given later; none: what `desired` has.
+    #[serde(default)]
+    pub given: Option<PodResources>,
+}
+
+impl SandboxRecord {
+    /// What the pod's cgroup has.
+    pub fn given(&self) -> PodResources {
+        self.given.clone().unwrap_or_else(|| PodResources::of(&self.desired.pod.spec))
+    }
 }
 
 /// A container's run-time record, written (on tmpfs) before it is created, with what the keeper knows.
@@ -247,6 +266,9 @@ pub struct ContainerRecord {
     /// The devices that it was given.
     #[serde(default)]
     pub devices: Vec<Grant>,
+    /// What its cgroup has; none if that is the pod's record's to say.
+    #[serde(default)]
+    pub given: Option<Given>,
     /// What the keeper says.
     pub state: RecordState,
     /// What an earlier agent has noted of it.
@@ -289,6 +311,10 @@ pub struct Checkpoint {
     pub boot_id: String,
     /// `status.startTime`.
     pub started: Now,
+    /// From when its `activeDeadlineSeconds` count: its turn had come. None in files of older versions (`started`
+    /// counts then), and while it waits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub active: Option<Mono>,
     /// Since when it is on its way out; it goes on from there, whatever is desired.
     #[serde(default)]
     pub terminating: Option<Now>,
@@ -303,6 +329,20 @@ pub struct Checkpoint {
     pub evicted: Option<Evicted>,
     /// Per container name.
     pub containers: BTreeMap<String, ContainerMemory>,
+    /// By what the pod is found again when its manifest has another revision; none in files of older versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lineage: Option<Lineage>,
+}
+
+/// What stays the same of a pod when a manifest's change is applied in place; see [`crate::manifest::in_place`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lineage {
+    /// Namespace and name.
+    pub key: PodKey,
+    /// The hash of the revision that was applied last.
+    pub revision: String,
+    /// The hash of what all its revisions share.
+    pub shape: String,
 }
 
 /// The last time that the node has ended the pod as a whole.

@@ -19,8 +19,8 @@ impl fmt::Display for PodKey {
     }
 }
 
-/// One revision of a pod: 32 hex digits over its canonical manifest (or the manifest's own
-/// `metadata.uid`). Another content is another uid. Safe as a file name.
+/// One pod: 32 hex digits over the canonical manifest that it began with (or the manifest's own `metadata.uid`). Another
+/// content is another uid, unless it is applied in place (`manifest::in_place`). Safe as a file name.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct PodUid(pub Arc<str>);

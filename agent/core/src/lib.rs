@@ -7,6 +7,7 @@
 
 pub mod action;
 pub mod check;
+pub mod cpus;
 pub mod devices;
 pub mod dns;
 pub mod event;
@@ -16,6 +17,7 @@ pub mod manifest;
 pub mod network;
 pub mod node;
 pub mod pressure;
+pub mod resize;
 mod signal;
 pub mod storage;
 pub mod time;

@@ -28,6 +28,8 @@ pub struct Shortage {
 pub const PODS: &str = "pods";
 /// Containers at one time, which only Berth counts.
 pub const CONTAINERS: &str = "containers";
+/// Processors that a container has to itself, which only Berth counts; there are some under the static policy.
+pub const EXCLUSIVE: &str = "exclusive-cpus";
 /// CPU time.
 pub const CPU: &str = "cpu";
 /// Bytes of memory.
@@ -128,7 +130,7 @@ impl Amounts {
         match resource {
             CPU if !amount.is_multiple_of(1000) => format!("{amount}m"),
             CPU => (amount / 1000).to_string(),
-            PODS | CONTAINERS => amount.to_string(),
+            PODS | CONTAINERS | EXCLUSIVE => amount.to_string(),
             _ if amount.is_multiple_of(1024) => format!("{}Ki", amount / 1024),
             _ => amount.to_string(),
         }

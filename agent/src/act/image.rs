@@ -45,7 +45,7 @@ impl Agent {
 impl Agent {
     /// The image by the digest that the pod's checkpoint has; None where there is no such image (any more).
     fn pinned(&mut self, pod: &PodUid, image: &str) -> Option<Image> {
-        let reference = self.pins.of(pod, image)?;
+        let reference = self.pins.of(self.world.revision(pod), image)?;
         let found = self.env.store.get(&reference, &self.env.platform);
         let why = match found {
             Ok(Some(found)) => return Some(found),

@@ -2,8 +2,11 @@
 //! answer comes back to the loop as news.
 
 mod check;
+mod classes;
 pub(crate) mod exec;
 mod image;
+
+pub(crate) use classes::Classes;
 
 use crate::{
     agent::{Agent, Env, Purpose, Told, tell_unheld},
@@ -14,11 +17,12 @@ use berth_core::{
     event::{FailReason, Outcome},
     ids::{ActionId, ContainerId},
     manifest::{DesiredPod, objects::Objects},
+    resize::Running,
     time::{Mono, NS_PER_MS},
 };
 use berth_keeper::protocol::{Id, Path as KeeperPath, Request};
 use berth_oci::{
-    cgroup, checkpoint, clock,
+    checkpoint, clock,
     container::{self, Run},
     error::Error,
     pressure, sandbox, usage,
@@ -50,6 +54,18 @@ impl Agent {
                 let refreshed = sandbox::refresh_files(&env.roots, &env.node, &desired, &objects);
                 outcome(refreshed, FailReason::Internal)
             }),
+            ActionKind::Update { desired } => {
+                let told = self.told.clone();
+                self.on_thread(id, move |env| {
+                    if clock::now().mono >= deadline {
+                        // Another one is under way, with what is newer.
+                        return Outcome::Ok;
+                    }
+                    let updated = sandbox::update(&env.roots, &desired, &env.network);
+                    tell_unheld(&env.network, &told);
+                    outcome(updated, FailReason::Internal)
+                });
+            }
             ActionKind::StartContainer {
                 desired,
                 container,
@@ -59,15 +75,17 @@ impl Agent {
                 volumes,
                 objects,
                 devices,
+                place,
             } => {
                 let (desired, container, run, image) = (&*desired, &*container, &run, &*image);
-                let run =
-                    Run { desired, container, attempt, id: run, image, objects: &objects, devices: &devices };
+                let (objects, devices, place) = (&objects, &devices[..], &place);
+                let run = Run { desired, container, attempt, id: run, image, objects, devices, place };
                 let mounted = mount_images(&self.env.roots, desired, &volumes);
                 if let Err(error) = mounted.and_then(|()| self.start(id, deadline, &run)) {
                     self.done(id, Outcome::Failed(error.to_failure(FailReason::CreateContainerError)));
                 }
             }
+            ActionKind::Resize { desired, runs } => self.resize(id, deadline, *desired, runs),
             ActionKind::Signal { id: run, signal } => self.signal(id, deadline, &run, signal),
             ActionKind::Check { id: run, check } => self.check(id, &pod, &run, *check),
             ActionKind::Note { id: run, started, ready } => {
@@ -106,9 +124,9 @@ impl Agent {
         }
     }
 
-    /// Makes the sandbox, and brings the weights of the QoS classes up to the pods that are wanted now.
+    /// Makes the sandbox, and brings the QoS classes up to the pods that are wanted now.
     fn create_sandbox(&self, action: ActionId, pod: DesiredPod, begun: Mono, objects: Objects) {
-        let wanted = Arc::clone(&self.desired);
+        let classes = Arc::clone(&self.classes);
         let told = self.told.clone();
         self.on_thread_of(self.env.network.executes(&pod), action, move |env| {
             let made =
@@ -119,13 +137,28 @@ impl Agent {
                     let _ = told.blocking_send(Told::warned(&pod.key, &pod.uid, warning));
                 }
                 tell_unheld(&env.network, &told);
-                if let Err(error) = cgroup::refresh_qos(&env.roots, &wanted.pods) {
-                    tracing::warn!(%error, "weights of the QoS classes stay as they were");
-                }
+                classes.refresh(env);
             }
             match made {
                 Ok(ips) => Outcome::Sandbox { ips },
                 Err(error) => Outcome::Failed(error.to_failure(FailReason::CreatePodSandboxError)),
+            }
+        });
+    }
+
+    /// Brings cgroups up to the pod's spec, and the QoS classes with them.
+    fn resize(&self, action: ActionId, deadline: Mono, pod: DesiredPod, runs: Vec<Running>) {
+        let classes = Arc::clone(&self.classes);
+        self.on_thread(action, move |env| {
+            if clock::now().mono >= deadline {
+                // Another one is under way: this one would undo it.
+                return Outcome::Resized(None);
+            }
+            let resized = sandbox::resize(&env.roots, &env.node, &pod, &runs);
+            classes.refresh(env);
+            match resized {
+                Ok(in_use) => Outcome::Resized(in_use),
+                Err(error) => Outcome::Failed(error.to_failure(FailReason::Internal)),
             }
         });
     }

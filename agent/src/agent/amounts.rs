@@ -52,7 +52,10 @@ pub(super) fn withheld(node: &NodeFacts, config: &Config, resource: &str) -> u64
 pub(super) fn reserved(config: &Config) -> Amounts {
     let mut reserved = Amounts::read(&config.kube_reserved);
     reserved.add(&Amounts::read(&config.system_reserved));
-    reserved
+    match config.reserved_cpu_milli() {
+        0 => reserved,
+        milli => reserved.with(CPU, milli),
+    }
 }
 
 #[cfg(test)]
@@ -84,6 +87,7 @@ mod tests {
                 8000 - 1,
             ),
             ("evictionHard: {memory.available: 2Gi}", 2000, 0, 10_000 - 500),
+            ("kubeReserved: {cpu: 1500m}\nreservedSystemCPUs: \"1\"", 1000, 1000 - 50 - 16, 10_000 - 500),
             (
                 "evictionSoft: {memory.available: 500Mi}\nevictionSoftGracePeriod: {memory.available: 1m}",
                 2000,

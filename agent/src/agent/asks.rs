@@ -63,7 +63,8 @@ impl Agent {
             }
             Ask::Halt(answer) => {
                 self.halt();
-                let _ = answer.send(Ok(json!({})));
+                let all_s = self.env.config.shutdown().all_s;
+                let _ = answer.send(Ok(json!({"shutdownGraceSeconds": all_s})));
             }
             Ask::Boot(answer) => {
                 let _ = answer.send(Ok(self.boot()));

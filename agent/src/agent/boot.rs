@@ -1,16 +1,20 @@
 //! Before anything else: configuration, logging, and whether this machine is one on which pods can run.
 
-use super::amounts::{reserved, withheld};
+use super::{
+    ahead,
+    amounts::{reserved, withheld},
+};
 use crate::config::{Config, ConfigError, DEFAULT_PATH};
 use berth_core::{
+    cpus,
     node::{CPU, MEMORY},
     storage::EPHEMERAL,
 };
 use berth_images::{Platform, Registries, RegistrySettings, Store, StoreConfig};
 use berth_oci::{
     cgroup,
-    network::{Network, Setup, cni},
-    node::{MemoryQos, NodeFacts, Policy},
+    network::{Net, Network, Setup, cni},
+    node::{self, MemoryQos, NodeFacts, Policy},
     paths::Roots,
     sandbox::Spares,
 };
@@ -39,6 +43,8 @@ pub(crate) struct Env {
     pub(crate) registries: Option<Registries>,
     /// Which images run here.
     pub(crate) platform: Platform,
+    /// Containers may have processors to themselves.
+    pub(crate) cpus: Option<cpus::Policy>,
     /// Namespaces for the next pod.
     pub(crate) spares: Spares,
     /// Where pods get their addresses.
@@ -92,12 +98,16 @@ pub(super) fn prepare(config: Option<&Path>) -> Result<Env, Unfit> {
     roots.check()?;
     let name = Some(&*config.hostname_override).filter(|name| !name.is_empty());
     let mut node = NodeFacts::read(&roots, name)?;
+    let cpus = static_cpus(&config, &config_file)?;
     let network = Arc::new(Network::new(&roots, network_setup(&config)).with_cni(cni_settings(&config)));
+    let spares = Spares::default();
+    ahead::begin(&config, &roots, &network, &spares);
     node.policy = Policy {
         // -1 is kubelet's word for none.
         pod_pids_max: u64::try_from(config.pod_pids_limit).unwrap_or(0),
         seccomp_unconfined: !config.seccomp_default,
         cpu_unlimited: !config.cpu_c_f_s_quota,
+        cpus_assigned: config.has_static_cpus(),
         memory_qos: config.memory_qos.then(|| MemoryQos {
             throttling_permille: config.memory_throttling_permille(),
             reserve: config.memory_reservation_policy == "TieredReservation",
@@ -142,14 +152,45 @@ pub(super) fn prepare(config: Option<&Path>) -> Result<Env, Unfit> {
             certs_dirs: config.registry_certs_paths.0.clone(),
         })
     });
-    let (platform, spares) = (Platform::host(), Spares::default());
-    let pods_changed = Notify::new();
-    Ok(Env { config, config_file, roots, node, store, registries, platform, spares, network, pods_changed })
+    let (platform, pods_changed) = (Platform::host(), Notify::new());
+    let env = Env {
+        config,
+        config_file,
+        roots,
+        node,
+        cpus,
+        store,
+        registries,
+        platform,
+        spares,
+        network,
+        pods_changed,
+    };
+    Ok(env)
+}
+
+/// Who may have which processors, by the configuration and those that are online now.
+fn static_cpus(config: &Config, file: &Path) -> Result<Option<cpus::Policy>, ConfigError> {
+    let cores = if config.has_static_cpus() { node::cores() } else { Vec::new() };
+    let Some((policy, gone)) = config.static_cpus(file, cores)? else { return Ok(None) };
+    if !gone.is_empty() {
+        tracing::warn!(cpus = %gone, "reservedSystemCPUs: these are not online");
+    }
+    let (exclusive, reserved) = (policy.allocatable(), &policy.reserved);
+    tracing::info!(%exclusive, %reserved, "cpuManagerPolicy static: CPUs that containers can have to themselves");
+    Ok(Some(policy))
 }
 
 fn network_setup(config: &Config) -> Option<Setup> {
     let mtu = (config.pod_m_t_u > 0).then_some(config.pod_m_t_u);
-    (config.network == "bridge").then_some(Setup { ranges: config.pod_c_i_d_r, mtu })
+    let named = config.networks.iter().map(|(name, network)| Net {
+        name: name.clone(),
+        ranges: network.pod_cidr,
+        mtu: config.mtu_of(network),
+        internal: network.internal,
+    });
+    let default = Net::default(config.pod_c_i_d_r, mtu);
+    (config.network == "bridge").then(|| Setup { default, named: named.collect() })
 }
 
 /// CNI's part of the configuration.
@@ -234,6 +275,7 @@ impl Env {
             config_file: DEFAULT_PATH.into(),
             roots,
             node,
+            cpus: None,
             store,
             registries: None,
             platform: Platform::host(),

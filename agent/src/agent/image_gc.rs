@@ -12,7 +12,7 @@ use crate::{
 };
 use berth_core::{
     event::Outcome,
-    ids::ActionId,
+    ids::{ActionId, PodUid},
     time::{Mono, NS_PER_S},
 };
 use berth_images::{
@@ -61,9 +61,10 @@ impl ImageGc {
 }
 
 impl Agent {
-    /// The manifests say this now.
+    /// The manifests say this now, and the core has heard it.
     pub(super) fn note_revisions(&mut self) {
-        if self.gc.revisions.take(&self.desired) {
+        let standing = |uid: &PodUid| self.world.standing(uid).clone();
+        if self.gc.revisions.take(&self.desired, standing) {
             let (revisions, file) = (self.gc.revisions.clone(), self.gc.file.clone());
             tokio::task::spawn_blocking(move || {
                 if let Err(error) = revisions.save(&file) {

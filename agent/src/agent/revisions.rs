@@ -53,7 +53,8 @@ impl Revisions {
 
     /// Takes in what is desired now; whether anything is to be saved. While a manifest is broken, what it names
     /// is not known, and nothing is forgotten; nor what came from an origin of which it is not known what it wants.
-    pub(super) fn take(&mut self, desired: &DesiredSet) -> bool {
+    /// `standing`: the uid under which the pod with this one stands.
+    pub(super) fn take(&mut self, desired: &DesiredSet, standing: impl Fn(&PodUid) -> PodUid) -> bool {
         let mut changed = false;
         let keys: BTreeSet<String> = desired.pods.iter().map(|pod| pod.key.to_string()).collect();
         if desired.problems.is_empty() {
@@ -68,8 +69,9 @@ impl Revisions {
                 images.before = std::mem::replace(&mut images.now, named);
                 changed = true;
             }
-            if (&*images.uid, &*images.origin) != (&*pod.uid.0, &*pod.origin) {
-                (images.uid, images.origin) = (pod.uid.0.to_string(), pod.origin.to_string());
+            let uid = standing(&pod.uid);
+            if (&*images.uid, &*images.origin) != (&*uid.0, &*pod.origin) {
+                (images.uid, images.origin) = (uid.0.to_string(), pod.origin.to_string());
                 changed = true;
             }
         }
@@ -114,6 +116,7 @@ mod tests {
             key,
             uid: PodUid("1".into()),
             base: None,
+            values: None,
             pod: Arc::new(pod),
             origin: "web.yaml".into(),
         };
@@ -126,15 +129,15 @@ mod tests {
         let file = dir.path().join("state/images.json");
         let mut revisions = Revisions::load(&file);
         let all = |revisions: &Revisions| revisions.images().map(str::to_owned).collect::<Vec<_>>();
-        assert!(revisions.take(&set("one")));
-        assert!(!revisions.take(&set("one")));
-        assert!(revisions.take(&set("two")));
+        assert!(revisions.take(&set("one"), PodUid::clone));
+        assert!(!revisions.take(&set("one"), PodUid::clone));
+        assert!(revisions.take(&set("two"), PodUid::clone));
         assert_eq!(all(&revisions), ["two", "one"]);
         revisions.save(&file).unwrap();
         let mut revisions = Revisions::load(&file);
-        assert!(revisions.take(&set("three")));
+        assert!(revisions.take(&set("three"), PodUid::clone));
         assert_eq!(all(&revisions), ["three", "two"]);
-        assert!(revisions.take(&DesiredSet::default()));
+        assert!(revisions.take(&DesiredSet::default(), PodUid::clone));
         assert!(all(&revisions).is_empty());
         fs::write(&file, "x").unwrap();
         assert_eq!(Revisions::load(&file), Revisions { blank: true, ..Revisions::default() });
@@ -150,15 +153,15 @@ mod tests {
         let mut set = set("one");
         set.pods[0].origin = "http://a/".into();
         let mut revisions = Revisions::default();
-        assert!(revisions.take(&set));
+        assert!(revisions.take(&set, PodUid::clone));
         revisions.save(&file).unwrap();
         let mut revisions = Revisions::load(&file);
         let nothing = |silent| DesiredSet { silent, ..DesiredSet::default() };
-        assert!(!revisions.take(&nothing(silent("http://a/"))));
+        assert!(!revisions.take(&nothing(silent("http://a/")), PodUid::clone));
         assert_eq!(revisions.of(&silent("http://a/")), Some(vec![PodUid("1".into())]));
         assert_eq!(revisions.images().collect::<Vec<_>>(), ["one"]);
         assert_eq!(revisions.of(&silent("http://b/")), Some(Vec::new()));
-        assert!(revisions.take(&nothing(silent("http://b/"))));
+        assert!(revisions.take(&nothing(silent("http://b/")), PodUid::clone));
         assert_eq!(revisions.images().count(), 0);
     }
 }

@@ -8,6 +8,7 @@ use super::{
     inventory, memory, settings, warned,
 };
 use crate::{
+    act::Classes,
     api::{
         ask::{ASKS_MAX, Ask},
         conn::Context,
@@ -87,6 +88,8 @@ pub(crate) struct Agent {
     pub(crate) sessions: HashMap<String, crate::act::exec::Running>,
     pub(super) events: EventLog,
     pub(crate) desired: Arc<DesiredSet>,
+    /// What the QoS classes' cgroups go by.
+    pub(crate) classes: Arc<Classes>,
     /// The devices that it asks for.
     asked: Asked,
     /// How it is with addresses of manifests.
@@ -151,21 +154,18 @@ pub(super) async fn run(env: Env, socket: OwnedFd, started: Instant) -> Result<(
     agent.pins = source.pins();
     agent.desire(desired);
     agent.tell(source.take_events());
-    agent.clean();
     let listener = listen::listen(&env.roots.socket(), &env.config.api_socket_group)?;
     let images = ImageWatch::new(&env.config.image_source_paths.0);
     let devices = DeviceWatch::new(&env.roots.cdi);
     let stalls = agent.watch_stalls();
     tracing::info!(took_us = started.elapsed().as_micros(), %env, "serving");
     agent.ask_keeper(Request::Ready, Vec::new());
-    agent.get_ahead_unless_busy(&found);
     env.network.guard();
-    if !agent.cleaning {
-        agent.settle_network();
-    }
-    tokio::spawn(names::run(Arc::clone(&env)));
+    tokio::spawn(names::run(Arc::clone(&env), agent.told.clone()));
     tokio::spawn(listen::serve(listener, Context { asks, changes: see_changes, env }));
-    agent.serve(Ears { told: hear_told, asks: hear_asks, source, images, devices, stalls }).await
+    let mut ears = Ears { told: hear_told, asks: hear_asks, source, images, devices, stalls };
+    agent.first_step(&mut ears, &found);
+    agent.serve(ears).await
 }
 
 /// Tells of pods whose NetworkPolicies are not in force, if they are others than before. Blocks.
@@ -195,6 +195,7 @@ impl Agent {
             sessions: HashMap::new(),
             events: EventLog::new(&env.node.name),
             desired: Arc::default(),
+            classes: Arc::default(),
             asked: Asked::default(),
             reports: Reports::default(),
             pins: Pins::default(),
@@ -234,9 +235,9 @@ impl Agent {
     /// The sources say this now.
     pub(super) fn desire(&mut self, desired: DesiredSet) {
         self.desired = Arc::new(desired);
+        self.classes.note(&self.desired);
         self.asked = Asked::default();
         self.desired.pods.iter().for_each(|pod| self.asked.add(&pod.pod));
-        self.note_revisions();
         if self.env.network.note_policies(&self.desired.objects) {
             let env = Arc::clone(&self.env);
             let told = self.told.clone();
@@ -257,6 +258,22 @@ impl Agent {
         }
     }
 
+    /// What the agent has found meets what is wanted; what stands for nothing that is wanted is removed then.
+    fn first_step(&mut self, ears: &mut Ears, found: &[PodUid]) {
+        self.news.extend(ears.devices.ask(&self.asked).map(Event::Devices));
+        self.steps();
+        self.clean();
+        if !self.cleaning {
+            self.settle_network();
+        }
+        self.get_ahead_unless_busy(found);
+    }
+
+    /// The pods that are wanted, by the uids under which they stand: not before the core has heard of them.
+    pub(super) fn wanted(&self) -> impl Iterator<Item = &PodUid> {
+        self.desired.pods.iter().map(|pod| self.world.standing(&pod.uid))
+    }
+
     /// Removes volumes, logs and checkpoints of pods of an earlier boot that nobody wants any more. Not while
     /// a manifest is broken: what it said is not known, and it may be about them. Nor what was an address's that has
     /// not been heard yet.
@@ -266,8 +283,7 @@ impl Agent {
             return;
         }
         self.cleaning = true;
-        let desired = self.desired.pods.iter().map(|pod| pod.uid.clone());
-        let keep: BTreeSet<_> = desired.chain(of_silent).collect();
+        let keep: BTreeSet<_> = self.wanted().cloned().chain(of_silent).collect();
         let (env, told) = (Arc::clone(&self.env), self.told.clone());
         tokio::task::spawn_blocking(move || {
             let orphans = records::orphans(&env.roots, &keep).unwrap_or_default();
@@ -348,6 +364,9 @@ impl Agent {
             }
             let news = std::mem::take(&mut self.news);
             let plan = step(&mut self.world, now, &news);
+            if news.iter().any(|news| matches!(news, Event::Desired(_))) {
+                self.note_revisions();
+            }
             let told = !is_routine(&news, &plan);
             tracing::trace!(?news, ?plan, "step");
             self.wake = plan.wake;

@@ -64,6 +64,8 @@ pub(super) fn world(env: &Env) -> WorldConfig {
             _ => Reach::Nothing,
         },
         pressure: env.config.eviction(),
+        shutdown: env.config.shutdown(),
+        cpus: env.cpus.clone(),
         ..WorldConfig::default()
     }
 }

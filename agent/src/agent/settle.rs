@@ -5,7 +5,7 @@ use super::{
     boot::Env,
     run::{Agent, Told},
 };
-use berth_core::{event::DesiredSet, ids::PodUid};
+use berth_core::ids::PodUid;
 use berth_oci::sandbox;
 use std::{collections::BTreeSet, sync::Arc, thread, time::Duration};
 use tokio::sync::mpsc;
@@ -21,17 +21,16 @@ impl Agent {
     /// To be called once, while nobody cleans what an earlier boot has left: both work on remains of the same pods,
     /// and a pod that is in other hands is passed over for good by who cleans.
     pub(super) fn settle_network(&self) {
-        begin(&self.env, &self.told, &self.desired);
+        begin(&self.env, &self.told, self.wanted().cloned().collect());
     }
 }
 
 /// Begins on a thread of its own, which ends when all is done, or with the agent. No thread where plugins are neither
 /// wanted nor have left anything.
-fn begin(env: &Arc<Env>, told: &mpsc::Sender<Told>, desired: &Arc<DesiredSet>) {
+fn begin(env: &Arc<Env>, told: &mpsc::Sender<Told>, wanted: BTreeSet<PodUid>) {
     if env.config.network != "cni" && env.network.stale().is_empty() && env.network.plugged().is_empty() {
         return;
     }
-    let wanted: BTreeSet<PodUid> = desired.pods.iter().map(|pod| pod.uid.clone()).collect();
     let (env, told) = (Arc::clone(env), told.clone());
     let work = move || {
         let mut wait_s = AGAIN_S;

@@ -2,7 +2,7 @@
 
 use super::{
     ask::{Answer, Ask, Asks, ExecAsk, Refusal, Session, ask},
-    images, pods, sys, usage,
+    images, interfaces, pods, sys, usage,
     wire::{ImageOperation, REQUEST_LEN_MAX_BYTES, Reply, Request},
 };
 use crate::agent::Env;
@@ -147,7 +147,14 @@ impl Connection {
         let answer: Answer = match request {
             Request::Pods { watch: true } => return self.watch_pods(&asks, changes).await,
             Request::Events { watch: true } => return self.watch_events(&asks, changes).await,
-            Request::Pods { watch: false } => ask(&asks, Ask::Pods).await?,
+            Request::Pods { watch: false } => {
+                let mut pods = ask(&asks, Ask::Pods).await??;
+                let noted = tokio::task::spawn_blocking(move || {
+                    interfaces::note(&mut pods, &env);
+                    pods
+                });
+                noted.await.map_err(|e| Refusal::internal(e.to_string()))
+            }
             Request::Events { watch: false } => {
                 ask(&asks, |answer| Ask::Events(0, answer)).await.map(|(_, items)| event_list(items))
             }

@@ -4,6 +4,7 @@
 pub(crate) mod ask;
 pub(crate) mod conn;
 pub(crate) mod images;
+mod interfaces;
 pub(crate) mod listen;
 mod pods;
 mod sys;
@@ -11,3 +12,5 @@ mod sys;
 mod tests;
 mod usage;
 pub(crate) mod wire;
+
+pub(crate) use interfaces::NETWORK_STATUS;

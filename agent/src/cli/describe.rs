@@ -13,10 +13,15 @@ use super::{
     select::{DEFAULT_NAMESPACE, Selector, find, not_found, pod_name},
     session::Session,
     table::{Cell, Table, headings, printable},
+    traffic::{self, Interfaces},
 };
 use crate::api::wire::Request;
-use berth_core::{ids::PodUid, manifest::Problem, time::Wall};
-use berth_oci::network::{BRIDGE, Traffic, traffic};
+use berth_core::{
+    manifest::Problem,
+    network::{attachments::Kind, named},
+    time::Wall,
+};
+use berth_oci::network::Traffic;
 use page::Page;
 use serde_json::Value;
 
@@ -80,10 +85,8 @@ pub(crate) fn run(args: &Args, session: &mut Session<'_>) -> Result<(), Failure>
         writeln!(session.err, "No resources found in namespace {}.", args.namespace)?;
     }
     let now = (session.now)();
-    let page = |pod: &&Value| {
-        let traffic = traffic(&PodUid(json::text(pod, "/metadata/uid").into()));
-        describe(pod, traffic.as_ref(), json::list(&events, "/items"), &problems, now)
-    };
+    let page =
+        |pod: &&Value| describe(pod, &Interfaces::of(pod), json::list(&events, "/items"), &problems, now);
     let texts: Vec<_> = chosen.iter().map(page).collect();
     Ok(session.out.write_all(texts.join("\n\n").as_bytes())?)
 }
@@ -91,14 +94,14 @@ pub(crate) fn run(args: &Args, session: &mut Session<'_>) -> Result<(), Failure>
 /// One pod's page.
 fn describe(
     pod: &Value,
-    traffic: Option<&Traffic>,
+    interfaces: &Interfaces,
     events: &[Value],
     problems: &[Problem],
     now: Wall,
 ) -> String {
     let mut page = Page::default();
     head(pod, now, &mut page);
-    network(pod, traffic, &mut page);
+    network(pod, interfaces, &mut page);
     container::list(pod, "initContainer", "Init Containers", now, &mut page);
     container::list(pod, "container", "Containers", now, &mut page);
     conditions(pod, &mut page);
@@ -138,26 +141,34 @@ fn head(pod: &Value, now: Wall, page: &mut Page) {
     }
 }
 
-/// Its addresses, and what went over the interface that they are on.
-fn network(pod: &Value, traffic: Option<&Traffic>, page: &mut Page) {
+/// Its addresses, what went over the interface that they are on, and what interfaces it has beside.
+fn network(pod: &Value, interfaces: &Interfaces, page: &mut Page) {
     let addresses = json::list(pod, "/status/podIPs").iter().map(|ip| json::text(ip, "/ip").to_owned());
     page.lines(0, "IP", &addresses.collect::<Vec<_>>());
-    let Some(traffic) = traffic else { return };
-    let Traffic {
-        inside,
-        outside,
-        received_bytes,
-        received_packets,
-        sent_bytes,
-        sent_packets,
-        dropped_packets,
-    } = traffic;
-    let counters = [
-        format!("{inside}, on the bridge {BRIDGE} as {outside}"),
-        format!("received {received_bytes} bytes in {received_packets} packets"),
-        format!("sent {sent_bytes} bytes in {sent_packets} packets, {dropped_packets} dropped"),
-    ];
-    page.lines(0, "Interface", &counters);
+    let (Interfaces { traffic, plugged, attached }, mut lines) = (interfaces, Vec::new());
+    if let Some((network, interface)) = plugged {
+        let outside = traffic.as_ref().map(|traffic| format!(", on the node as {}", traffic.outside));
+        lines.push(format!("{interface}, in the CNI network {network}{}", outside.unwrap_or_default()));
+    } else if let Some(Traffic { inside, outside, .. }) = traffic {
+        let network = traffic::network_of(pod);
+        let bridge = named::bridge_of(network.unwrap_or(named::DEFAULT));
+        let on = network.map_or_else(String::new, |network| format!(" in the network {network},"));
+        lines.push(format!("{inside},{on} on the bridge {bridge} as {outside}"));
+    }
+    if let Some(traffic) = traffic {
+        let Traffic { received_bytes, received_packets, sent_bytes, sent_packets, dropped_packets, .. } =
+            traffic;
+        lines.push(format!("received {received_bytes} bytes in {received_packets} packets"));
+        lines.push(format!("sent {sent_bytes} bytes in {sent_packets} packets, {dropped_packets} dropped"));
+    }
+    for one in attached {
+        let at = one.addresses.iter().map(|address| format!(", {address}")).collect::<String>();
+        let of = if one.kind == Kind::Host { "the node's" } else { "on the node's" };
+        lines.push(format!("{}, {of} {}{at}", one.name, one.interface));
+    }
+    if !lines.is_empty() {
+        page.lines(0, "Interface", &lines);
+    }
 }
 
 /// `2026-01-31T12:00:00Z (5m ago)`.

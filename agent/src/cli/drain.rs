@@ -25,21 +25,23 @@ Exits with 1 when pods are left after that time.";
 
 /// Runs the verb.
 pub(crate) fn run(args: &Args, session: &mut Session<'_>) -> Result<(), Failure> {
-    let Some(left) = left_after(session, &Request::Drain, args.timeout, |_| true)? else {
+    let Some((waited, left)) = left_after(session, &Request::Drain, |_| args.timeout, |_| true)? else {
         return Ok(writeln!(session.out, "no pod is left")?);
     };
-    Err(Failure::error(format!("pods are left after {} s: {}", args.timeout.as_secs(), left.join(", "))))
+    Err(Failure::error(format!("pods are left after {} s: {}", waited.as_secs(), left.join(", "))))
 }
 
-/// Asks for their end, and waits until no pod `is_left`: none then. Else the names of those that were last seen to be.
+/// Asks for their end, and waits until no pod `is_left`: none then. Else how long it has waited, by the agent's answer, and
+/// the names of those that were last seen to be.
 pub(super) fn left_after(
     session: &Session<'_>,
     request: &Request,
-    timeout: Duration,
+    timeout: impl Fn(&Value) -> Duration,
     is_left: impl Fn(&Value) -> bool,
-) -> Result<Option<Vec<String>>, Failure> {
-    let deadline = Instant::now() + timeout;
-    session.client.call(request)?;
+) -> Result<Option<(Duration, Vec<String>)>, Failure> {
+    let begun = Instant::now();
+    let timeout = timeout(&session.client.call(request)?);
+    let deadline = begun + timeout;
     let mut watch = Watch::begin(&session.client, Request::Pods { watch: true })?;
     let mut left = Vec::new();
     while let Some(list) = watch.next(Some(deadline))? {
@@ -49,7 +51,7 @@ pub(super) fn left_after(
             return Ok(None);
         }
     }
-    Ok(Some(left))
+    Ok(Some((timeout, left)))
 }
 
 #[cfg(test)]

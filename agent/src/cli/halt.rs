@@ -13,10 +13,16 @@ use std::time::Duration;
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment, after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// How long to wait for their end
-    #[arg(long, value_name = "DURATION", default_value = "90s", value_parser = age::parse_duration)]
-    timeout: Duration,
+    /// How long to wait for their end; without it shutdownGracePeriod of the configuration and 10 s more, or 90 s if that
+    /// is 0
+    #[arg(long, value_name = "DURATION", value_parser = age::parse_duration)]
+    timeout: Option<Duration>,
 }
+
+/// Seconds beyond `shutdownGracePeriod`: the last ones are killed when it is over.
+const SLACK_S: u64 = 10;
+/// Seconds that are waited where pods have all the time.
+const UNBOUNDED_S: u64 = 90;
 
 const EXAMPLES: &str = "\
 Example:
@@ -26,11 +32,18 @@ Exits with 1 when containers run after that time.";
 
 /// Runs the verb.
 pub(crate) fn run(args: &Args, session: &mut Session<'_>) -> Result<(), Failure> {
-    let Some(left) = drain::left_after(session, &Request::Halt, args.timeout, runs)? else {
+    let timeout = |answer: &Value| args.timeout.unwrap_or_else(|| patience(answer));
+    let Some((waited, left)) = drain::left_after(session, &Request::Halt, timeout, runs)? else {
         return Ok(writeln!(session.out, "no container runs")?);
     };
-    let (s, left) = (args.timeout.as_secs(), left.join(", "));
+    let (s, left) = (waited.as_secs(), left.join(", "));
     Err(Failure::error(format!("containers run after {s} s: those of {left}")))
+}
+
+/// By what the agent says that pods have.
+fn patience(answer: &Value) -> Duration {
+    let all_s = answer["shutdownGraceSeconds"].as_u64().filter(|all_s| *all_s > 0);
+    Duration::from_secs(all_s.map_or(UNBOUNDED_S, |all_s| all_s.saturating_add(SLACK_S)))
 }
 
 fn runs(pod: &Value) -> bool {
@@ -46,7 +59,7 @@ mod tests {
 
     fn halt(answers: Vec<Value>, timeout_s: u64) -> (Result<(), Failure>, String) {
         let agent = Agent::that_tells(vec![vec![json!({})], answers]);
-        let args = Args { timeout: Duration::from_secs(timeout_s) };
+        let args = Args { timeout: Some(Duration::from_secs(timeout_s)) };
         let ran = run_verb(&agent, |session| run(&args, session));
         (ran.result, ran.out)
     }
@@ -60,6 +73,18 @@ mod tests {
         for statuses in ["containerStatuses", "initContainerStatuses"] {
             let (result, out) = halt(vec![pod(statuses, "running"), pod(statuses, "terminated")], 60);
             assert_eq!((result, out.as_str()), (Ok(()), "no container runs\n"));
+        }
+    }
+
+    #[test]
+    fn it_waits_a_little_longer_than_pods_have() {
+        for (answer, expected_s) in [
+            (json!({"shutdownGraceSeconds": 80}), 90),
+            (json!({"shutdownGraceSeconds": 0}), 90),
+            (json!({}), 90),
+            (json!({"shutdownGraceSeconds": 200}), 210),
+        ] {
+            assert_eq!(patience(&answer).as_secs(), expected_s, "{answer}");
         }
     }
 

@@ -1,7 +1,7 @@
 //! Whether a configuration file is right: every unknown key with a guess at what was meant, every value in
 //! its range, all at once and with its place. Pure.
 
-use super::{Config, KEYS, Key, eviction};
+use super::{Config, KEYS, Key, cpus, eviction, networks};
 use berth_core::{manifest::quantity, world::sysctl};
 use std::{
     fmt,
@@ -56,12 +56,10 @@ pub(crate) fn parse(file: &Path, text: &str) -> Result<Config, ConfigError> {
     eviction::complete(&mut config);
     config.static_pod_u_r_l.locate(text, line_of(text, "staticPodURL"));
     let ranges = out_of_range(&config);
-    if ranges.is_empty() {
-        return Ok(config);
-    }
-    Err(fault(
-        ranges.into_iter().map(|(key, what)| (line_of(text, key), 1, format!("{key}: {what}"))).collect(),
-    ))
+    let mut faults: Vec<_> =
+        ranges.into_iter().map(|(key, what)| (line_of(text, key), 1, format!("{key}: {what}"))).collect();
+    faults.extend(networks::faults(&config, text));
+    if faults.is_empty() { Ok(config) } else { Err(fault(faults)) }
 }
 
 /// A fault of the YAML reader.
@@ -72,6 +70,13 @@ fn located(e: &serde_yaml::Error) -> (usize, usize, String) {
     (line, column, what.split(" at line ").next().unwrap_or_default().to_owned())
 }
 
+/// Kubelet's keys for what is done otherwise here.
+const REFUSED: [(&str, &str); 1] = [(
+    "shutdownGracePeriodByPodPriority",
+    "pods go from the lowest priority to the highest and share shutdownGracePeriod; set that and \
+     shutdownGracePeriodCriticalPods",
+)];
+
 /// Keys at the top level that do not exist.
 fn unknown_keys(tree: &serde_yaml::Value, text: &str) -> Vec<(usize, usize, String)> {
     let serde_yaml::Value::Mapping(map) = tree else {
@@ -81,6 +86,10 @@ fn unknown_keys(tree: &serde_yaml::Value, text: &str) -> Vec<(usize, usize, Stri
     let unknown = map.keys().filter_map(|k| k.as_str()).filter(|k| !known.iter().any(|n| n == k));
     unknown
         .map(|key| {
+            if let Some((_, why)) = REFUSED.iter().chain(&cpus::REFUSED).find(|(refused, _)| *refused == key)
+            {
+                return (line_of(text, key), 1, format!("{key}: not supported: {why}"));
+            }
             let guess = nearest(key, &known).map(|n| format!("; did you mean {n}?")).unwrap_or_default();
             let advice = if guess.is_empty() { " (`berth config` lists all keys)" } else { "" };
             (line_of(text, key), 1, format!("unknown key {key}{guess}{advice}"))
@@ -89,7 +98,7 @@ fn unknown_keys(tree: &serde_yaml::Value, text: &str) -> Vec<(usize, usize, Stri
 }
 
 /// The line, from 1, on which the top-level `key` stands; 0 when it is written in some unusual way.
-fn line_of(text: &str, key: &str) -> usize {
+pub(super) fn line_of(text: &str, key: &str) -> usize {
     let is_here = |line: &str| {
         let line = line.trim_start_matches(['"', '\'', '{']);
         line.strip_prefix(key).is_some_and(|rest| rest.trim_start_matches(['"', '\'', ' ']).starts_with(':'))
@@ -181,6 +190,13 @@ fn out_of_range(config: &Config) -> Vec<(&'static str, String)> {
     let longest = config.crash_loop_back_off.max_container_restart_period.0;
     let period = (second..=Duration::from_secs(300)).contains(&longest);
     expect(period, "crashLoopBackOff", "maxContainerRestartPeriod must be 1s to 300s");
+    let (all, critical) = (config.shutdown_grace_period.0, config.shutdown_grace_period_critical_pods.0);
+    expect(all.is_zero() || all >= second, "shutdownGracePeriod", "must be 0s or 1s or more");
+    expect(
+        all.is_zero() || critical <= all,
+        "shutdownGracePeriodCriticalPods",
+        "must be no more than shutdownGracePeriod; it is 20s where nothing is said",
+    );
     let name = &config.hostname_override;
     expect(name.is_empty() || is_dns_name(name), "hostnameOverride", "must be a DNS name in lower case");
     expect(!config.cgroup_root.split('/').any(|part| part == ".."), "cgroupRoot", "must not contain ..");
@@ -217,6 +233,7 @@ fn out_of_range(config: &Config) -> Vec<(&'static str, String)> {
         expect(path.is_absolute(), key, "must be an absolute path");
     }
     faults.extend(eviction::faults(config));
+    faults.extend(cpus::faults(config));
     faults
 }
 
@@ -268,6 +285,15 @@ mod tests {
                 "\nauthentication: {}\n",
                 "c.yaml:2:1: unknown key authentication (`berth config` lists all keys)",
             ),
+            (
+                "shutdownGracePeriodByPodPriority: []\n",
+                "c.yaml:1:1: shutdownGracePeriodByPodPriority: not supported: pods go from the lowest",
+            ),
+            (
+                "shutdownGracePeriod: 10s\n",
+                "c.yaml: shutdownGracePeriodCriticalPods: must be no more than shutdownGracePeriod",
+            ),
+            ("shutdownGracePeriod: 10ms\n", "c.yaml:1:1: shutdownGracePeriod: must be 0s or 1s or more"),
             ("maxPods: 0\n", "c.yaml:1:1: maxPods: must be 1 to 256"),
             (
                 "# x\nhostnameOverride: Box_1\n",
@@ -303,6 +329,21 @@ mod tests {
             ),
             ("evictionMaxPodGracePeriod: -1\n", "c.yaml:1:28: evictionMaxPodGracePeriod: invalid type"),
             ("evictionPressureTransitionPeriod: 5\n", "c.yaml:1:35: evictionPressureTransitionPeriod: "),
+            ("cpuManagerPolicy: dynamic\n", "c.yaml:1:1: cpuManagerPolicy: must be none or static"),
+            (
+                "cpuManagerPolicy: static\nkubeReserved: {memory: 1Mi}\n",
+                "c.yaml:1:1: cpuManagerPolicy: static requires systemReserved.cpu + kubeReserved.cpu to be greater than \
+                 zero, or reservedSystemCPUs",
+            ),
+            (
+                "reservedSystemCPUs: 3-1\n",
+                "c.yaml:1:21: reservedSystemCPUs: \"3-1\" is no list of processors",
+            ),
+            (
+                "maxPods: 1\ncpuManagerPolicyOptions: {full-pcpus-only: \"true\"}\n",
+                "c.yaml:2:1: cpuManagerPolicyOptions: not supported: cpuManagerPolicy: static takes",
+            ),
+            ("topologyManagerPolicy: none\n", "c.yaml:1:1: topologyManagerPolicy: not supported: NUMA"),
             ("network: flat\n", "c.yaml:1:1: network: must be bridge, cni or none"),
             ("cniBinDir: bin\n", "c.yaml:1:1: cniBinDir: must be absolute"),
             ("podMTU: 576\n", "c.yaml:1:1: podMTU: must be 0, or 1280 to 65535"),

@@ -1,6 +1,7 @@
 //! Values of the configuration as their owners write them: Go's durations, Kubernetes' byte counts, a path
 //! or a list of paths. Pure.
 
+use berth_core::cpus::CpuSet;
 use serde::{
     Deserialize, Deserializer, Serialize, Serializer,
     de::{self, SeqAccess, Visitor},
@@ -116,6 +117,10 @@ impl fmt::Display for Bytes {
     }
 }
 
+/// CPUs, written as the kernel writes them: `0-1,3`.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct CpuList(pub(crate) CpuSet);
+
 /// Reads a scalar, text or bare number, through `parse`. Not `#[serde(untagged)]`: that loses the place.
 struct Scalar<T> {
     expected: &'static str,
@@ -147,6 +152,21 @@ impl<'de> Deserialize<'de> for Bytes {
 impl<'de> Deserialize<'de> for Period {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         from.deserialize_any(Scalar { expected: "a duration such as 90s", parse: Self::parse })
+    }
+}
+
+impl<'de> Deserialize<'de> for CpuList {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        from.deserialize_any(Scalar {
+            expected: "a list of CPUs such as 0-1,3",
+            parse: |text| text.parse().map(Self),
+        })
+    }
+}
+
+impl Serialize for CpuList {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_str(&self.0)
     }
 }
 

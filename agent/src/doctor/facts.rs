@@ -43,6 +43,10 @@ pub(super) struct Facts {
     pub(super) kernel_options: Option<BTreeMap<String, String>>,
     /// Pods are to have a network of ours.
     pub(super) network_wanted: bool,
+    /// The networks that the configuration has, in words.
+    pub(super) networks: Vec<String>,
+    /// Bridges of those that firewalld, which runs, does not know.
+    pub(super) firewalled: Vec<String>,
     /// A CNI network with all its plugins, if pods are to have that.
     pub(super) cni: Option<Trial>,
     /// A bridge and an interface on it.
@@ -51,6 +55,8 @@ pub(super) struct Facts {
     pub(super) packet_rules: Trial,
     /// The rules for the bridge, by which a pod sends as itself only.
     pub(super) own_addresses: Trial,
+    /// Another program has the port of names on all addresses of the node.
+    pub(super) names_port_taken: bool,
     /// The file system of the state directory.
     pub(super) state: Option<Space>,
     /// The run directory, and whether it is on a tmpfs.
@@ -140,10 +146,13 @@ pub(super) fn gather(config: &Config) -> Facts {
         psi: !read::text("/proc/pressure/memory").is_empty(),
         kernel_options: kconfig::read(&kernel),
         network_wanted: config.network == "bridge",
+        networks: network::configured(config),
+        firewalled: network::firewalled(config, is_root),
         cni: network::plugins(config),
         network,
         packet_rules,
         own_addresses,
+        names_port_taken: network::is_names_port_taken(),
         state: read::space(&config.state_directory),
         run: read::is_tmpfs(&config.run_directory).map(|tmpfs| (config.run_directory.clone(), tmpfs)),
         group: read::group(&config.api_socket_group),

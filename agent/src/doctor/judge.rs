@@ -29,6 +29,8 @@ pub(super) fn all(facts: &Facts) -> Vec<Finding> {
         kernel::network,
         kernel::packet_rules,
         kernel::own_addresses,
+        system::names_port,
+        system::firewall,
         cgroups::fast_moves,
     ];
     checks.iter().map(|check| check(facts)).collect()

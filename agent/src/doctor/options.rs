@@ -91,11 +91,13 @@ const TABLE: [(&str, &[KernelOption]); 7] = [
     (
         "networks of pods",
         &[
-            module("IPV6", Optional),
+            // NF_TABLES_INET depends on it, whether or not pods have such addresses.
+            module("IPV6", Wanted),
             module("BRIDGE", Wanted),
             module("VETH", Wanted),
             built_in("NETFILTER", Base),
             module("NF_CONNTRACK", Wanted),
+            module("NF_CT_NETLINK", Wanted),
             module("NF_NAT", Wanted),
             module("NF_TABLES", Wanted),
             built_in("NF_TABLES_INET", Wanted),
@@ -177,7 +179,8 @@ mod tests {
             assert_eq!(missing(&set, need), [""; 0]);
         }
         set.remove("MEMCG");
-        assert_eq!(missing(&set, Wanted), ["CONFIG_MEMCG"]);
+        set.remove("IPV6");
+        assert_eq!(missing(&set, Wanted), ["CONFIG_MEMCG", "CONFIG_IPV6"]);
         assert_eq!(missing(&set, Needed), [""; 0]);
     }
 }

@@ -1,16 +1,29 @@
-//! The name server of pods, at the node's address beside theirs: names of pods are answered here, all others by
-//! whom the node itself asks. It is there as long as a pod with a network of ours is; without one it holds no socket
-//! and wakes nobody. What a name means is decided by `berth_core::dns`.
+//! The name server of pods, at the node's address beside theirs in each network: names of pods of that network are
+//! answered here, all others by whom the node itself asks. It is there as long as a pod of that network is; without one it
+//! holds no socket and wakes nobody. What a name means is decided by `berth_core::dns`.
 
 mod forward;
 mod rooms;
 mod serve;
+mod trouble;
 mod upstreams;
 
-use crate::agent::Env;
+use crate::agent::{Env, Told};
+use berth_core::dns::Zone;
 use rooms::Rooms;
-use std::{collections::BTreeMap, net::IpAddr, sync::Arc};
-use tokio::task::JoinSet;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    io,
+    net::IpAddr,
+    sync::Arc,
+};
+use tokio::{
+    net::{TcpListener, UdpSocket},
+    sync::mpsc,
+    task::JoinSet,
+    time::timeout,
+};
+use trouble::Trouble;
 use upstreams::Upstreams;
 
 /// Where names are asked for.
@@ -28,51 +41,63 @@ const STREAMS_OF_POD_MAX: usize = 8;
 #[derive(Debug)]
 struct Desk {
     env: Arc<Env>,
+    /// Where it is asked: by that it knows in which network.
+    at: IpAddr,
     upstreams: Upstreams,
     forwarded: Arc<Rooms>,
     streams: Arc<Rooms>,
 }
 
 /// Goes on until the runtime ends: begins and ends serving as pods come and go.
-pub(crate) async fn run(env: Arc<Env>) {
+pub(crate) async fn run(env: Arc<Env>, told: mpsc::Sender<Told>) {
     let mut serving: BTreeMap<IpAddr, JoinSet<()>> = BTreeMap::new();
-    let mut told = false;
+    let mut trouble = Trouble::default();
     loop {
-        let zone = env.network.zone();
-        if zone.is_empty() {
-            // Their sockets go with them.
-            serving.clear();
-            told = false;
-        } else {
-            for address in zone.servers() {
-                if serving.contains_key(&address) {
-                    continue;
-                }
-                match begin(&env, address).await {
-                    Ok(tasks) => drop(serving.insert(address, tasks)),
-                    Err(error) if !told => {
-                        told = true;
-                        tracing::warn!(%address, %error, "pods find no names: port {PORT} cannot be served");
-                    }
-                    Err(_) => {}
-                }
+        let zones = env.network.zones();
+        let wanted: BTreeSet<IpAddr> =
+            zones.iter().filter(|zone| !zone.is_empty()).flat_map(Zone::servers).collect();
+        // Their sockets go with them.
+        serving.retain(|address, _| wanted.contains(address));
+        for address in &wanted {
+            if serving.contains_key(address) {
+                continue;
+            }
+            match begin(&env, *address).await {
+                Ok(tasks) => drop(serving.insert(*address, tasks)),
+                Err(error) => trouble.failed(*address, &error),
             }
         }
-        env.pods_changed.notified().await;
+        trouble.retain(|address| wanted.contains(address) && !serving.contains_key(address));
+        trouble.tell(&env, &told).await;
+        match trouble.wait() {
+            // Pods that come and go meanwhile are another reason to try.
+            Some(wait) => {
+                if timeout(wait, env.pods_changed.notified()).await.is_err() {
+                    trouble.later();
+                }
+            }
+            None => env.pods_changed.notified().await,
+        }
     }
 }
 
-async fn begin(env: &Arc<Env>, address: IpAddr) -> std::io::Result<JoinSet<()>> {
+async fn begin(env: &Arc<Env>, address: IpAddr) -> io::Result<JoinSet<()>> {
+    let own = env.network.zones().iter().flat_map(Zone::servers).collect();
     let desk = Arc::new(Desk {
         env: Arc::clone(env),
-        upstreams: Upstreams::new(&env.roots.resolv_conf, env.network.zone().servers()),
+        at: address,
+        upstreams: Upstreams::new(&env.roots.resolv_conf, own),
         forwarded: Rooms::new(FORWARDED_MAX, FORWARDED_OF_POD_MAX),
         streams: Rooms::new(STREAMS_MAX, STREAMS_OF_POD_MAX),
     });
-    let socket = tokio::net::UdpSocket::bind((address, PORT)).await?;
-    let listener = tokio::net::TcpListener::bind((address, PORT)).await?;
+    let (socket, listener) = sockets(address, PORT).await?;
     let mut tasks = JoinSet::new();
     tasks.spawn(serve::datagrams(socket, Arc::clone(&desk)));
     tasks.spawn(serve::streams(listener, desk));
     Ok(tasks)
+}
+
+/// Both or none.
+async fn sockets(address: IpAddr, port: u16) -> io::Result<(UdpSocket, TcpListener)> {
+    Ok((UdpSocket::bind((address, port)).await?, TcpListener::bind((address, port)).await?))
 }

@@ -4,7 +4,7 @@ use super::{
     Desk,
     forward::{self, Way, write_message},
 };
-use berth_core::dns::{MESSAGE_LEN_MAX_BYTES, Verdict, code, decide};
+use berth_core::dns::{MESSAGE_LEN_MAX_BYTES, Verdict, Zone, code, decide};
 use std::{io, net::IpAddr, sync::Arc, time::Duration};
 use tokio::{
     io::AsyncReadExt,
@@ -19,7 +19,14 @@ const AGAIN_S: u64 = 1;
 
 impl Desk {
     fn decide(&self, bytes: &[u8], from: IpAddr, stream: bool) -> Verdict {
-        decide(&self.env.network.zone(), &self.env.config.cluster_domain, bytes, from, stream)
+        let zones = self.env.network.zones();
+        let Some(zone) = self.zone(&zones) else { return Verdict::Ignore };
+        decide(zone, &self.env.config.cluster_domain, bytes, from, stream)
+    }
+
+    /// The network's; none if it is no more.
+    fn zone<'a>(&self, zones: &'a [Zone]) -> Option<&'a Zone> {
+        zones.iter().find(|zone| zone.is_node(self.at))
     }
 }
 
@@ -71,7 +78,8 @@ pub(super) async fn streams(listener: TcpListener, desk: Arc<Desk>) {
             }
         };
         // A stranger takes nobody's place.
-        let known = desk.env.network.zone().serves(from.ip());
+        let zones = desk.env.network.zones();
+        let known = desk.zone(&zones).is_some_and(|zone| zone.serves(from.ip()));
         let Some(room) = desk.streams.take(from.ip()).filter(|_| known) else { continue };
         let desk = Arc::clone(&desk);
         tokio::spawn(async move {

@@ -1,7 +1,9 @@
 //! Makes the tree `kubepods/<class>/pod<uid>` and sets its limits. What the kernel cannot do is told as a
 //! warning: a pod without its limit is better than no pod.
 
-use super::{CONTROLLERS, CgroupWrite, HUGE_PAGES_CONTROLLER, burstable_weight, kubepods, pod as pod_limits};
+use super::{
+    CONTROLLERS, CPUS_CONTROLLER, CgroupWrite, HUGE_PAGES_CONTROLLER, classes, kubepods, pod as pod_limits,
+};
 use crate::{
     error::{Error, Result},
     fsys,
@@ -24,13 +26,16 @@ use std::{
 pub fn create_pod(roots: &Roots, node: &NodeFacts, pod: &DesiredPod) -> Result<Vec<String>> {
     let leaf = roots.pod_cgroup(pod);
     let large = !node.huge_pages.is_empty() || !huge_pages::sizes(&pod.pod.spec).is_empty();
+    let large = large.then_some(HUGE_PAGES_CONTROLLER);
+    let cpus = node.policy.cpus_assigned.then_some(CPUS_CONTROLLER);
+    let controllers: Vec<&'static str> = CONTROLLERS.into_iter().chain(large).chain(cpus).collect();
     let mut lacking = BTreeSet::new();
     for dir in ancestors(&roots.cgroup, &leaf) {
         let made = !dir.is_dir();
         if made {
             fsys::make_dirs(&dir, 0o755)?;
         }
-        enable(&dir, large, &mut lacking)?;
+        enable(&dir, &controllers, &mut lacking)?;
         if made && dir == roots.kubepods() {
             apply(&dir, &of_all_pods(node))?;
         }
@@ -43,6 +48,19 @@ pub fn create_pod(roots: &Roots, node: &NodeFacts, pod: &DesiredPod) -> Result<V
         )
     }));
     Ok(warnings)
+}
+
+/// Lets the children of the pod's cgroup, which exists, be told where they run. What the kernel lacks was said when it was
+/// made, or is said by the limits that have no effect.
+///
+/// # Errors
+/// [`Error::Io`].
+pub fn enable_cpus(roots: &Roots, pod: &DesiredPod) -> Result<()> {
+    let mut lacking = BTreeSet::new();
+    for dir in ancestors(&roots.cgroup, &roots.pod_cgroup(pod)) {
+        enable(&dir, &[CPUS_CONTROLLER], &mut lacking)?;
+    }
+    Ok(())
 }
 
 fn of_all_pods(node: &NodeFacts) -> Vec<CgroupWrite> {
@@ -62,16 +80,20 @@ pub fn refresh_all(roots: &Roots, node: &NodeFacts) -> Result<()> {
     Ok(())
 }
 
-/// Brings the classes' weights up to date with the pods that run; to be called when one comes or goes.
+/// Brings the classes' weights and what is kept for them up to date with the pods that run; to be called when one comes or
+/// goes.
 ///
 /// # Errors
 /// [`Error::Io`].
-pub fn refresh_qos<'a>(roots: &Roots, pods: impl IntoIterator<Item = &'a DesiredPod>) -> Result<()> {
-    let weights = [("burstable", burstable_weight(pods)), ("besteffort", 1)];
-    for (class, weight) in weights {
+pub fn refresh_qos<'a>(
+    roots: &Roots,
+    node: &NodeFacts,
+    pods: impl IntoIterator<Item = &'a DesiredPod>,
+) -> Result<()> {
+    for (class, writes) in classes(pods, node) {
         let dir = roots.kubepods().join(class);
         if dir.is_dir() {
-            apply(&dir, &[CgroupWrite::optional("cpu.weight", weight)])?;
+            apply(&dir, &writes)?;
         }
     }
     Ok(())
@@ -139,14 +161,14 @@ fn ancestors(root: &Path, leaf: &Path) -> Vec<PathBuf> {
 /// Enables the controllers for the directory's children, one by one, so that one that is missing or
 /// held elsewhere does not keep the others away. What a directory above lacks, no one below it can have (kernel,
 /// cgroup-v2, "Top-down Constraint").
-fn enable(dir: &Path, large: bool, lacking: &mut BTreeSet<&'static str>) -> Result<()> {
+fn enable(dir: &Path, controllers: &[&'static str], lacking: &mut BTreeSet<&'static str>) -> Result<()> {
     let file = dir.join("cgroup.subtree_control");
     let enabled = match fs::read_to_string(&file) {
         // Not a unified hierarchy: `doctor` says so, here it is only a tree of directories.
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         text => text.map_err(Error::io("read", &file))?,
     };
-    for controller in CONTROLLERS.into_iter().chain(large.then_some(HUGE_PAGES_CONTROLLER)) {
+    for &controller in controllers {
         let there = enabled.split_whitespace().any(|other| other == controller);
         if there || lacking.contains(controller) {
             continue;

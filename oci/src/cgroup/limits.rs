@@ -1,12 +1,15 @@
 //! Which limits a pod, a container and the trees above them get. Pure.
 
-use super::{CgroupWrite, PERIOD_US, memory, quota_us, shares, weight};
+use super::{CPUS, CgroupWrite, PERIOD_US, memory, quota_us, shares, weight};
 use crate::node::NodeFacts;
-use berth_core::manifest::{
-    DesiredPod,
-    qos::{self, QosClass},
-    quantity,
-    types::{Container, Pod, Resources},
+use berth_core::{
+    cpus::{self, Place},
+    manifest::{
+        DesiredPod,
+        qos::{self, QosClass},
+        quantity,
+        types::{Container, Pod, Resources},
+    },
 };
 
 /// The cgroup above all pods: what the node has, less what is kept back for the system.
@@ -25,9 +28,30 @@ pub fn kubepods(
 }
 
 /// `cpu.weight` of the burstable pods' tree: all their requests together.
-pub fn burstable_weight<'a>(pods: impl IntoIterator<Item = &'a DesiredPod>) -> u64 {
+fn burstable_weight<'a>(pods: impl IntoIterator<Item = &'a DesiredPod>) -> u64 {
     let burstable = pods.into_iter().filter(|pod| qos::of(&pod.pod) == QosClass::Burstable);
     weight(shares(burstable.map(|pod| sum_cpu_requests(&pod.pod)).sum()))
+}
+
+/// The classes' cgroups, by their place below the one above all pods, which is the first: what they get for the pods that
+/// there are. The kernel keeps nothing for a cgroup that is not kept for those above it, too.
+pub fn classes<'a>(
+    pods: impl IntoIterator<Item = &'a DesiredPod>,
+    node: &NodeFacts,
+) -> [(&'static str, Vec<CgroupWrite>); 3] {
+    let pods: Vec<&DesiredPod> = pods.into_iter().collect();
+    let kept = |class| {
+        let of_class = pods.iter().filter(|pod| qos::of(&pod.pod) == class);
+        of_class.fold(0, |sum: u64, pod| sum.saturating_add(memory::reserved_of_pod(&pod.pod, node)))
+    };
+    let low = CgroupWrite::optional("memory.low", kept(QosClass::Burstable));
+    let min = CgroupWrite::optional("memory.min", kept(QosClass::Guaranteed));
+    let weight = |weight| CgroupWrite::optional("cpu.weight", weight);
+    [
+        ("", vec![min, low.clone()]),
+        ("burstable", vec![weight(burstable_weight(pods)), low]),
+        ("besteffort", vec![weight(1)]),
+    ]
 }
 
 /// The pod's cgroup: what is said for the pod as a whole, else the sums over its containers.
@@ -40,13 +64,13 @@ pub fn pod(pod: &Pod, node: &NodeFacts) -> Vec<CgroupWrite> {
         }
     };
     let mut writes = vec![CgroupWrite::new("cpu.weight", weight(shares(request)))];
-    // A limit for the whole pod only where each container has one.
+    // A limit for the whole pod only where each container has one, and none has processors to itself.
     let cpu = whole.and_then(cpu_limit).or_else(|| most_if_all(pod, cpu_limit));
+    let cpu = cpu.filter(|_| !node.policy.cpus_assigned || cpus::whole(pod).iter().all(|count| *count == 0));
     if let Some(quota) = cpu.and_then(|milli| quota(milli, node)) {
         writes.push(quota);
     }
-    let memory = whole.and_then(memory_limit).or_else(|| most_if_all(pod, memory_limit));
-    if let Some(bytes) = memory {
+    if let Some(bytes) = memory_limit_of_pod(pod) {
         writes.push(CgroupWrite::new("memory.max", bytes));
     }
     if node.policy.pod_pids_max > 0 {
@@ -65,9 +89,16 @@ pub fn container_before(pod: &Pod, container: &Container, node: &NodeFacts) -> V
     writes
 }
 
-/// What would only slow the runtime's own work down: written when the container is started.
-pub fn container_after(container: &Container, node: &NodeFacts) -> Vec<CgroupWrite> {
-    cpu_limit(&container.resources).and_then(|milli| quota(milli, node)).into_iter().collect()
+/// Where the container runs, if that is not wherever its pod may.
+pub fn cpus(place: &Place) -> Option<CgroupWrite> {
+    (!place.cpus.is_empty()).then(|| CgroupWrite::new(CPUS, &place.cpus))
+}
+
+/// What would only slow the runtime's own work down: written when the container is started. CPU time is not limited where
+/// it is the container's own, as with kubelet.
+pub fn container_after(container: &Container, place: &Place, node: &NodeFacts) -> Vec<CgroupWrite> {
+    let limit = cpu_limit(&container.resources).filter(|_| !place.exclusive);
+    limit.and_then(|milli| quota(milli, node)).into_iter().collect()
 }
 
 /// `cpu.max` for a limit in thousandths, if there is one and limits are enforced at all.
@@ -107,6 +138,18 @@ fn cpu_request(resources: &Resources) -> Option<u64> {
 
 fn cpu_limit(resources: &Resources) -> Option<u64> {
     positive(resources.limits.get("cpu"), quantity::Quantity::milli)
+}
+
+/// What the pod as a whole may have of memory, if it is limited.
+pub(crate) fn memory_limit_of_pod(pod: &Pod) -> Option<u64> {
+    let whole = pod.spec.resources.as_ref().and_then(memory_limit);
+    whole.or_else(|| most_if_all(pod, memory_limit)).filter(|bytes| *bytes > 0)
+}
+
+/// What its containers ask for of memory together, whatever is asked for the pod as a whole.
+pub(crate) fn memory_requests(pod: &Pod) -> u64 {
+    let of = |resources: &Resources| positive(resources.requests.get("memory"), quantity::Quantity::value);
+    most(pod, |resources| of(resources).unwrap_or(0))
 }
 
 pub(super) fn memory_limit(resources: &Resources) -> Option<u64> {

@@ -11,7 +11,7 @@ use berth_core::{
     },
     node::{CLUSTER_CRITICAL, priority},
 };
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The container's memory files, `memory.max` first.
 pub(super) fn of_container(pod: &Pod, container: &Container, node: &NodeFacts) -> Vec<CgroupWrite> {
@@ -29,9 +29,11 @@ pub(super) fn of_container(pod: &Pod, container: &Container, node: &NodeFacts) -
         writes.extend(high.map(|bytes| CgroupWrite::optional("memory.high", bytes)));
         writes.extend(reserved(pod, request, memory_qos));
     }
-    for (size, bytes) in huge_pages::limits(&container.resources) {
-        writes.push(CgroupWrite::new(&huge_pages_file(size), bytes));
+    let mut pages: BTreeMap<u64, u64> = huge_pages::limits(&container.resources);
+    if pages.is_empty() {
+        pages.extend(pod.spec.resources.iter().flat_map(huge_pages::limits));
     }
+    writes.extend(large_pages(&pages, pod, node));
     writes
 }
 
@@ -39,23 +41,36 @@ pub(super) fn of_container(pod: &Pod, container: &Container, node: &NodeFacts) -
 pub(super) fn of_pod(pod: &Pod, node: &NodeFacts) -> Vec<CgroupWrite> {
     let mut writes = Vec::new();
     if let Some(memory_qos) = node.policy.memory_qos {
-        let of_containers = pod.spec.lasting_containers().map(|c| memory_request(&c.resources)).sum();
-        let request = pod.spec.resources.as_ref().map(memory_request).filter(|bytes| *bytes > 0);
-        writes.extend(reserved(pod, request.unwrap_or(of_containers), memory_qos));
+        writes.extend(reserved(pod, request_of_pod(pod), memory_qos));
     }
     let mut pages: BTreeMap<u64, u64> = BTreeMap::new();
     for (size, bytes) in pod.spec.all_containers().flat_map(|c| huge_pages::limits(&c.resources)) {
         *pages.entry(size).or_default() += bytes;
     }
     pages.extend(pod.spec.resources.iter().flat_map(huge_pages::limits));
-    for (size, bytes) in &pages {
-        writes.push(CgroupWrite::new(&huge_pages_file(*size), bytes));
-    }
-    // Who asks for none has none.
-    for size in node.huge_pages.keys().filter(|size| !pages.contains_key(size)) {
-        writes.push(CgroupWrite::optional(&huge_pages_file(*size), 0));
-    }
+    writes.extend(large_pages(&pages, pod, node));
     writes
+}
+
+/// By size of large pages what of them one may have: who asks for none has none, also of its neighbours'.
+fn large_pages(limits: &BTreeMap<u64, u64>, pod: &Pod, node: &NodeFacts) -> Vec<CgroupWrite> {
+    let own = limits.iter().map(|(size, bytes)| CgroupWrite::new(&huge_pages_file(*size), bytes));
+    let mut others: BTreeSet<u64> =
+        node.huge_pages.keys().copied().chain(huge_pages::sizes(&pod.spec)).collect();
+    others.retain(|size| !limits.contains_key(size));
+    own.chain(others.into_iter().map(|size| CgroupWrite::optional(&huge_pages_file(size), 0))).collect()
+}
+
+fn request_of_pod(pod: &Pod) -> u64 {
+    let of_containers = pod.spec.lasting_containers().map(|c| memory_request(&c.resources)).sum();
+    let request = pod.spec.resources.as_ref().map(memory_request).filter(|bytes| *bytes > 0);
+    request.unwrap_or(of_containers)
+}
+
+/// Bytes that are kept for the pod.
+pub(super) fn reserved_of_pod(pod: &Pod, node: &NodeFacts) -> u64 {
+    let reserves = node.policy.memory_qos.is_some_and(|memory_qos| memory_qos.reserve);
+    if reserves { request_of_pod(pod) } else { 0 }
 }
 
 /// None by default; else a burstable container's share of the node's swap, as of its memory.
@@ -75,10 +90,11 @@ fn swap_bytes(pod: &Pod, request: u64, limit: Option<u64>, node: &NodeFacts) -> 
 /// Above this the container is slowed down and its memory reclaimed: somewhere between what it asked for
 /// and what it may have.
 fn high_bytes(request: u64, limit: Option<u64>, memory_qos: MemoryQos, node: &NodeFacts) -> Option<u64> {
-    if limit == Some(request) {
+    // Who says nothing is not held to anything.
+    if limit.unwrap_or(0) == request {
         return None;
     }
-    let most = limit.unwrap_or(node.memory_bytes);
+    let most = limit.unwrap_or_else(|| node.allocatable_memory_bytes());
     let between =
         u128::from(most.saturating_sub(request)) * u128::from(memory_qos.throttling_permille) / 1000;
     let high = request.saturating_add(u64::try_from(between).unwrap_or(u64::MAX));

@@ -5,10 +5,13 @@ mod create;
 mod formulas;
 mod limits;
 mod memory;
+mod resize;
 
-pub use create::{Opened, apply, create_pod, open, refresh_all, refresh_qos};
+pub use create::{Opened, apply, create_pod, enable_cpus, open, refresh_all, refresh_qos};
 pub use formulas::{PERIOD_US, quota_us, shares, weight};
-pub use limits::{burstable_weight, container_after, container_before, kubepods, pod};
+pub use limits::{classes, container_after, container_before, cpus, kubepods, pod};
+pub(crate) use limits::{memory_limit_of_pod, memory_requests};
+pub use resize::{Resize, Target};
 
 use serde::{Deserialize, Serialize};
 
@@ -17,6 +20,12 @@ pub const CONTROLLERS: [&str; 3] = ["cpu", "memory", "pids"];
 
 /// For pages of larger sizes: enabled where the node has some, or a pod asks for them.
 pub const HUGE_PAGES_CONTROLLER: &str = "hugetlb";
+
+/// For containers that run on certain processors: enabled under the static CPU manager policy.
+pub const CPUS_CONTROLLER: &str = "cpuset";
+
+/// Where a container may run.
+const CPUS: &str = "cpuset.cpus";
 
 /// One limit: a value for a file of a cgroup's directory.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -5,7 +5,13 @@ use crate::{
     node::{MemoryQos, NodeFacts, Policy},
     testing,
 };
-use berth_core::manifest::types::{Container, PodSpec, Resources};
+use berth_core::{
+    cpus::Place,
+    manifest::{
+        DesiredPod,
+        types::{Container, PodSpec, Resources},
+    },
+};
 use std::{collections::BTreeMap, fs};
 
 fn resources(requests: &str, limits: &str) -> Resources {
@@ -68,9 +74,13 @@ fn a_container_gets_its_own_limits() {
         let pod = testing::pod(PodSpec { containers: vec![container.clone()], ..PodSpec::default() });
         let node = testing::node();
         assert_eq!(text(&container_before(&pod.pod, &container, &node)), before, "{requests} {limits}");
-        assert_eq!(text(&container_after(&container, &node)), after, "{requests} {limits}");
-        let unlimited = with(Policy { cpu_unlimited: true, ..Policy::default() });
-        assert_eq!(text(&container_after(&container, &unlimited)), "");
+        assert_eq!(
+            text(&container_after(&container, &Place::default(), &node)),
+            after,
+            "{requests} {limits}"
+        );
+        let unlimited = with_policy(Policy { cpu_unlimited: true, ..Policy::default() });
+        assert_eq!(text(&container_after(&container, &Place::default(), &unlimited)), "");
     }
 }
 
@@ -94,7 +104,7 @@ fn a_pod_gets_the_sums_where_every_container_has_a_limit() {
             ..PodSpec::default()
         };
         let pod = testing::pod(spec);
-        let node = with(Policy { pod_pids_max: pids, ..Policy::default() });
+        let node = with_policy(Policy { pod_pids_max: pids, ..Policy::default() });
         assert_eq!(text(&super::pod(&pod.pod, &node)), writes, "{containers:?}");
     }
 }
@@ -119,7 +129,7 @@ fn what_is_said_for_the_pod_as_a_whole_stands_for_the_sums() {
     assert_eq!(memory_max(1), "1048576");
 }
 
-fn with(policy: Policy) -> NodeFacts {
+fn with_policy(policy: Policy) -> NodeFacts {
     NodeFacts { policy, swap_bytes: 1 << 27, ..testing::node() }
 }
 
@@ -145,14 +155,22 @@ fn memory_is_throttled_and_reserved_and_swapped_as_configured() {
             memory_qos(true),
             "memory.swap.max=0; memory.min=10485760",
         ),
-        ("", "", memory_qos(true), "memory.swap.max=0; memory.high=241590272"),
+        ("", "", memory_qos(true), "memory.swap.max=0"),
+        ("", "memory=20Mi", memory_qos(false), "memory.swap.max=0"),
+        // Without a limit up to what the node has for pods: 256 MiB and here 56 MiB less.
+        (
+            "memory=100Mi",
+            "",
+            Policy { withheld_memory_bytes: 56 << 20, ..memory_qos(false) },
+            "memory.swap.max=0; memory.high=199229440",
+        ),
         ("memory=10Mi", "memory=20Mi", swap(), "memory.swap.max=5242880"),
         ("memory=10Mi", "memory=10Mi", swap(), "memory.swap.max=0"),
         ("", "", swap(), "memory.swap.max=0"),
     ] {
         let container = container(requests, limits);
         let pod = testing::pod(PodSpec { containers: vec![container.clone()], ..PodSpec::default() });
-        let all = text(&container_before(&pod.pod, &container, &with(policy)));
+        let all = text(&container_before(&pod.pod, &container, &with_policy(policy)));
         let (_, memory) = all.split_once("memory.oom.group=1; ").unwrap();
         assert_eq!(memory, expected, "{requests} {limits}");
     }
@@ -174,6 +192,54 @@ fn large_pages_are_for_who_asks_for_them() {
 }
 
 #[test]
+fn a_container_has_its_own_large_pages_or_its_pods_and_not_its_neighbours() {
+    let asks = container("", "hugepages-2Mi=4Mi");
+    let whole = Some(resources("", "hugepages-2Mi=8Mi"));
+    let node = NodeFacts { huge_pages: [(64 << 10, 1 << 20)].into(), ..testing::node() };
+    for (resources, asker, neighbour) in [
+        (None, "hugetlb.2MB.max=4194304; hugetlb.64KB.max=0", "hugetlb.64KB.max=0; hugetlb.2MB.max=0"),
+        (whole, "hugetlb.2MB.max=4194304; hugetlb.64KB.max=0", "hugetlb.2MB.max=8388608; hugetlb.64KB.max=0"),
+    ] {
+        let containers = vec![asks.clone(), container("", "")];
+        let pod = testing::pod(PodSpec { containers, resources, ..PodSpec::default() });
+        for (container, expected) in pod.pod.spec.containers.iter().zip([asker, neighbour]) {
+            let mut writes = container_before(&pod.pod, container, &node);
+            writes.retain(|write| write.file.starts_with("hugetlb"));
+            assert_eq!(text(&writes), expected);
+        }
+    }
+}
+
+#[test]
+fn who_has_processors_to_itself_has_all_of_their_time() {
+    let place = |cpus: &str, exclusive| Place { cpus: cpus.parse().unwrap(), exclusive };
+    let (whole, part) = ("cpu=2 memory=8Mi", "cpu=500m memory=8Mi");
+    for (limits, place, written, quota) in [
+        (whole, place("2-3", true), "cpuset.cpus=2-3", ""),
+        (whole, place("0-1", false), "cpuset.cpus=0-1", "cpu.max=200000 100000"),
+        (part, place("0-1", false), "cpuset.cpus=0-1", "cpu.max=50000 100000"),
+        (part, Place::default(), "", "cpu.max=50000 100000"),
+    ] {
+        let container = container("", limits);
+        let writes: Vec<CgroupWrite> = cpus(&place).into_iter().collect();
+        assert_eq!(text(&writes), written);
+        assert_eq!(text(&container_after(&container, &place, &testing::node())), quota, "{place:?}");
+    }
+    let assigned = with_policy(Policy { cpus_assigned: true, ..Policy::default() });
+    for (limits, node, quota) in [
+        (whole, &assigned, ""),
+        (whole, &testing::node(), "cpu.max=200000 100000"),
+        (part, &assigned, "cpu.max=50000 100000"),
+    ] {
+        let containers = vec![container(limits, limits)];
+        let pod = testing::pod(PodSpec { containers, ..PodSpec::default() });
+        let writes = super::pod(&pod.pod, node);
+        let found: Vec<CgroupWrite> = writes.into_iter().filter(|write| write.file == "cpu.max").collect();
+        assert_eq!(text(&found), quota, "{limits}");
+    }
+}
+
+#[test]
 fn the_tree_above_shares_what_the_node_has() {
     assert_eq!(text(&kubepods(1 << 30, 4, 0, 0)), "cpu.weight=157; memory.max=1073741824");
     assert_eq!(text(&kubepods(1 << 30, 4, 1 << 29, 500)), "cpu.weight=137; memory.max=536870912");
@@ -186,8 +252,25 @@ fn the_tree_above_shares_what_the_node_has() {
         with("", ""),
         with("cpu=1 memory=1Mi", "cpu=1 memory=1Mi"),
     ];
-    assert_eq!(burstable_weight(&pods), 10, "only the burstable ones count");
-    assert_eq!(burstable_weight(&[]), 1);
+    let classes =
+        |pods: &[DesiredPod], node: &NodeFacts| classes(pods, node).map(|(_, writes)| text(&writes));
+    let nothing = "memory.min=0; memory.low=0";
+    assert_eq!(
+        classes(&pods, &testing::node()),
+        [nothing, "cpu.weight=10; memory.low=0", "cpu.weight=1"],
+        "only the burstable ones count"
+    );
+    assert_eq!(classes(&[], &testing::node()), [nothing, "cpu.weight=1; memory.low=0", "cpu.weight=1"]);
+    let kept = with_policy(Policy {
+        memory_qos: Some(MemoryQos { throttling_permille: 900, reserve: true }),
+        ..Policy::default()
+    });
+    let pods = [with("memory=10Mi", ""), with("memory=5Mi", "memory=6Mi"), pods[3].clone(), pods[3].clone()];
+    assert_eq!(
+        classes(&pods, &kept),
+        ["memory.min=2097152; memory.low=15728640", "cpu.weight=1; memory.low=15728640", "cpu.weight=1"],
+        "what is kept for pods is kept for the trees above them"
+    );
 }
 
 #[test]
@@ -205,7 +288,7 @@ fn a_tree_is_made_whatever_controllers_there_are() {
                 assert_eq!(told, !there, "{controller}: {warnings:?}");
             }
         }
-        refresh_qos(roots, [&pod]).unwrap();
+        refresh_qos(roots, &testing::node(), [&pod]).unwrap();
     });
 }
 

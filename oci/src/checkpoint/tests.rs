@@ -15,10 +15,12 @@ fn checkpoint(uid: &PodUid, attempt: u32) -> Checkpoint {
         uid: uid.clone(),
         boot_id: "b".into(),
         started: Now::default(),
+        active: None,
         terminating: None,
         ending: None,
         expired: false,
         evicted: None,
+        lineage: None,
         containers: [("app".to_owned(), memory)].into(),
     }
 }

@@ -38,6 +38,8 @@ pub struct Bind {
     pub recursive_read_only: bool,
     /// The pod's users are its own and what is there is not: it is owned as if they were the node's.
     pub mapped: bool,
+    /// It is the pod's, or made for pods: it may get the container's label (SELinux).
+    pub labelled: bool,
     /// `nosuid`, `nodev`, `noexec`.
     pub restrictions: Vec<&'static str>,
     /// Whether later mounts pass.
@@ -81,12 +83,19 @@ pub(crate) fn resolve(
         let (source, destination) = (roots.pod_etc(&pod.uid).join(name), format!("/etc/{name}"));
         add_unless_mounted(
             &mut binds,
-            Bind { source, destination, read_only: follows_root && read_only_root, ..Bind::default() },
+            Bind {
+                source,
+                destination,
+                read_only: follows_root && read_only_root,
+                labelled: true,
+                ..Bind::default()
+            },
         );
     }
     if let Some(path) = container.termination_message_path.as_deref().filter(|path| !path.is_empty()) {
         let source = termination_log(roots, id)?;
-        add_unless_mounted(&mut binds, Bind { source, destination: path.to_owned(), ..Bind::default() });
+        let bind = Bind { source, destination: path.to_owned(), labelled: true, ..Bind::default() };
+        add_unless_mounted(&mut binds, bind);
     }
     sort(&mut binds);
     Ok(binds)
@@ -121,18 +130,20 @@ pub(super) fn drop_subpaths_at(dir: &Path) -> Result<()> {
 fn sub_path(mount: &VolumeMount, variables: &[(String, String)]) -> Result<Option<String>> {
     let given = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
     let Some(expression) = given(&mount.sub_path_expr) else { return Ok(given(&mount.sub_path)) };
-    let unknown = RefCell::new(None);
+    let missing = RefCell::new(None);
     let expanded = expand(&expression, |name| {
         let value = lookup(variables, name);
-        if value.is_none() {
-            unknown.replace(Some(name.to_owned()));
+        if value.is_none_or(str::is_empty) {
+            let why = if value.is_none() { "the container has no such variable" } else { "it is empty" };
+            missing.replace(Some(format!("{name}, and {why}")));
         }
         value
     });
-    match unknown.into_inner() {
-        None => Ok(Some(expanded).filter(|sub| !sub.is_empty())),
-        Some(name) => Err(Error::Config(format!(
-            "volumeMount {:?}: subPathExpr {expression:?} names {name}, and the container has no such variable",
+    match missing.into_inner() {
+        None => Ok(Some(expanded)),
+        // The whole volume is not what was meant.
+        Some(missing) => Err(Error::Config(format!(
+            "volumeMount {:?}: subPathExpr {expression:?} names {missing}: give it a value in env",
             mount.name
         ))),
     }
@@ -167,6 +178,7 @@ fn volume(
         read_only: mount.read_only || volumes::is_read_only(pod, &mount.name),
         recursive_read_only: mount.read_only && recursive,
         mapped: ids::are_own(pod) && volumes::is_of_others(pod, &mount.name),
+        labelled: volumes::may_be_labelled(pod, &mount.name),
         restrictions: Vec::new(),
         propagation,
     })
@@ -215,4 +227,33 @@ fn termination_log(roots: &Roots, id: &ContainerId) -> Result<PathBuf> {
         .and_then(|file| file.set_permissions(PermissionsExt::from_mode(MODE)))
         .map_err(Error::io("create", &path))?;
     Ok(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_variable_of_a_sub_path_has_a_value() {
+        let known = [("NAME", "web"), ("EMPTY", "")].map(|(name, value)| (name.to_owned(), value.to_owned()));
+        for (expression, expected) in [
+            ("logs/$(NAME)", Ok("logs/web")),
+            ("$$(NAME)", Ok("$(NAME)")),
+            ("plain", Ok("plain")),
+            ("$(EMPTY)", Err("names EMPTY, and it is empty")),
+            ("logs/$(EMPTY)", Err("names EMPTY, and it is empty")),
+            ("$(NAME)/$(NONE)", Err("names NONE, and the container has no such variable")),
+        ] {
+            let mount = VolumeMount {
+                name: "data".to_owned(),
+                sub_path_expr: Some(expression.to_owned()),
+                ..VolumeMount::default()
+            };
+            let found = sub_path(&mount, &known).map_err(|error| error.to_string());
+            match expected {
+                Ok(sub) => assert_eq!(found.unwrap().as_deref(), Some(sub), "{expression}"),
+                Err(why) => assert!(found.unwrap_err().contains(why), "{expression}"),
+            }
+        }
+    }
 }

@@ -14,20 +14,24 @@ use crate::{
     paths::Roots,
     records::{self, StoredContainer},
     sandbox::init,
+    spec::labels,
     teardown,
     users::{
         self,
         ids::{self, Ids},
     },
     variables,
+    volumes::relabel::relabel,
 };
 use berth_core::{
     action::ImageFacts,
     check::Standing,
+    cpus::Place,
     devices::Grant,
     event::{ContainerRecord, RecordState},
     ids::ContainerId,
     manifest::{DesiredPod, objects::Objects, types::Container},
+    resize::Given,
 };
 use std::{
     fs::DirBuilder,
@@ -66,6 +70,8 @@ pub struct Run<'a> {
     pub objects: &'a Objects,
     /// The devices that it gets.
     pub devices: &'a [Grant],
+    /// Where it runs.
+    pub place: &'a Place,
 }
 
 /// Record, user, mounts, bundle, writable layer, log directory of one run. Blocking, idempotent, fast.
@@ -74,7 +80,7 @@ pub struct Run<'a> {
 /// Tell the core with [`Error::to_failure`] as `CreateContainerError`. What was made stays for
 /// [`super::remove`].
 pub fn prepare(roots: &Roots, node: &NodeFacts, run: &Run<'_>) -> Result<Prepared> {
-    let Run { desired: pod, attempt, id, image, objects, devices, .. } = *run;
+    let Run { desired: pod, attempt, id, image, objects, devices, place, .. } = *run;
     let container = find(pod, run.container)?;
     let (dir, cgroup) = (roots.bundle(id), roots.container_cgroup(pod, id));
     fsys::make_dirs(&dir, PRIVATE)?;
@@ -95,6 +101,7 @@ pub fn prepare(roots: &Roots, node: &NodeFacts, run: &Run<'_>) -> Result<Prepare
         image: image.clone(),
         state: RecordState::Unknown,
         devices: devices.to_vec(),
+        given: Some(Given { resources: container.resources.clone(), place: place.clone() }),
         standing: Standing::default(),
     };
     let stored = StoredContainer { record, cgroup: cgroup.clone(), pod: pod.key.to_string() };
@@ -111,6 +118,12 @@ pub fn prepare(roots: &Roots, node: &NodeFacts, run: &Run<'_>) -> Result<Prepare
     let mut binds = mounts::resolve(roots, pod, container, id, &variables)?;
     mounts::add(&mut binds, &given.binds);
     variables.extend(given.env.iter().cloned());
+    let label = labels::of_files(&pod.pod, container).filter(|_| node.se_linux);
+    if let Some(label) = &label {
+        let shared = [roots.pod_shm(&pod.uid)].into_iter().filter(|_| !pod.pod.spec.host_ipc);
+        let own = binds.iter().filter(|bind| bind.labelled).map(|bind| bind.source.clone());
+        own.chain(shared).try_for_each(|path| relabel(&path, label))?;
+    }
     let (user, variables, binds) = (&user, &variables[..], &binds[..]);
     let input = BundleInput {
         desired: pod,
@@ -123,6 +136,8 @@ pub fn prepare(roots: &Roots, node: &NodeFacts, run: &Run<'_>) -> Result<Prepare
         binds,
         given: &given,
         ids,
+        place,
+        label: label.as_deref(),
     };
     let (spec, plan) = bundle::assemble(roots, node, &input)?;
     bundle::write(&dir, &spec, &plan)?;

@@ -77,7 +77,9 @@ fn prepared(roots: &Roots, pod: &DesiredPod) -> crate::error::Result<Prepared> {
 
 fn prepared_as(roots: &Roots, pod: &DesiredPod, container: &str) -> crate::error::Result<Prepared> {
     let (id, image, objects) = (&id(), &image(roots), &Objects::default());
-    prepare(roots, &node(), &Run { desired: pod, container, attempt: 0, id, image, objects, devices: &[] })
+    let place = &berth_core::cpus::Place::default();
+    let run = Run { desired: pod, container, attempt: 0, id, image, objects, devices: &[], place };
+    prepare(roots, &node(), &run)
 }
 
 /// A process in the container's cgroup, as if the keeper had started it.

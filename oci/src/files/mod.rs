@@ -91,6 +91,7 @@ fn resolv_conf(roots: &Roots, node: &NodeFacts, pod: &DesiredPod) -> Result<Stri
     } else if wants_cluster(spec) && !node.policy.cluster_dns.is_empty() {
         of_node()?.of_cluster(&node.policy.cluster_dns, &node.policy.cluster_domain, &pod.key.namespace)
     } else if let Some(server) = pod_dns(node, pod).filter(|_| wants_cluster(spec)) {
+        let server = network::name_server_of(roots, &pod.uid).unwrap_or(server);
         let of_node = of_node()?;
         let here = if spec.host_network { of_node.on_the_node() } else { Vec::new() };
         let mut resolver = of_node.of_pods(server, &node.policy.cluster_domain, &pod.key.namespace);

@@ -14,6 +14,7 @@ fn pod(name: &str, spec: PodSpec) -> DesiredPod {
         key: PodKey { namespace: "default".into(), name: name.into() },
         uid: PodUid("u1".into()),
         base: None,
+        values: None,
         pod: Arc::new(Pod { spec, ..Pod::default() }),
         origin: "web.yaml".into(),
     }

@@ -1,5 +1,5 @@
-//! Pods' network: one bridge, and for each pod a pair of virtual Ethernet devices to it, addresses by its
-//! name, and a way out by the node.
+//! Pods' networks: a bridge for each, and for each pod a pair of virtual Ethernet devices to it, addresses by its
+//! name, and a way out by the node. Most nodes have one network; which there are is `nets`'.
 //!
 //! Everything is asked of the kernel over netlink by whoever calls: no program is executed, no process lives for
 //! it. Where the owner has it so, CNI plugins do all this instead (`cni`). What a pod has is written down before it is made and removed after everything else, so whatever a killed
@@ -8,7 +8,9 @@
 
 mod bridge;
 pub mod cni;
+mod flows;
 mod kernel;
+mod nets;
 mod nft;
 mod pod;
 mod policies;
@@ -27,12 +29,17 @@ use berth_core::{
     dns::{Host, Zone},
     ids::{PodKey, PodUid},
     manifest::DesiredPod,
-    network::{Bandwidth, Leases, Ranges, of_pod, policy::named_ports},
+    network::{
+        Bandwidth, Leases,
+        named::{self, DEFAULT},
+        of_pod,
+        policy::named_ports,
+    },
 };
 use bridge::Bridge;
 use cni::Cni;
 use kernel::{
-    host, inside, link, netlink,
+    conntrack, host, inside, link, netlink,
     netlink::{Netlink, Refused},
     shape, watch,
 };
@@ -48,25 +55,17 @@ use std::{
     net::IpAddr,
     sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock},
     thread,
+    thread::JoinHandle,
 };
 
-pub use bridge::NAME as BRIDGE;
+pub use nets::{Net, Setup};
 pub use pod::{
     askers::asks_for_names,
-    traffic::{Traffic, traffic},
+    traffic::{Traffic, traffic, traffic_at},
 };
 
 /// The pod's interface, as everywhere.
 const INTERFACE: &str = "eth0";
-
-/// What the configuration says.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Setup {
-    /// Where pods' addresses come from.
-    pub ranges: Ranges,
-    /// Bytes in a packet; none: as the interface with the node's default route.
-    pub mtu: Option<u32>,
-}
 
 /// See the module. One for each agent.
 #[derive(Debug)]
@@ -80,8 +79,11 @@ pub struct Network {
     /// Pods that policies hold to nothing, or to more than they say; whether that was asked for already.
     unheld: Mutex<(Vec<(PodKey, String)>, bool)>,
     state: Mutex<State>,
-    /// Of the pods that are there. Beside the state, which is held while the kernel works.
-    zone: RwLock<Arc<Zone>>,
+    /// Of the pods that are there, for each network. Beside the state, which is held while the kernel works.
+    zones: RwLock<Arc<Vec<Zone>>>,
+    /// Whoever makes a bridge for a pod has this first, and then the state, which an agent that comes up asks for
+    /// meanwhile.
+    bridging: Mutex<()>,
     /// Only one writes the table of leases at a time.
     saving: Mutex<()>,
 }
@@ -90,12 +92,16 @@ pub struct Network {
 struct State {
     leases: Leases,
     attached: BTreeMap<PodUid, Attachment>,
-    /// Pods on the node's network that ask for names.
-    askers: BTreeSet<PodUid>,
-    /// As it was when it was last seen to.
-    bridge: Option<Bridge>,
+    /// Pods on the node's network that ask for names, each with the default network as it was then.
+    askers: BTreeMap<PodUid, Option<Net>>,
+    /// By network, as they were when they were last seen to.
+    bridges: BTreeMap<String, Bridge>,
     /// None as long as no pod is there, or the kernel has no such thing.
     nft: Option<Nft>,
+    /// Where ports of the node led to when the rules were last written.
+    leads: flows::Leads,
+    /// The kernel does not show its table of connections; that has been told.
+    blind: bool,
     /// Ports of the bridge are told apart; none if that is not known.
     isolated: Option<bool>,
     /// Why nothing keeps pods to their own addresses, if so.
@@ -112,7 +118,7 @@ pub struct Attached {
 }
 
 impl State {
-    /// Nobody needs the bridge.
+    /// Nobody needs a bridge.
     fn is_unused(&self) -> bool {
         self.attached.is_empty() && self.askers.is_empty()
     }
@@ -131,11 +137,30 @@ impl Network {
             policies: Mutex::new(policies::load(roots)),
             unheld: Mutex::new((Vec::new(), true)),
             state: Mutex::new(state),
-            zone: RwLock::default(),
+            zones: RwLock::default(),
+            bridging: Mutex::new(()),
             saving: Mutex::new(()),
         };
         network.tell_names(&network.lock());
         network
+    }
+
+    /// Begins to make the default network's bridge, on a thread, if it is not there and this box has had pods on it: the
+    /// first of a boot would wait for it longest. That it fails is that pod's to tell. None: nothing is begun.
+    pub fn make_ahead(self: &Arc<Self>) -> Option<JoinHandle<()>> {
+        let net = self.setup.as_ref()?.default.clone();
+        if !self.lock().leases.is_used(&net.name) || !bridge::links(&net.bridge()).is_empty() {
+            return None;
+        }
+        let network = Arc::clone(self);
+        let make = move || {
+            let _one = network.bridging();
+            let mut bridges = network.lock().bridges.clone();
+            if bridge::ensure(&mut bridges, &net).is_ok() {
+                network.lock().bridges.extend(bridges);
+            }
+        };
+        thread::Builder::new().name("berth-bridge".into()).spawn(make).ok()
     }
 
     /// Pods have their loopback only.
@@ -153,27 +178,42 @@ impl Network {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Where pods ask for names; none if they have no network.
-    pub fn name_server(&self) -> Option<IpAddr> {
-        // One is enough: a second address of the same server would only be asked the same again.
-        self.setup.and_then(|setup| bridge::served(&setup).all().next()).map(|range| range.gateway())
+    fn bridging(&self) -> MutexGuard<'_, ()> {
+        self.bridging.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Names of the pods that are there.
-    pub fn zone(&self) -> Arc<Zone> {
-        Arc::clone(&self.zone.read().unwrap_or_else(PoisonError::into_inner))
+    /// Where pods of the default network ask for names; none if they have no network.
+    pub fn name_server(&self) -> Option<IpAddr> {
+        let default = self.default_net(&self.lock())?;
+        default.server()
+    }
+
+    /// Pods with a network of ours whose name server is at this address. May wait for those who talk to the kernel.
+    pub fn asking_at(&self, server: IpAddr) -> Vec<(PodKey, PodUid)> {
+        let state = self.lock();
+        let nets = self.nets(&state);
+        let net = nets.iter().find(|net| net.ranges.all().any(|range| range.gateway() == server));
+        let asking = net.into_iter().flat_map(|net| state.on(&net.name));
+        asking.map(|(uid, attachment)| (attachment.pod.clone(), uid.clone())).collect()
+    }
+
+    /// Names of the pods that are there, for each network.
+    pub fn zones(&self) -> Arc<Vec<Zone>> {
+        Arc::clone(&self.zones.read().unwrap_or_else(PoisonError::into_inner))
     }
 
     fn tell_names(&self, state: &State) {
-        let Some(setup) = self.setup else { return };
-        let hosts = state.attached.values().map(|attachment| Host {
-            pod: &attachment.pod,
-            names: &attachment.names,
-            addresses: &attachment.addresses,
-        });
-        let zone = Zone::new(bridge::served(&setup), hosts);
-        let zone = Arc::new(zone.asked_by_node(!state.askers.is_empty()));
-        *self.zone.write().unwrap_or_else(PoisonError::into_inner) = zone;
+        let zone = |net: &Net| {
+            let hosts = state.on(&net.name).map(|(_, attachment)| Host {
+                pod: &attachment.pod,
+                names: &attachment.names,
+                addresses: &attachment.addresses,
+            });
+            let zone = Zone::new(bridge::served(net), hosts).closed(net.internal);
+            zone.asked_by_node(net.is_default() && !state.askers.is_empty())
+        };
+        let zones = Arc::new(self.nets(state).iter().map(zone).collect());
+        *self.zones.write().unwrap_or_else(PoisonError::into_inner) = zones;
     }
 
     /// Gives the pod its network, in its namespaces that are pinned already. Nothing for a pod on the node's
@@ -190,41 +230,65 @@ impl Network {
 
     /// Its own network, without what it asks for beside that.
     fn attach_own(self: &Arc<Self>, pod: &DesiredPod, names: Vec<String>) -> Result<Attached> {
-        if self.cni.is_wanted() && !pod.pod.spec.host_network {
+        let wanted = named::of_pod(&pod.pod.metadata.annotations);
+        if pod.pod.spec.host_network {
+            return self.serve_asker(pod);
+        }
+        if self.setup.is_none() && wanted != DEFAULT {
+            return Err(self.unknown(wanted));
+        }
+        if self.cni.is_wanted() {
             return self.cni.attach(&self.roots, pod);
         }
-        let Some(setup) = self.setup.filter(|_| !pod.pod.spec.host_network) else {
-            return self.serve_asker(pod);
-        };
-        let mut state = self.lock();
-        let known = state.bridge;
-        let bridge = bridge::ensure(&mut state.bridge, &setup)?;
-        if known.is_some_and(|known| known.index != bridge.index) {
-            // Somebody has removed the bridge under the pods.
-            self.mend_all(&state, &setup, &bridge);
-            state.isolated = None;
+        if self.setup.is_none() {
+            return Ok(Attached::default());
         }
+        let _one = self.bridging();
+        let mut state = self.lock();
+        let net = self.net_of(&state, &pod.uid, wanted)?;
+        let bridge = self.ensure_bridge(&mut state, &net)?;
         let ns = self.namespace(&pod.uid)?;
         let mut inside =
             inside::socket(&ns, bridge.v6).map_err(refused("enter the pod's network namespace"))?;
-        let attachment = self.reserve(&mut state, &setup, &bridge, pod, names)?;
-        let unshaped = plug::plug(&setup, &bridge, &pod.uid, &attachment, &ns, &mut inside)?;
+        let attachment = self.reserve(&mut state, &net, &bridge, pod, names)?;
+        let unshaped = plug::plug(&net, &bridge, &pod.uid, &attachment, &ns, &mut inside)?;
         if state.isolated == Some(true) {
             let isolated = Netlink::route()
                 .and_then(|mut netlink| link::isolate(&mut netlink, &link_name(&pod.uid), true));
             isolated.map_err(refused("tell the pod's end on the bridge apart"))?;
         }
-        let lacking = match self.write_rules(&mut state, &bridge.ranges) {
-            Err(error) if !attachment.ports.is_empty() => return Err(no_rules(&error, "hostPort")),
-            Err(error) if self.has_policies() => return Err(no_rules(&error, "NetworkPolicy")),
-            Err(error) => Some(no_rules(&error, "way out of the node").to_string()),
-            Ok(()) => None,
-        };
+        let lacking = self.rules_for(&mut state, &attachment)?;
         self.tell_names(&state);
         let loose = state.loose.as_ref().filter(|_| lacking.is_none()).map(not_held);
         let lacking: Vec<String> = lacking.into_iter().chain(loose).chain(unshaped).collect();
         let lacking = (!lacking.is_empty()).then(|| lacking.join("; "));
         Ok(Attached { addresses: texts(&attachment), lacking })
+    }
+
+    /// The network's bridge, with all its pods on it.
+    fn ensure_bridge(&self, state: &mut State, net: &Net) -> Result<Bridge> {
+        let known = state.bridges.get(&net.name).copied();
+        let bridge = bridge::ensure_fitting(&mut state.bridges, net)?;
+        if known != Some(bridge) {
+            // It has another size of packets, or somebody has removed it under the pods.
+            self.mend_all(state, net, &bridge);
+            if known.is_some_and(|known| known.index != bridge.index) {
+                state.isolated = None;
+            }
+        }
+        Ok(bridge)
+    }
+
+    /// Makes the packet rules those with this pod. Returns what it does without; not everything can be done without.
+    fn rules_for(&self, state: &mut State, attachment: &Attachment) -> Result<Option<String>> {
+        let apart = self.setup.as_ref().is_some_and(|setup| !setup.named.is_empty());
+        match self.write_rules(state) {
+            Err(error) if !attachment.ports.is_empty() => Err(no_rules(&error, "hostPort")),
+            Err(error) if self.has_policies() => Err(no_rules(&error, "NetworkPolicy")),
+            Err(error) if apart => Err(no_rules(&error, "keeping networks apart")),
+            Err(error) => Ok(Some(no_rules(&error, "way out of the node").to_string())),
+            Ok(()) => Ok(None),
+        }
     }
 
     /// Takes all of that away. The pod's namespaces may be gone already. Idempotent.
@@ -244,13 +308,14 @@ impl Network {
         }
         let removed = Netlink::route().and_then(|mut netlink| link::remove(&mut netlink, &link_name(uid)));
         removed.map_err(refused("remove the pod's interface"))?;
-        state.attached.remove(uid);
+        let was = state.attached.remove(uid).and_then(|attachment| attachment.net);
+        if was.is_some_and(|was| self.is_former(&was)) {
+            self.remove_old_bridges(&mut state);
+        }
         self.tell_names(&state);
-        if let Some(setup) = self.setup {
-            // A kernel that does not take rules any more has none of the pod's either.
-            if let Err(error) = self.write_rules(&mut state, &bridge::served(&setup)) {
-                tracing::warn!(pod = %uid, %error, "packet rules may still speak of where the pod was");
-            }
+        // A kernel that does not take rules any more has none of the pod's either.
+        if let Err(error) = self.write_rules(&mut state) {
+            tracing::warn!(pod = %uid, %error, "packet rules may still speak of where the pod was");
         }
         fsys::remove_file(&self.roots.pod_network(uid))
     }
@@ -300,7 +365,7 @@ impl Network {
     fn reserve(
         self: &Arc<Self>,
         state: &mut State,
-        setup: &Setup,
+        net: &Net,
         bridge: &Bridge,
         pod: &DesiredPod,
         names: Vec<String>,
@@ -308,13 +373,15 @@ impl Network {
         if let Some(known) = state.attached.get(&pod.uid) {
             return Ok(known.clone());
         }
-        let used: BTreeSet<u32> = state.attached.values().map(|attachment| attachment.offset).collect();
+        let used: BTreeSet<u32> = state.on(&net.name).map(|(_, attachment)| attachment.offset).collect();
+        let which = if net.is_default() { String::new() } else { format!("network {}: ", net.name) };
         let (offset, changed) = state
             .leases
-            .take(&pod.key, &setup.ranges.offsets(), &used)
-            .map_err(|exhausted| Error::Network(exhausted.to_string()))?;
+            .take(&net.name, &pod.key, &net.ranges.offsets(), &used)
+            .map_err(|exhausted| Error::Network(format!("{which}{exhausted}")))?;
         let attachment = Attachment {
             pod: pod.key.clone(),
+            net: Some(net.clone()),
             offset,
             addresses: bridge.ranges.all().map(|range| range.address(offset)).collect(),
             names,
@@ -356,6 +423,23 @@ pub fn addresses(roots: &Roots, uid: &PodUid) -> Vec<String> {
     plugged.map_or_else(Vec::new, |plugged| plugged.addresses.iter().map(IpAddr::to_string).collect())
 }
 
+/// What CNI plugins gave the pod: the network's name, its interface there, and the other end on the node, if there is one.
+pub fn plugged_as(roots: &Roots, uid: &PodUid) -> Option<(String, &'static str, Option<String>)> {
+    let plugged = cni::plugged(roots, uid).ok().flatten()?;
+    let outside = pod::traffic::end_of(&plugged.outside).cloned();
+    Some((plugged.network, INTERFACE, outside))
+}
+
+/// Where the pod asks for names, if it has a network of ours or asks for those of one.
+pub(crate) fn name_server_of(roots: &Roots, uid: &PodUid) -> Option<IpAddr> {
+    let Some(attachment) = attachment::read(roots, uid).ok().flatten() else {
+        return pod::askers::read(roots, uid)?.server();
+    };
+    let address = attachment.addresses.first()?;
+    let range = attachment.net?.ranges.all().find(|range| range.contains(*address))?;
+    Some(range.gateway())
+}
+
 /// The node's addresses beside its pods', as far as CNI plugins have given it some.
 pub(crate) fn gateways_of_plugins(roots: &Roots) -> Vec<IpAddr> {
     cni::gateways(roots)
@@ -394,7 +478,7 @@ fn not_held(error: &Refused) -> String {
 }
 
 /// The kernel may not know the kind of thing at all.
-fn lacking(error: &Refused, module: &str, option: &str, doing: &'static str) -> Error {
+fn lacking(error: &Refused, module: &str, option: &str, doing: &str) -> Error {
     if error.is(libc::EOPNOTSUPP) {
         return Error::Network(format!(
             "this kernel has no {module}: load the module, or build the kernel with {option}; hostNetwork pods \

@@ -5,25 +5,23 @@
 //! are told apart while a policy is in force, so that no pod goes round that.
 
 use super::{
-    Network, State,
-    attachment::{Attachment, link_name, mac},
-    bridge, host, link,
+    Net, Network, State,
+    attachment::{self, Attachment, link_name, mac},
+    flows, host, link,
     netlink::{Netlink, Refused},
     nft,
-    nft::{Nft, Origin},
+    nft::{Nft, Origin, Side},
     no_rules,
 };
-use crate::{durable, paths::Roots, records};
+use crate::{durable, error::Error, paths::Roots, records};
 use berth_core::{
     ids::{PodKey, PodUid},
     manifest::{
+        DesiredPod,
         objects::{ObjectKind, Objects},
         types::policy::NetworkPolicySpec,
     },
-    network::{
-        Ranges,
-        policy::{Confinement, Member, Policy, confine},
-    },
+    network::policy::{Confinement, Member, Policy, confine},
 };
 use serde::{Deserialize, Serialize};
 use std::sync::{Arc, PoisonError};
@@ -76,11 +74,37 @@ impl Network {
     /// Holds the pods that are there to the policies. Tells of what fails.
     pub fn enforce(&self) {
         let mut state = self.lock();
-        let Some(setup) = self.setup.filter(|_| !state.attached.is_empty()) else { return };
-        let ranges = state.bridge.map_or_else(|| bridge::served(&setup), |bridge| bridge.ranges);
-        if let Err(error) = self.write_rules(&mut state, &ranges) {
+        if state.attached.is_empty() {
+            return;
+        }
+        if let Err(error) = self.write_rules(&mut state) {
             tracing::error!(%error, "NetworkPolicies are not in force");
         }
+    }
+
+    /// The pod has these labels from now on, and the policies that select it by them.
+    ///
+    /// # Errors
+    /// [`Error::Network`]: it is held to what it was; try again.
+    pub(crate) fn relabel(&self, pod: &DesiredPod) -> Result<(), Error> {
+        let mut state = self.lock();
+        let labels = &pod.pod.metadata.labels;
+        let Some(known) = state.attached.get(&pod.uid).filter(|known| known.labels != *labels).cloned()
+        else {
+            return Ok(());
+        };
+        let changed = Attachment { labels: labels.clone(), ..known.clone() };
+        state.attached.insert(pod.uid.clone(), changed.clone());
+        let held = match self.has_policies() {
+            true => self.write_rules(&mut state).map_err(|error| no_rules(&error, "NetworkPolicy")),
+            false => Ok(()),
+        };
+        let written = held.and_then(|()| attachment::write(&self.roots, &pod.uid, &changed));
+        if written.is_err() {
+            // So that the next attempt finds something to do.
+            state.attached.insert(pod.uid.clone(), known);
+        }
+        written
     }
 
     /// Pods whose policies are not in force as they stand there, and why; none if they are those of the last call.
@@ -120,16 +144,21 @@ impl Network {
         !self.policies.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
     }
 
-    /// Makes our packet rules those for the pods that are there.
-    pub(super) fn write_rules(&self, state: &mut State, ranges: &Ranges) -> Result<(), Refused> {
+    /// Makes our packet rules those for the networks and pods that are there; none without a network of ours.
+    pub(super) fn write_rules(&self, state: &mut State) -> Result<(), Refused> {
+        let sides: Vec<Side> = self.nets(state).iter().map(Net::side).collect();
+        if sides.is_empty() {
+            return Ok(());
+        }
         let confinements = self.confinements(state);
-        let loopback6 = ranges.v6.is_some() && host::lets_loopback6_come_back();
+        let v6 = sides.iter().any(|side| side.ranges.v6.is_some());
+        let loopback6 = v6 && host::lets_loopback6_come_back();
         let mut pods: Vec<&Attachment> = state.attached.values().collect();
         pods.sort_by_key(|attachment| std::cmp::Reverse(attachment.since));
         let pods = pods
             .into_iter()
             .map(|attachment| nft::Pod { addresses: &attachment.addresses, ports: &attachment.ports });
-        let rules = nft::ruleset(ranges, loopback6, pods, &confinements);
+        let rules = nft::ruleset(&sides, loopback6, pods, &confinements);
         let origins = origins(state);
         let nft = match &mut state.nft {
             Some(nft) => nft,
@@ -139,6 +168,9 @@ impl Network {
         state.loose = nft.hold(origins).err();
         let applied = nft.apply(rules).and_then(|()| isolate(state, !confinements.is_empty()));
         self.note_unheld(state, &confinements, applied.as_ref().err());
+        if applied.is_ok() {
+            forget_flows(state);
+        }
         applied
     }
 
@@ -168,6 +200,22 @@ fn origins(state: &State) -> Vec<Origin> {
         Some(Origin { link: link_name(uid), mac, addresses: attachment.addresses.clone() })
     };
     state.attached.iter().filter_map(origin).collect()
+}
+
+/// Has senders to ports of the node that lead elsewhere by now follow. A kernel that cannot is told of once: those that go
+/// on sending while a pod is away do not reach it again before they are silent for a while.
+fn forget_flows(state: &mut State) {
+    let now = flows::leads(state);
+    if let Err(error) = flows::forget_stale(&state.leads, &now)
+        && !std::mem::replace(&mut state.blind, true)
+    {
+        tracing::warn!(
+            %error,
+            "senders of UDP or SCTP to a hostPort may have to be silent for some minutes before they reach another pod: \
+             the kernel does not show its connections; it needs the module nf_conntrack_netlink, or CONFIG_NF_CT_NETLINK"
+        );
+    }
+    state.leads = now;
 }
 
 /// Tells ports of the bridge apart, or no longer.

@@ -1,7 +1,7 @@
 //! Putting things right: what a killed agent left half made or half removed, what others took away.
 
 use super::{
-    Network, Setup, State, attachment,
+    INTERFACE, Net, Network, State, attachment,
     attachment::{Attachment, link_name},
     bridge,
     bridge::Bridge,
@@ -29,14 +29,24 @@ impl Network {
     pub fn reconcile(&self) {
         let mut state = self.lock();
         self.remove_strays(&state.attached);
-        let Some(setup) = self.setup.filter(|_| !state.is_unused()) else { return };
-        let bridge = match bridge::ensure(&mut state.bridge, &setup) {
-            Ok(bridge) => bridge,
-            Err(error) => return tracing::warn!(%error, "pods are cut off"),
-        };
-        self.mend_all(&state, &setup, &bridge);
+        // Rules may speak of what is gone.
+        let removed = self.remove_old_bridges(&mut state);
+        if self.setup.is_none() || state.is_unused() && !removed {
+            return;
+        }
+        self.put_back(&mut state);
+    }
+
+    /// Bridges, pods' pairs and rules, as they should be. Tells of what fails.
+    fn put_back(&self, state: &mut State) {
+        for net in &self.needed(state) {
+            match bridge::ensure(&mut state.bridges, net) {
+                Ok(bridge) => self.mend_all(state, net, &bridge),
+                Err(error) => tracing::warn!(network = net.name, %error, "pods are cut off"),
+            }
+        }
         state.isolated = None;
-        if let Err(error) = self.write_rules(&mut state, &bridge.ranges) {
+        if let Err(error) = self.write_rules(state) {
             tracing::warn!(%error, "pods have no way out, and ports of the node do not lead to them");
         }
     }
@@ -76,20 +86,20 @@ impl Network {
 
     fn restore_links(&self) {
         let mut state = self.lock();
-        let Some(setup) = self.setup.filter(|_| !state.is_unused()) else { return };
-        let known = state.bridge;
-        let bridge = match bridge::ensure(&mut state.bridge, &setup) {
-            Ok(bridge) => bridge,
-            Err(error) => return tracing::warn!(%error, "pods are cut off"),
-        };
-        if known == Some(bridge) && !self.lacks_links(&state.attached) {
+        if self.setup.is_none() || state.is_unused() {
             return;
         }
-        tracing::info!("somebody has removed interfaces of pods; they are put back");
-        self.mend_all(&state, &setup, &bridge);
-        state.isolated = None;
-        if let Err(error) = self.write_rules(&mut state, &bridge.ranges) {
-            tracing::warn!(%error, "pods have no way out, and ports of the node do not lead to them");
+        let mut lost = self.lacks_links(&state.attached);
+        for net in &self.needed(&state) {
+            let known = state.bridges.get(&net.name).copied();
+            match bridge::ensure(&mut state.bridges, net) {
+                Ok(bridge) => lost |= known != Some(bridge),
+                Err(error) => tracing::warn!(network = net.name, %error, "pods are cut off"),
+            }
+        }
+        if lost {
+            tracing::info!("somebody has removed interfaces of pods; they are put back");
+            self.put_back(&mut state);
         }
     }
 
@@ -113,9 +123,10 @@ impl Network {
         let mut state = self.lock();
         let Some(nft) = &mut state.nft else { return };
         nft.doubt();
+        // Who sent meanwhile was not led on, and would not be.
+        state.leads.clear();
         tracing::info!("somebody has changed the packet rules of pods; they are put back");
-        let Some(ranges) = state.bridge.map(|bridge| bridge.ranges) else { return };
-        if let Err(error) = self.write_rules(&mut state, &ranges) {
+        if let Err(error) = self.write_rules(&mut state) {
             tracing::warn!(%error, "pods have no way out, and ports of the node do not lead to them");
         }
     }
@@ -132,18 +143,31 @@ impl Network {
         }
     }
 
-    /// As [`Self::mend`], for all of them; tells of what fails.
-    pub(super) fn mend_all(&self, state: &State, setup: &Setup, bridge: &Bridge) {
-        for (uid, attachment) in &state.attached {
-            if let Err(error) = self.mend(setup, bridge, uid, attachment) {
+    /// As [`Self::mend`], for all of the network; tells of what fails.
+    pub(super) fn mend_all(&self, state: &State, net: &Net, bridge: &Bridge) {
+        for (uid, attachment) in state.on(&net.name) {
+            if let Err(error) = self.mend(net, bridge, uid, attachment) {
                 tracing::warn!(pod = %attachment.pod, %error, "the pod may be cut off");
             }
         }
     }
 
+    /// Gives both ends of the pod's pair the bridge's size of packets: what is larger than one of them would be lost there
+    /// without a word.
+    fn fit(&self, netlink: &mut Netlink, bridge: &Bridge, uid: &PodUid, name: &str) -> Result<()> {
+        if link::mtu(netlink, name).map_err(refused("look for the pod's interface"))? == Some(bridge.mtu) {
+            return Ok(());
+        }
+        let ns = self.namespace(uid)?;
+        let both = inside::socket(&ns, bridge.v6)
+            .and_then(|mut inside| link::set_mtu(&mut inside, INTERFACE, bridge.mtu))
+            .and_then(|()| link::set_mtu(netlink, name, bridge.mtu));
+        both.map_err(refused("set the size of packets on the pod's interface"))
+    }
+
     /// Plugs the pod's pair to the bridge, and makes it again if it is gone. A pod whose namespace is gone is on
     /// its way out.
-    fn mend(&self, setup: &Setup, bridge: &Bridge, uid: &PodUid, attachment: &Attachment) -> Result<()> {
+    fn mend(&self, net: &Net, bridge: &Bridge, uid: &PodUid, attachment: &Attachment) -> Result<()> {
         if !fsys::is_namespace(&self.roots.pod_ns(uid, "net")) {
             return Ok(());
         }
@@ -154,12 +178,13 @@ impl Network {
             let plugged = link::plug_to(&mut netlink, &name, bridge.index).and_then(|()| {
                 if attachment.ports.is_empty() { Ok(()) } else { link::reflect(&mut netlink, &name) }
             });
-            return plugged.map_err(refused("plug the pod's interface to the bridge"));
+            plugged.map_err(refused("plug the pod's interface to the bridge"))?;
+            return self.fit(&mut netlink, bridge, uid, &name);
         }
         let ns = self.namespace(uid)?;
         let mut inside =
             inside::socket(&ns, bridge.v6).map_err(refused("enter the pod's network namespace"))?;
-        let unshaped = plug::plug(setup, bridge, uid, attachment, &ns, &mut inside)?;
+        let unshaped = plug::plug(net, bridge, uid, attachment, &ns, &mut inside)?;
         unshaped.map_or(Ok(()), |why| Err(Error::Network(why)))
     }
 }

@@ -6,7 +6,12 @@ use crate::{
     testing::{node, pod, with_roots},
 };
 use berth_core::manifest::{Format, LoadInput, load, objects::Objects};
-use berth_core::{ids::PodKey, manifest::types::PodSpec, time::Mono};
+use berth_core::{
+    ids::PodKey,
+    manifest::types::PodSpec,
+    network::named::{BRIDGE, DEFAULT},
+    time::Mono,
+};
 use nix::sched::{CloneFlags, setns, unshare};
 use std::{
     fs,
@@ -16,6 +21,7 @@ use std::{
 };
 
 mod large;
+mod networks;
 mod origin;
 mod ports;
 
@@ -33,7 +39,7 @@ fn on_a_node(test: impl FnOnce(&Roots) + Send) {
 }
 
 fn network(roots: &Roots, ranges: &str) -> Arc<Network> {
-    let setup = Setup { ranges: ranges.parse().unwrap(), mtu: None };
+    let setup = Setup { default: Net::default(ranges.parse().unwrap(), None), named: Vec::new() };
     Arc::new(Network::new(roots, Some(setup)))
 }
 
@@ -101,6 +107,43 @@ fn pods_and_the_node_reach_each_other_by_both_families() {
         }
         assert_eq!(links(), Vec::<String>::new());
         assert!(network.lock().attached.is_empty());
+    });
+}
+
+#[test]
+fn a_box_that_has_had_pods_makes_its_bridge_ahead_and_others_wait_for_one() {
+    on_a_node(|roots| {
+        let first = network(roots, SETUP);
+        assert!(first.make_ahead().is_none());
+        let mut leases = Leases::default();
+        leases.take(DEFAULT, &named("one", "u1").key, &(2..100), &BTreeSet::new()).unwrap();
+        leases::save(roots, &leases).unwrap();
+        let next = network(roots, SETUP);
+        next.make_ahead().unwrap().join().unwrap();
+        assert_eq!(bridge::links(BRIDGE), [BRIDGE]);
+        let made = next.lock().bridges.clone();
+        create(roots, &next, &named("one", "u1")).unwrap();
+        assert_eq!((next.lock().bridges.clone(), made.len()), (made, 1), "the pod is plugged to that one");
+        assert!(network(roots, SETUP).make_ahead().is_none(), "it is there");
+    });
+}
+
+#[test]
+fn a_node_that_somebody_has_made_forward_no_longer_does_again_with_the_next_pod() {
+    on_a_node(|roots| {
+        let settings = ["ipv4/ip_forward", "ipv6/conf/all/forwarding"];
+        let settings = settings.map(|name| format!("/proc/sys/net/{name}"));
+        let network = network(roots, SETUP);
+        for uid in ["u1", "u2"] {
+            create(roots, &network, &named(uid, uid)).unwrap();
+            for setting in &settings {
+                assert_eq!(fs::read_to_string(setting).unwrap().trim(), "1", "{setting}");
+                fs::write(setting, "0").unwrap();
+            }
+        }
+        for uid in ["u1", "u2"] {
+            sandbox::remove_with(roots, &network, &named(uid, uid)).unwrap();
+        }
     });
 }
 
@@ -290,6 +333,11 @@ fn pods_are_held_to_policies() {
         all([true, false, false, true], "spy calls nobody");
         let to_node = within(roots, &spy, || is_reached("10.86.0.1"));
         assert!(!to_node, "nor the node");
+        let pinged = |pod| within(roots, pod, || is_pinged("fd62:6572:7468::1"));
+        assert!(
+            !pinged(&spy) && pinged(&web),
+            "of IPv6 it may say what that does not work without, and no more"
+        );
         // An agent that comes after this one holds to them before it has read a manifest.
         let next = self::network(roots, SETUP);
         next.reconcile();
@@ -307,6 +355,18 @@ fn pods_are_held_to_policies() {
             sandbox::remove_with(roots, &next, pod).unwrap();
         }
     });
+}
+
+/// Answers an ICMPv6 echo.
+fn is_pinged(at: &str) -> bool {
+    use nix::sys::socket::{AddressFamily, SockFlag, SockProtocol, SockType, socket};
+    let raw = socket(AddressFamily::Inet6, SockType::Raw, SockFlag::empty(), SockProtocol::IcmpV6).unwrap();
+    let socket = UdpSocket::from(raw);
+    socket.set_read_timeout(Some(std::time::Duration::from_millis(300))).unwrap();
+    let Ok(_) = socket.send_to(&[128, 0, 0, 0, 0, 7, 0, 1], (at, 0)) else { return false };
+    let mut packet = [0; 64];
+    // What neighbours say is heard, too.
+    std::iter::from_fn(|| socket.recv(&mut packet).ok().map(|_| packet[0])).any(|kind| kind == 129)
 }
 
 /// Listens for callers; that the kernel takes them is enough.
@@ -337,9 +397,12 @@ fn interfaces_of_the_node_go_to_a_pod_and_come_back() {
         for (outer, inner, last) in [("plug1", "field1", 3), ("plug2", "field2", 4)] {
             let (mac, mtu, ns) = ([2, 0, 0, 0, 0, last], 1500, here.as_raw_fd());
             link::add_pair(&mut netlink, &link::Pair { outer, inner, mac, mtu, bridge, ns }).unwrap();
-            let index = link::index(&mut netlink, inner).unwrap().unwrap();
-            link::bring_up(&mut netlink, index).unwrap();
         }
+        let bring_up = |netlink: &mut Netlink, name: &str| {
+            let index = link::index(netlink, name).unwrap().unwrap();
+            link::bring_up(netlink, index).unwrap();
+        };
+        bring_up(&mut netlink, "field2");
         let asks = |name: &str, list: &str| {
             let mut pod = named(name, name);
             let annotation = (berth_core::network::attachments::ATTACHMENTS.to_owned(), list.to_owned());
@@ -375,9 +438,15 @@ fn interfaces_of_the_node_go_to_a_pod_and_come_back() {
         for name in ["one", "two", "three"] {
             sandbox::remove_with(roots, &network, &named(name, name)).unwrap();
         }
-        assert!(link::index(&mut netlink, "field1").unwrap().is_some(), "it is the node's again");
+        assert_eq!(
+            link::is_up(&mut netlink, "field1"),
+            Ok(Some(false)),
+            "it is the node's again, down as it was"
+        );
+        bring_up(&mut netlink, "field1");
+        create(roots, &network, &asks("two", "[{interface: field1}]")).unwrap();
         create(roots, &network, &asks("two", "[{interface: field1}]")).unwrap();
         sandbox::remove_leftover_with(roots, &network, &PodUid("two".into())).unwrap();
-        assert!(link::index(&mut netlink, "field1").unwrap().is_some());
+        assert_eq!(link::is_up(&mut netlink, "field1"), Ok(Some(true)), "up as it was");
     });
 }

@@ -12,6 +12,7 @@ use berth_core::{
     manifest::types::policy::PolicyType,
     network::{
         HostPort, Protocol, Ranges,
+        named::BRIDGE,
         policy::{Confinement, Opening},
     },
 };
@@ -60,9 +61,8 @@ fn text(error: Error) -> String {
 fn links(ns: &File) -> Result<(), Error> {
     let no_bridge = |error| lacking(&error, "bridge", "CONFIG_BRIDGE", "make a bridge");
     let mut netlink = Netlink::route().map_err(no_bridge)?;
-    link::ensure_bridge(&mut netlink, bridge::NAME, [2, 0, 0, 0, 0, 1], bridge::MTU_DEFAULT)
-        .map_err(no_bridge)?;
-    let index = link::index(&mut netlink, bridge::NAME).map_err(no_bridge)?.unwrap_or_default();
+    link::ensure_bridge(&mut netlink, BRIDGE, [2, 0, 0, 0, 0, 1], bridge::MTU_DEFAULT).map_err(no_bridge)?;
+    let index = link::index(&mut netlink, BRIDGE).map_err(no_bridge)?.unwrap_or_default();
     let pair = link::Pair {
         outer: "trial",
         inner: INTERFACE,
@@ -87,10 +87,14 @@ fn rules() -> Result<(), Error> {
         openings: openings.clone(),
         overflowed: false,
     };
+    let vault: Ranges = "10.87.0.0/16".parse().unwrap_or_default();
+    let side =
+        |name: &str, ranges, internal| nft::Side { bridge: nft::Interface::named(name), ranges, internal };
+    let sides = [side(BRIDGE, ranges, false), side("berth-trial", vault, true)];
     let confinements: Vec<Confinement> = addresses.iter().map(confined).collect();
     let pods = [nft::Pod { addresses: &addresses, ports: &ports }];
     Nft::open()
-        .and_then(|mut nft| nft.apply(nft::ruleset(&ranges, true, pods.into_iter(), &confinements)))
+        .and_then(|mut nft| nft.apply(nft::ruleset(&sides, true, pods.into_iter(), &confinements)))
         .map_err(|error| no_rules(&error, "way out of the node and no hostPort"))
 }
 

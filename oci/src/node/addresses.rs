@@ -1,6 +1,7 @@
 //! The addresses at which the node is to be reached. Asked anew each time: they come and go.
 
 use crate::{network, paths::Roots};
+use berth_core::network::named::is_bridge;
 use nix::{ifaddrs::getifaddrs, net::if_::InterfaceFlags};
 use std::net::IpAddr;
 
@@ -12,7 +13,7 @@ const ADDRESSES_MAX: usize = 8;
 pub fn addresses(roots: &Roots) -> Vec<String> {
     let gateways = network::gateways_of_plugins(roots);
     let up = InterfaceFlags::IFF_UP;
-    let is_outside = |name: &str| name != network::BRIDGE;
+    let is_outside = |name: &str| !is_bridge(name);
     let addresses = getifaddrs()
         .into_iter()
         .flatten()

@@ -1,9 +1,11 @@
 //! What is known of the node: read once when the agent starts, from /proc, /sys and the configuration.
 
 mod addresses;
+mod cores;
 mod parse;
 
 pub use addresses::addresses;
+pub use cores::cores;
 pub(crate) use parse::meminfo_bytes;
 
 use crate::{
@@ -57,6 +59,9 @@ pub struct NodeFacts {
     pub se_linux: bool,
     /// tmpfs takes `noswap`.
     pub tmpfs_noswap: bool,
+    /// CPUs, from the first one, that tell below /sys how often they were too hot; 0 where none does.
+    #[serde(default)]
+    pub throttled_cpus: u32,
     /// What the configuration says for all pods.
     pub policy: Policy,
 }
@@ -71,6 +76,8 @@ pub struct Policy {
     pub seccomp_unconfined: bool,
     /// CPU limits are not enforced: the opposite of kubelet's `cpuCFSQuota`.
     pub cpu_unlimited: bool,
+    /// Containers are told on which processors they run: kubelet's static CPU manager policy.
+    pub cpus_assigned: bool,
     /// Throttling and reserving by `memory.high`, `memory.min` and `memory.low`; none by default.
     pub memory_qos: Option<MemoryQos>,
     /// Burstable containers get a share of the swap: kubelet's `LimitedSwap`; else nobody gets any.
@@ -143,10 +150,31 @@ impl NodeFacts {
                 .is_ok_and(|text| text.starts_with(b"Y")),
             se_linux: Path::new("/sys/fs/selinux/enforce").exists(),
             tmpfs_noswap: kernel >= NOSWAP_SINCE,
+            throttled_cpus: match Path::new("/sys/devices/system/cpu/cpu0/thermal_throttle").exists() {
+                true => cpus(),
+                false => 0,
+            },
             policy: Policy::default(),
             kernel_release,
         })
     }
+
+    /// Bytes of memory that there are for pods.
+    pub fn allocatable_memory_bytes(&self) -> u64 {
+        self.memory_bytes.saturating_sub(self.policy.withheld_memory_bytes)
+    }
+
+    /// Thousandths of CPU time that there are for pods.
+    pub fn allocatable_milli(&self) -> u64 {
+        (u64::from(self.cpus) * 1000).saturating_sub(self.policy.reserved_milli)
+    }
+}
+
+/// Whether AppArmor has a profile of this name now: profiles come and go while the agent lives. Without the list (no
+/// securityfs is mounted, say) none could have been loaded.
+pub(crate) fn is_profile_loaded(name: &str) -> bool {
+    let list = fs::read_to_string("/sys/kernel/security/apparmor/profiles").unwrap_or_default();
+    list.lines().any(|line| parse::profile_name(line) == Some(name))
 }
 
 fn text(path: &str) -> Result<String> {

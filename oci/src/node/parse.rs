@@ -28,6 +28,11 @@ pub(super) fn cpu_list_len(list: &str) -> Option<u32> {
     list.split(',').map(len).try_fold(0_u32, |sum, n| sum.checked_add(n?))
 }
 
+/// The profile of a line of AppArmor's list, `NAME (MODE)`; a name may have blanks.
+pub(super) fn profile_name(line: &str) -> Option<&str> {
+    line.rsplit_once(" (").map(|(name, _)| name)
+}
+
 /// Rust's name of the architecture as Kubernetes and OCI write it.
 pub(super) fn architecture(rust: &str) -> &str {
     match rust {
@@ -48,6 +53,17 @@ pub(super) fn os_release(text: &str, key: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn profiles_have_names_and_modes() {
+        for (line, name) in [
+            ("berth-default (enforce)", Some("berth-default")),
+            ("/usr/bin/man (of all) (complain)", Some("/usr/bin/man (of all)")),
+            ("", None),
+        ] {
+            assert_eq!(profile_name(line), name);
+        }
+    }
 
     #[test]
     fn memory_lines() {

@@ -9,6 +9,7 @@ fn pod(name: &str) -> DesiredPod {
         key: PodKey { namespace: "default".into(), name: name.into() },
         uid: PodUid("0123".into()),
         base: None,
+        values: None,
         pod: Arc::new(Pod::default()),
         origin: "x.yaml".into(),
     }

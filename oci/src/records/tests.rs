@@ -13,6 +13,7 @@ fn desired(uid: &str) -> DesiredPod {
         key: PodKey { namespace: "default".into(), name: "web-box".into() },
         uid: PodUid(uid.into()),
         base: None,
+        values: None,
         pod: Arc::new(Pod::default()),
         origin: "web.yaml".into(),
     }
@@ -27,6 +28,7 @@ fn stored(id: &str) -> StoredContainer {
         image: ImageFacts::default(),
         state: RecordState::Unknown,
         devices: Vec::new(),
+        given: None,
         standing: Standing::default(),
     };
     StoredContainer {
@@ -43,12 +45,19 @@ fn records_come_back_as_they_were_written() {
     assert!(inventory(&roots).unwrap().sandboxes.is_empty());
     fs::create_dir_all(roots.pod_run(&PodUid("u1".into()))).unwrap();
     fs::create_dir_all(roots.bundle(&ContainerId("c1".into()))).unwrap();
-    write_sandbox(&roots, &desired("u1"), Mono(7)).unwrap();
+    write_sandbox(&roots, &desired("u1"), Mono(7), PodResources::default()).unwrap();
     write_container(&roots, &stored("c1")).unwrap();
     let found = inventory(&roots).unwrap();
     assert_eq!(
         found.sandboxes,
-        [SandboxRecord { desired: desired("u1"), ready: false, begun: Mono(7), ips: Vec::new() }]
+        [SandboxRecord {
+            desired: desired("u1"),
+            ready: false,
+            begun: Mono(7),
+            ips: Vec::new(),
+            unsettled: false,
+            given: Some(PodResources::default())
+        }]
     );
     assert_eq!(found.containers, [stored("c1").record]);
     assert!(found.leftovers.is_empty() && found.problems.is_empty());

@@ -8,6 +8,7 @@ pub mod init;
 pub mod namespaces;
 pub mod own_users;
 mod remove;
+pub(crate) mod resize;
 mod settle;
 mod spare;
 mod sys;
@@ -29,12 +30,14 @@ use crate::{
 use berth_core::{
     dns::names_of,
     manifest::{DesiredPod, objects::Objects},
+    resize::PodResources,
     time::Mono,
 };
 use std::{fs, sync::Arc};
 use turn::Turn;
 
 pub use remove::{drop_dangling_log_links, remove, remove_leftover, remove_leftover_with, remove_with};
+pub use resize::resize;
 pub use settle::settle_network;
 pub use spare::Spares;
 pub use warnings::{NOT_ENFORCED, Warning, read as warnings};
@@ -78,7 +81,10 @@ pub fn create_with(
         for dir in [&roots.pods_run(), &roots.pod_run(&pod.uid)] {
             fsys::make_dirs(dir, PRIVATE)?;
         }
-        records::write_sandbox(roots, pod, begun)?;
+        records::write_sandbox(roots, pod, begun, PodResources::of(&pod.pod.spec))?;
+    }
+    if !ready {
+        resize::forget(roots, &pod.uid)?;
     }
     let lacking = cgroup::create_pod(roots, node, pod)?;
     let names = files::names(node, pod)?;
@@ -98,7 +104,25 @@ pub fn create_with(
     Ok(attached.addresses)
 }
 
-/// Brings the files of the pod's volumes up to these objects, if its sandbox is there. Blocking, idempotent.
+/// Takes down how the pod is now, if its sandbox is there: what NetworkPolicies select it by, and its record. Of what
+/// runs nothing is touched. Blocking, idempotent.
+///
+/// # Errors
+/// [`Error::Network`]: packet rules are as they were. [`Error::Io`].
+pub fn update(roots: &Roots, pod: &DesiredPod, network: &Network) -> Result<()> {
+    check_uid(pod)?;
+    let _turn = Turn::take(roots, &pod.uid)?;
+    let Some(known) = records::read_sandbox(roots, &pod.uid)?.filter(|known| known.ready) else {
+        return Ok(());
+    };
+    // The record last: with it nothing of this is done again.
+    network.relabel(pod)?;
+    // What its cgroup has is `resize`'s to say.
+    let given = known.given();
+    if known.desired == *pod { Ok(()) } else { records::write_sandbox(roots, pod, known.begun, given) }
+}
+
+/// Brings the files of the pod's volumes up to the pod and these objects, if its sandbox is there. Blocking, idempotent.
 ///
 /// # Errors
 /// [`Error::Volume`]; the volumes before it are up to date then, it and those behind it are as they were.

@@ -222,10 +222,12 @@ fn removal_takes_links_and_logs_of_this_pod_only_and_leaves_the_checkpoint() {
             uid: pod.uid.clone(),
             boot_id: String::new(),
             started: Now::default(),
+            active: None,
             terminating: None,
             ending: None,
             expired: false,
             evicted: None,
+            lineage: None,
             containers: Default::default(),
         };
         checkpoint::save(roots, &memory).unwrap();

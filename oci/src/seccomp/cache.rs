@@ -12,7 +12,7 @@ use berth_core::ids::hex;
 use sha2::{Digest, Sha256};
 use std::{
     path::{Path, PathBuf},
-    sync::LazyLock,
+    sync::{LazyLock, Mutex, PoisonError},
 };
 
 /// The filter of the built-in profile. Its text is hashed once: this is on the way of each start.
@@ -36,7 +36,13 @@ pub(super) fn file(
 }
 
 fn ensure(path: &Path, compile: impl FnOnce() -> Result<Vec<u8>>) -> Result<PathBuf> {
+    /// The first start of a boot comes while its filter is being made ahead: it waits for that.
+    static ONE: Mutex<()> = Mutex::new(());
     if !path.exists() {
+        let _one = ONE.lock().unwrap_or_else(PoisonError::into_inner);
+        if path.exists() {
+            return Ok(path.to_owned());
+        }
         let bytes = compile()?;
         if let Some(dir) = path.parent() {
             fsys::make_dirs(dir, 0o700)?;

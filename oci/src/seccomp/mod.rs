@@ -77,17 +77,21 @@ pub fn ensure(roots: &Roots, choice: &Choice, capabilities: CapabilitySet) -> Re
     }
 }
 
-/// Compiles ahead what most containers will ask for, those with the usual capabilities and those with none,
-/// so that no start waits for it. Takes tens of milliseconds.
+/// Compiles ahead what nearly all containers ask for: the profile for the usual capabilities. Takes tens of milliseconds.
+///
+/// # Errors
+/// As [`ensure`].
+pub fn make_usual(roots: &Roots) -> Result<()> {
+    ensure(roots, &Choice::RuntimeDefault, crate::spec::capability_set(&Container::default())?).map(drop)
+}
+
+/// As [`make_usual`], and the profile for no capabilities, so that no start waits for it.
 ///
 /// # Errors
 /// As [`ensure`].
 pub fn warm_up(roots: &Roots) -> Result<()> {
-    let usual = crate::spec::capability_set(&Container::default())?;
-    for capabilities in [usual, CapabilitySet::default()] {
-        ensure(roots, &Choice::RuntimeDefault, capabilities)?;
-    }
-    Ok(())
+    make_usual(roots)?;
+    ensure(roots, &Choice::RuntimeDefault, CapabilitySet::default()).map(drop)
 }
 
 /// Where profiles of the node's are looked for.

@@ -2,7 +2,15 @@
 
 use super::*;
 use berth_core::manifest::types::{PodSecurityContext, PodSpec, SeccompProfile, SecurityContext};
-use std::{fs, process::Command};
+use std::{
+    fs,
+    process::Command,
+    sync::{
+        Barrier,
+        atomic::{AtomicUsize, Ordering},
+    },
+    thread,
+};
 
 fn roots(dir: &Path) -> Roots {
     Roots { run: dir.join("run"), state: dir.join("state"), ..Roots::default() }
@@ -51,6 +59,28 @@ fn a_filter_is_compiled_once_for_each_set_of_capabilities() {
     warm_up(&roots).unwrap();
     assert_eq!(fs::read_dir(dir.path().join("run/seccomp")).unwrap().count(), 3, "the usual, none, all");
     Filter::read(&first).unwrap();
+}
+
+#[test]
+fn who_needs_a_filter_that_is_being_compiled_waits_for_that_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let compiled = AtomicUsize::new(0);
+    let (begun, other) = (Barrier::new(2), AtomicUsize::new(0));
+    let compile = || {
+        compiled.fetch_add(1, Ordering::SeqCst);
+        begun.wait();
+        Ok(vec![0; 8])
+    };
+    thread::scope(|scope| {
+        scope.spawn(|| cache::builtin(dir.path(), CapabilitySet(0), compile).unwrap());
+        begun.wait();
+        let second = || {
+            other.fetch_add(1, Ordering::SeqCst);
+            Ok(vec![1; 8])
+        };
+        cache::builtin(dir.path(), CapabilitySet(0), second).unwrap();
+    });
+    assert_eq!((compiled.into_inner(), other.into_inner()), (1, 0));
 }
 
 #[test]

@@ -45,9 +45,14 @@ pub(super) fn linux(input: &SpecInput<'_>) -> Result<Linux> {
         .set_gid_mappings(None)
         // Else the runtime makes a slave of each mount, and nothing passes to the node.
         .set_rootfs_propagation(bidirectional.then(|| "shared".to_owned()))
-        .set_masked_paths((!open).then(|| list(&MASKED)))
+        .set_masked_paths((!open).then(|| masked(input.throttled_cpus)))
         .set_readonly_paths((!open).then(|| list(&READ_ONLY)));
     Ok(linux)
+}
+
+fn masked(throttled_cpus: u32) -> Vec<String> {
+    let of_cpus = (0..throttled_cpus).map(|cpu| format!("/sys/devices/system/cpu/cpu{cpu}/thermal_throttle"));
+    MASKED.iter().map(|path| (*path).to_owned()).chain(of_cpus).collect()
 }
 
 /// Always its own mounts; its own process numbers unless the pod shares them or the node's; the pod's network,
@@ -81,4 +86,16 @@ fn namespace(kind: LinuxNamespaceType, path: Option<PathBuf>) -> LinuxNamespace 
     let mut namespace = LinuxNamespace::default();
     namespace.set_typ(kind).set_path(path);
     namespace
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn how_hot_the_node_is_is_its_own_affair() {
+        assert_eq!(masked(0), MASKED);
+        let last = masked(2).split_off(MASKED.len());
+        assert_eq!(last, [0, 1].map(|cpu| format!("/sys/devices/system/cpu/cpu{cpu}/thermal_throttle")));
+    }
 }

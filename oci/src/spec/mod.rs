@@ -54,10 +54,14 @@ pub struct SpecInput<'a> {
     pub binds: &'a [Bind],
     /// The pod's namespaces.
     pub namespaces: &'a PodNamespaces,
+    /// The SELinux label of its files, if it has one.
+    pub label: Option<&'a str>,
     /// What becomes `/dev/shm`: the pod's tmpfs, or the node's own for a hostIPC pod.
     pub shm: &'a Path,
     /// Devices beside those that every container has: all of the node's for a privileged one, given ones for others.
     pub devices: &'a [DeviceNode],
+    /// CPUs, from the first one, whose `thermal_throttle` is hidden.
+    pub throttled_cpus: u32,
     /// Programs of the node's that prepare it.
     pub hooks: Option<&'a Hooks>,
     /// The ids of its users on the node, if they are its own.

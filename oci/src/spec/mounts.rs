@@ -44,6 +44,9 @@ pub(super) fn mounts(input: &SpecInput<'_>) -> Result<Vec<Mount>> {
                 options.retain(|option| !option.starts_with("gid="));
                 options.extend(owned.iter().map(String::as_str));
             }
+            let label = input.label.filter(|_| matches!(kind, "tmpfs" | "devpts"));
+            let label = label.map(|label| format!("context={label}"));
+            options.extend(label.as_deref());
             mounts.push(mount(destination, kind, source, &options));
         }
     }

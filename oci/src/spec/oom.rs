@@ -1,5 +1,6 @@
 //! How willingly the kernel kills a container when memory runs out, by kubelet's formula.
 
+use crate::cgroup::memory_requests;
 use berth_core::manifest::{
     qos::{self, QosClass},
     quantity,
@@ -22,13 +23,22 @@ pub fn score_adj(pod: &Pod, container: &Container, memory_bytes: u64) -> i32 {
         QosClass::Guaranteed => GUARANTEED,
         QosClass::BestEffort => BEST_EFFORT,
         QosClass::Burstable => {
-            let own = burstable(requested_bytes(container), memory_bytes);
             // A sidecar goes no sooner than the container that it serves.
             let is_sidecar = pod.spec.sidecars().any(|sidecar| sidecar.name == container.name);
-            let regular = pod.spec.containers.iter().map(requested_bytes).min().filter(|_| is_sidecar);
-            regular.map_or(own, |least| own.min(burstable(least, memory_bytes)))
+            let least = pod.spec.containers.iter().map(requested_bytes).min().filter(|_| is_sidecar);
+            let own = requested_bytes(container);
+            burstable(own.max(least.unwrap_or(0)).saturating_add(share_bytes(pod)), memory_bytes)
         }
     }
+}
+
+/// What is asked for the pod as a whole and for none of its containers is shared evenly among them.
+fn share_bytes(pod: &Pod) -> i64 {
+    let whole = pod.spec.resources.as_ref().and_then(|whole| whole.requests.get("memory"));
+    let whole = whole.and_then(|text| quantity::parse(text).ok()).map_or(0, quantity::Quantity::value);
+    let asked = i64::try_from(memory_requests(pod)).unwrap_or(i64::MAX);
+    let containers = i64::try_from(pod.spec.lasting_containers().count()).unwrap_or(i64::MAX);
+    whole.saturating_sub(asked).max(0) / containers.max(1)
 }
 
 /// The more of the node's memory a container asks for, the less willingly it is killed.
@@ -47,6 +57,7 @@ fn requested_bytes(container: &Container) -> i64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use berth_core::manifest::types::{Resources, RestartPolicy};
 
     #[test]
     fn burstable_scores_follow_the_request() {
@@ -64,6 +75,36 @@ mod tests {
             (1, 0, 3),
         ] {
             assert_eq!(burstable(requested, memory), score, "{requested} of {memory}");
+        }
+    }
+
+    #[test]
+    fn what_is_asked_for_the_pod_as_a_whole_is_shared() {
+        let amount = |text: &str| {
+            let requests = [("memory".to_owned(), text.to_owned())].into_iter().filter(|_| !text.is_empty());
+            Resources { requests: requests.collect(), ..Resources::default() }
+        };
+        // Of the pod, its sidecar and its two containers, on a node with 1000 MiB; the scores of these three.
+        for (whole, sidecar, first, second, scores) in [
+            ("", "", "100Mi", "200Mi", [900, 900, 800]),
+            ("", "300Mi", "100Mi", "200Mi", [700, 900, 800]),
+            ("900Mi", "", "100Mi", "200Mi", [700, 700, 600]),
+            ("900Mi", "", "", "", [700, 700, 700]),
+            ("300Mi", "", "100Mi", "200Mi", [900, 900, 800]),
+        ] {
+            let container = |name: &str, memory: &str| Container {
+                name: name.to_owned(),
+                resources: amount(memory),
+                ..Container::default()
+            };
+            let mut pod = Pod::default();
+            let restart_policy = Some(RestartPolicy::Always);
+            pod.spec.init_containers.push(Container { restart_policy, ..container("s", sidecar) });
+            pod.spec.containers = vec![container("a", first), container("b", second)];
+            pod.spec.resources = (!whole.is_empty()).then(|| amount(whole));
+            let all: Vec<i32> =
+                pod.spec.all_containers().map(|one| score_adj(&pod, one, 1000 << 20)).collect();
+            assert_eq!(all, scores, "{whole} {sidecar} {first} {second}");
         }
     }
 }

@@ -169,7 +169,9 @@ fn build_spec(spec: &Value, facts: &Value) -> Result<Spec> {
         namespaces: &namespaces,
         shm: Path::new(if pod.spec.host_ipc { "/dev/shm" } else { "/shm-of-pod" }),
         hooks: None,
+        throttled_cpus: 0,
         ids: None,
+        label: None,
         devices: if container.is_privileged() { &node_devices } else { &[] },
         cgroup: Path::new("/kubepods/besteffort/poduid/0123abcd"),
     })

@@ -27,6 +27,7 @@ fn run(case: Case) -> std::result::Result<(u32, u32, Vec<u32>), String> {
         key: PodKey { namespace: "default".into(), name: "web-box".into() },
         uid: PodUid("u1".into()),
         base: None,
+        values: None,
         pod: Arc::new(Pod { spec, ..Pod::default() }),
         origin: "web.yaml".into(),
     };
@@ -133,6 +134,7 @@ fn an_image_without_a_user_database_runs_by_number() {
         key: PodKey { namespace: "default".into(), name: "web-box".into() },
         uid: PodUid("u1".into()),
         base: None,
+        values: None,
         pod: Arc::new(Pod::default()),
         origin: "web.yaml".into(),
     };

@@ -1,6 +1,6 @@
 //! emptyDir: a directory on disk that outlives a reboot, or a file system in memory that does not.
 
-use crate::{error::Result, fsys, node::NodeFacts, paths::Roots};
+use crate::{cgroup::memory_limit_of_pod, error::Result, fsys, node::NodeFacts, paths::Roots};
 use berth_core::manifest::{
     DesiredPod, huge_pages, quantity,
     types::{Pod, Volume},
@@ -63,20 +63,10 @@ fn mount(node: &NodeFacts, pod: &Pod, volume: &Volume, dir: &Path) -> Result<()>
     fsys::mount_unswapped(dir, &options, node.tmpfs_noswap)
 }
 
-/// The smallest of the volume's limit, the pod's memory limit (if all its containers have one) and the
-/// node's memory.
+/// The smallest of the volume's limit, the pod's memory limit (as its cgroup has it) and what the node has for pods.
 fn size_bytes(node: &NodeFacts, pod: &Pod, volume: &Volume) -> u64 {
     let limit = volume.empty_dir.as_ref().and_then(|dir| dir.size_limit.as_deref()).and_then(bytes);
-    let of_container = |limit: Option<&String>| limit.and_then(|text| bytes(text));
-    let whole = pod.spec.resources.as_ref().and_then(|whole| of_container(whole.limits.get("memory")));
-    let of_containers: Option<u64> = pod
-        .spec
-        .containers
-        .iter()
-        .map(|container| of_container(container.resources.limits.get("memory")))
-        .try_fold(0_u64, |sum, limit| sum.checked_add(limit?));
-    let of_pod = whole.or(of_containers.filter(|sum| *sum > 0));
-    [limit, of_pod].into_iter().flatten().fold(node.memory_bytes, u64::min)
+    [limit, memory_limit_of_pod(pod)].into_iter().flatten().fold(node.allocatable_memory_bytes(), u64::min)
 }
 
 fn bytes(text: &str) -> Option<u64> {
@@ -87,11 +77,14 @@ fn bytes(text: &str) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use berth_core::manifest::types::{Container, EmptyDir, PodSpec, Resources};
+    use crate::node::Policy;
+    use berth_core::manifest::types::{Container, EmptyDir, PodSpec, Resources, RestartPolicy};
 
     #[test]
     fn a_memory_volume_is_as_large_as_the_smallest_limit() {
-        let node = NodeFacts { memory_bytes: 1 << 30, ..NodeFacts::default() };
+        // A gibibyte for pods.
+        let policy = Policy { withheld_memory_bytes: 1 << 29, ..Policy::default() };
+        let node = NodeFacts { memory_bytes: 3 << 29, policy, ..NodeFacts::default() };
         let mib = |n: u64| n << 20;
         for (size_limit, containers, expected) in [
             (None, &[None][..], mib(1024)),
@@ -99,16 +92,23 @@ mod tests {
             (Some("2Gi"), &[None], mib(1024)),
             (None, &[Some("10Mi"), Some("20Mi")], mib(30)),
             (None, &[Some("10Mi"), None], mib(1024)),
+            (None, &[Some("sidecar 5Mi"), Some("10Mi")], mib(15)),
+            (None, &[Some("init 50Mi"), Some("10Mi")], mib(50)),
             (Some("16Mi"), &[Some("10Mi"), Some("20Mi")], mib(16)),
             (Some("0"), &[None], mib(1024)),
             (Some("1500m"), &[None], 2),
         ] {
-            let container = |limit: &Option<&str>| {
-                let limits = limit.map(|text| ("memory".to_owned(), text.to_owned())).into_iter().collect();
-                Container { resources: Resources { limits, ..Resources::default() }, ..Container::default() }
-            };
-            let spec =
-                PodSpec { containers: containers.iter().map(container).collect(), ..PodSpec::default() };
+            let mut spec = PodSpec::default();
+            for limit in containers {
+                let (kind, limit) = limit.map_or(("", None), |text| {
+                    let (kind, text) = text.split_once(' ').unwrap_or(("", text));
+                    (kind, Some(("memory".to_owned(), text.to_owned())))
+                });
+                let resources = Resources { limits: limit.into_iter().collect(), ..Resources::default() };
+                let restart_policy = (kind == "sidecar").then_some(RestartPolicy::Always);
+                let list = if kind.is_empty() { &mut spec.containers } else { &mut spec.init_containers };
+                list.push(Container { resources, restart_policy, ..Container::default() });
+            }
             let dir = EmptyDir { medium: "Memory".into(), size_limit: size_limit.map(str::to_owned) };
             let volume = Volume { name: "v".into(), empty_dir: Some(dir), ..Volume::default() };
             let size = size_bytes(&node, &Pod { spec, ..Pod::default() }, &volume);

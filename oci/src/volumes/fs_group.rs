@@ -1,23 +1,23 @@
 //! fsGroup: gives a volume to a group, all of it, before the first container of a sandbox starts.
 //!
 //! The tree may have been filled by containers before a reboot: it is walked by descriptors, links are
-//! given to the group themselves and never followed, and no mount is entered.
+//! given to the group themselves and never followed, and no mount is entered. The directory itself comes last, so that it
+//! says of what is below it that all of it was given ([`is_given`]), whenever power was cut.
 
+use super::DEPTH_MAX;
 use crate::{
     error::{Error, Result},
-    fsys::sys::{NOFOLLOW, chmod_fd, open_below, open_child, open_path},
+    fsys::sys::{NOFOLLOW, chmod_fd, names, open_below, open_child, open_path},
 };
 use nix::{
     dir::Dir,
     errno::Errno,
     fcntl::{AtFlags, OFlag, ResolveFlag},
-    sys::stat::{FileStat, Mode, SFlag, fstatat},
+    sys::stat::{FileStat, Mode, SFlag, fstatat, lstat},
     unistd::{Gid, fchownat},
 };
 use std::{ffi::CStr, os::fd::AsRawFd, path::Path};
 
-/// Directories in one another; a deeper tree is refused.
-const DEPTH_MAX: usize = 256;
 /// The group may read and write.
 const FILE_BITS: Mode = Mode::from_bits_truncate(0o660);
 /// And enter directories, and owns what is made in them.
@@ -35,22 +35,24 @@ pub(super) fn apply(dir: &Path, gid: u32) -> Result<()> {
     let open = || {
         let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW;
         let top = open_path(dir, flags, ResolveFlag::empty())?;
-        own(&top, c"", gid)?;
-        let here = open_child(&top, c".")?;
-        walk(here, gid, 0)
+        walk(open_child(&top, c".")?, gid, 0)?;
+        own(&top, c"", gid).map(drop)
     };
     open().map_err(wrong)
+}
+
+/// By its owner and mode the directory was given to the group already; what is below it is not looked at.
+pub(super) fn is_given(dir: &Path, gid: u32) -> Result<bool> {
+    let stat = lstat(dir).map_err(Error::sys("look at", dir))?;
+    let is_dir = SFlag::from_bits_truncate(stat.st_mode & SFlag::S_IFMT.bits()) == SFlag::S_IFDIR;
+    Ok(is_dir && stat.st_gid == gid && permissions(&stat).contains(DIR_BITS))
 }
 
 fn walk(mut dir: Dir, gid: u32, depth: usize) -> std::result::Result<(), Errno> {
     if depth >= DEPTH_MAX {
         return Err(Errno::ELOOP);
     }
-    let names: Vec<_> = dir
-        .iter()
-        .map(|entry| entry.map(|entry| entry.file_name().to_owned()))
-        .collect::<std::result::Result<_, _>>()?;
-    for name in names.iter().filter(|name| !matches!(name.to_bytes(), b"." | b"..")) {
+    for name in &names(&mut dir)? {
         if own(&dir, name, gid)? == SFlag::S_IFDIR {
             walk(open_child(&dir, name)?, gid, depth + 1)?;
         }
@@ -146,6 +148,29 @@ mod tests {
         let after = fs::metadata(&outside).unwrap();
         assert_eq!((after.gid(), after.mode()), (outside_before.gid(), outside_before.mode()));
         assert_eq!(fs::metadata("/").unwrap().gid(), 0);
+    }
+
+    #[test]
+    fn a_directory_says_whether_it_was_given() {
+        if !is_root() {
+            return;
+        }
+        let dir = tempfile::tempdir().unwrap();
+        for (gid, mode, given) in [
+            (4242, 0o2770, true),
+            (4242, 0o2777, true),
+            (4243, 0o2770, false),
+            (4242, 0o0770, false),
+            (4242, 0o2750, false),
+            (4242, 0o2760, false),
+        ] {
+            std::os::unix::fs::chown(dir.path(), None, Some(gid)).unwrap();
+            fs::set_permissions(dir.path(), Permissions::from_mode(mode)).unwrap();
+            assert_eq!(is_given(dir.path(), 4242).unwrap(), given, "{gid} {mode:o}");
+        }
+        apply(dir.path(), 4242).unwrap();
+        assert!(is_given(dir.path(), 4242).unwrap());
+        assert!(is_given(&dir.path().join("none"), 4242).is_err());
     }
 
     #[test]

@@ -3,13 +3,17 @@
 
 use crate::{
     error::{Error, Result},
-    fsys,
+    fsys::{self, mounts::unmount_below},
     paths::Roots,
-    worker::overlay_path,
+    users::ids,
+    worker::{map_layers, overlay_path},
 };
 use berth_core::{action::ImageFacts, manifest::DesiredPod};
 use nix::mount::{MsFlags, mount};
-use std::path::Path;
+use std::{
+    fs::File,
+    path::{Path, PathBuf},
+};
 
 /// The kernel takes a page of options; its size is at least this on all machines.
 const OPTIONS_LEN_MAX: usize = 4095;
@@ -34,8 +38,11 @@ fn one(roots: &Roots, pod: &DesiredPod, image: &ImageFacts, at: &Path) -> Result
     // The kernel wants two layers at least.
     let empty = roots.pod_run(&pod.uid).join("empty");
     fsys::make_dirs(&empty, 0o755)?;
+    let layers: Vec<&Path> = image.layers.iter().map(Path::new).collect();
+    let mapped = ids::are_own(pod).then(|| Mapped::new(roots, pod, &layers)).transpose()?;
+    let owned = mapped.as_ref().map(|mapped| mapped.layers.iter().map(PathBuf::as_path).collect());
     let mut layers: Vec<String> =
-        image.layers.iter().map(|layer| overlay_path(Path::new(layer), true)).collect();
+        owned.unwrap_or(layers).into_iter().map(|layer| overlay_path(layer, true)).collect();
     layers.push(overlay_path(&empty, true));
     let options = format!("lowerdir={}", layers.join(":"));
     if options.len() > OPTIONS_LEN_MAX {
@@ -46,4 +53,32 @@ fn one(roots: &Roots, pod: &DesiredPod, image: &ImageFacts, at: &Path) -> Result
     let flags = MsFlags::MS_RDONLY | MsFlags::MS_NODEV | MsFlags::MS_NOSUID | MsFlags::MS_NOEXEC;
     mount(Some("overlay"), at, Some("overlay"), flags, Some(options.as_str()))
         .map_err(Error::sys("mount the image on", at))
+}
+
+/// The layers with the owners that they have for the pod's own users. An overlay has mounts of its own of its layers, so
+/// that these go once it is made.
+struct Mapped {
+    dir: PathBuf,
+    layers: Vec<PathBuf>,
+}
+
+impl Mapped {
+    fn new(roots: &Roots, pod: &DesiredPod, layers: &[&Path]) -> Result<Self> {
+        let path = roots.pod_ns(&pod.uid, "user");
+        let users = File::open(&path).map_err(Error::io("open the namespace", &path))?;
+        let dir = roots.pod_run(&pod.uid).join("layers");
+        // What is mounted before something fails goes with it.
+        let mut mapped = Self { dir, layers: Vec::new() };
+        let names = map_layers(&mapped.dir, layers, &users.into())?;
+        mapped.layers = names.iter().map(|name| mapped.dir.join(name)).collect();
+        Ok(mapped)
+    }
+}
+
+impl Drop for Mapped {
+    fn drop(&mut self) {
+        if let Err(error) = unmount_below(&self.dir) {
+            tracing::warn!(%error, "layers stay mounted until the pod goes");
+        }
+    }
 }

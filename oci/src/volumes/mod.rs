@@ -6,6 +6,7 @@ mod empty_dir;
 mod fs_group;
 mod host_path;
 mod image;
+pub(crate) mod relabel;
 pub(crate) mod subpath;
 mod written;
 
@@ -15,10 +16,17 @@ use crate::{
     paths::Roots,
     users::ids::{self, Ids},
 };
-use berth_core::manifest::{DesiredPod, objects::Objects, types::Volume};
+use berth_core::manifest::{
+    DesiredPod,
+    objects::Objects,
+    types::{FsGroupChangePolicy, Volume},
+};
 use std::{os::unix::fs::chown, path::PathBuf};
 
 pub use image::mount_images;
+
+/// Directories in one another in a volume that is given to a group or labelled; a deeper tree is refused.
+const DEPTH_MAX: usize = 256;
 
 /// Makes all volumes of the pod. `first` says that no container of the pod can have run in them since the
 /// boot: then fsGroup is applied.
@@ -53,9 +61,17 @@ pub(crate) fn create(
         if let Some(Ids { base }) = ids.filter(|_| first) {
             chown(&dir, Some(base), Some(base)).map_err(|error| named(volume, error.to_string()))?;
         }
-        if let Some(gid) = pod.pod.spec.security_context.fs_group.filter(|_| first) {
+        let context = &pod.pod.spec.security_context;
+        if let Some(gid) = context.fs_group.filter(|_| first) {
             let gid = ids.map_or(gid, |ids| ids.on_node(gid));
-            fs_group::apply(&dir, gid).map_err(|error| named(volume, error.to_string()))?;
+            // As in kubelet an emptyDir is given to the group in any case.
+            let may_skip = volume.persistent_volume_claim.is_some()
+                && context.fs_group_change_policy == Some(FsGroupChangePolicy::OnRootMismatch);
+            let give = || match may_skip && fs_group::is_given(&dir, gid)? {
+                true => Ok(()),
+                false => fs_group::apply(&dir, gid),
+            };
+            give().map_err(|error: Error| named(volume, error.to_string()))?;
         }
     }
     Ok(())
@@ -80,6 +96,12 @@ pub(crate) fn is_read_only(pod: &DesiredPod, name: &str) -> bool {
 pub(crate) fn is_of_others(pod: &DesiredPod, name: &str) -> bool {
     let volume = pod.pod.spec.volumes.iter().find(|volume| volume.name == name);
     volume.is_some_and(|volume| volume.host_path.is_some() || volume.persistent_volume_claim.is_some())
+}
+
+/// Whether the volume is the pod's or made for pods, so that it may get a label; kubelet leaves the rest as it is.
+pub(crate) fn may_be_labelled(pod: &DesiredPod, name: &str) -> bool {
+    let volume = pod.pod.spec.volumes.iter().find(|volume| volume.name == name);
+    volume.is_some_and(|volume| volume.host_path.is_none() && volume.image.is_none())
 }
 
 /// Where a volume lies on the node.

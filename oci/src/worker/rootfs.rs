@@ -104,7 +104,9 @@ fn try_mount(target: &Path, options: &str, volatile: bool) -> std::result::Resul
 fn options(lower: &[&Path], plan: &OverlayPlan) -> String {
     let layers: Vec<String> = lower.iter().map(|layer| escape(layer, true)).collect();
     let (upper, work) = (escape(&plan.upper, false), escape(&plan.work, false));
-    format!("lowerdir={},upperdir={upper},workdir={work}", layers.join(":"))
+    // Quoted: a level has commas.
+    let label = plan.label.as_ref().map(|label| format!(",context=\"{label}\"")).unwrap_or_default();
+    format!("lowerdir={},upperdir={upper},workdir={work}{label}", layers.join(":"))
 }
 
 /// Overlayfs takes a comma, a backslash and (between layers) a colon as they are only behind a backslash.

@@ -76,6 +76,7 @@ fn spec(shm: &Path) -> Option<libcontainer::oci_spec::runtime::Spec> {
         key: PodKey { namespace: "warm".into(), name: "warm".into() },
         uid: PodUid("warm".into()),
         base: None,
+        values: None,
         pod: Arc::new(Pod::default()),
         origin: "".into(),
     };
@@ -92,8 +93,10 @@ fn spec(shm: &Path) -> Option<libcontainer::oci_spec::runtime::Spec> {
         namespaces: &PodNamespaces::default(),
         shm,
         devices: &[],
+        throttled_cpus: 0,
         hooks: None,
         ids: None,
+        label: None,
         cgroup: Path::new("/"),
     })
     .ok()

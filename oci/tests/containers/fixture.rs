@@ -2,6 +2,7 @@
 
 use berth_core::{
     action::ImageFacts,
+    cpus::Place,
     ids::{ContainerId, PodKey, PodUid},
     manifest::{
         DesiredPod,
@@ -143,6 +144,7 @@ impl Machine {
             key: PodKey { namespace: "default".into(), name: "web-box".into() },
             uid: PodUid("test".into()),
             base: None,
+            values: None,
             pod: Arc::new(Pod { spec, ..Pod::default() }),
             origin: "web.yaml".into(),
         };
@@ -165,6 +167,8 @@ impl Machine {
             binds: &wish.binds,
             given: &Given::default(),
             ids: None,
+            place: &Place::default(),
+            label: None,
         };
         let (spec, plan) = bundle::assemble(&self.roots, &node, &input).unwrap();
         let dir = self.roots.bundle(&id);

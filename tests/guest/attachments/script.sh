@@ -54,6 +54,9 @@ ready top
 is "in the pod" "eth0 lo net1 plc " "$(eth_of top)"
 check "macvlan" pings top 192.0.2.1
 check "VLAN" pings top 192.0.5.1
+check "the list shows them" sh -c 'berth get pods -o wide --no-headers | grep -q "^top.* eth0,net1,plc "'
+check "the page, with addresses" sh -c 'berth describe pod top | grep -q "net1, on the node.s nic2, 192.0.2.7/24"'
+check "and the pod itself" sh -c "berth get pod top -o yaml | grep -q 'k8s.v1.cni.cncf.io/network-status:.*plc.*192.0.5.7'"
 check "and its own network is there" pings top 10.86.0.1
 
 step "what is not there or taken is told, and had when it is there"

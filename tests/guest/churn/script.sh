@@ -36,6 +36,15 @@ kill_workers() { for p in $(workers); do kill -9 "$p" 2>/dev/null && killed=$((k
 kill_agent() { kill -9 "$(agent_pid 2>/dev/null)" 2>/dev/null && agents=$((agents + 1)); }
 random() { od -An -N2 -tu2 /dev/urandom | tr -d ' '; }
 
+made_ahead() {
+    for thread in /proc/[0-9]*/task/[0-9]*; do
+        [ "$(cat $thread/comm 2>/dev/null)" = berth-spare ] || continue
+        [ "$(readlink $thread/ns/net)" != "$(readlink /proc/self/ns/net)" ] && return 0
+    done
+    return 1
+}
+settled() { ! ip -o addr | grep -q tentative; }
+
 # snapshot FILE: all that pods have to do with, in the kernel and beside it. Numbers that only count are left out.
 snapshot() {
     {
@@ -55,6 +64,11 @@ snapshot() {
     } >"$1"
 }
 same() { snapshot /tmp/after; cmp -s /tmp/before /tmp/after; }
+# as_before: waits until it is so.
+as_before() {
+    left=100
+    until same; do left=$((left - 1)); [ $left -gt 0 ] || { diff /tmp/before /tmp/after; fail "something is left"; }; usleep 200000; done
+}
 
 step "two pods that stay, and a policy for all others; one pod has come and gone"
 printf 'apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {name: churn}\nspec: {podSelector: {matchLabels: {app: churn}}, ingress: [{from: [{podSelector: {matchLabels: {app: stays}}}], ports: [{port: web}]}], egress: [], policyTypes: [Ingress, Egress]}\n' | drop policy.yaml
@@ -64,8 +78,9 @@ ready one; ready two
 light first 0 | drop first.yaml; ready first
 rm $M/first.yaml; gone first
 one=$(ip4 one)
-# The next pod's namespaces, made ahead, are there.
-usleep 500000
+# What comes by itself a moment later is there: the next pod's namespaces, addresses that the kernel has tried.
+eventually 30 "the next pod's namespaces are made ahead" made_ahead
+eventually 30 "all addresses can be used" settled
 snapshot /tmp/before
 grep -A1 '^== namespaces' /tmp/before
 
@@ -87,11 +102,10 @@ while [ $round -lt "$ROUNDS" ]; do
     eventually 60 "the agent is back" berth get pods
     berth wait $all --for=delete --timeout=300s >/dev/null || fail "round $round: not all are gone"
     echo "round $round: up in $((up - begun)) s, gone in $(($(date +%s) - up)) s; so far $agents agents and $killed workers killed"
+    as_before
 done
 
 step "all is as it was"
-left=100
-until same; do left=$((left - 1)); [ $left -gt 0 ] || { diff /tmp/before /tmp/after; fail "something is left"; }; usleep 200000; done
 echo "ok: $((PODS * ROUNDS)) pods have left nothing: $(wc -l </tmp/after) lines compared"
 is "one has the address that it had" "$one" "$(ip4 one)"
 is "its port leads to it" one-edge "$(fetch - http://127.0.0.1:8080/name)"

@@ -49,6 +49,9 @@ ready one
 ready two
 addresses_are_shown
 pods_reach_each_other
+check "the list names network and interface, and counts" sh -c 'berth get pods -o wide --no-headers | grep -qE "^one.* shop/eth0 +[1-9][0-9.kM]*B/[1-9][0-9]* +[1-9]"'
+check "so does the page, with the other end" sh -c 'berth describe pod one | grep -qE "^Interface: +eth0, in the CNI network shop, on the node as veth"'
+check "and the pod itself" sh -c "berth get pod one -o yaml | grep -q 'k8s.v1.cni.cncf.io/network-status:.*veth.*shop'"
 check "doctor finds the plugins" sh -c 'berth doctor | grep -q "by CNI plugins"'
 
 step "an agent that was killed finds the network as it was, and says so if it is not"

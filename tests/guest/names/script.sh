@@ -118,5 +118,16 @@ berth wait -n shop pod/two --for=delete --timeout=60s >/dev/null || fail "two di
 is "no such name" "NXDOMAIN " "$(answer two.shop.svc)"
 rm $M/*.yaml
 gone one; gone three; gone plain
+
+step "a port that another program has is told of, and served when it is free"
+nc -ll -p 53 -e true & holder=$!
+eventually 10 "somebody else has the port" sh -c 'cat /proc/net/tcp /proc/net/tcp6 | grep -q ":0035 "'
+pod one default '' | drop one.yaml
+there one default
+eventually 10 "the pod is told" sh -c 'berth describe pod one | grep -q NamesNotServed'
+check "doctor says so, too" sh -c 'berth doctor | grep -A3 "name server" | grep -q "port 53"'
+kill $holder
+eventually 70 "names are there" sh -c 'berth exec one -- busybox nslookup one | grep -q 10.86'
+rm $M/one.yaml; gone one
 eventually 10 "nothing serves names" sh -c '! cat /proc/net/udp /proc/net/udp6 /proc/net/tcp /proc/net/tcp6 | awk "{ print \$2 }" | grep -q ":0035\$"'
 nothing_left

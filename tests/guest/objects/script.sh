@@ -147,6 +147,10 @@ eventually 20 "another value reaches the file" sh -c '[ "$(berth exec files -- c
 is "and the projected one" blue "$(in_files cat /all/deep/colour)"
 is "and not a subPath, as in Kubernetes" red "$(in_files cat /one)"
 is "and no pod was replaced" "$U 0" "$(uid_of files) $(column files- 4)"
+sed -i 's/tier: one/tier: two/' $M/files.yaml
+eventually 20 "another label reaches its file" sh -c 'berth exec files -- cat /all/labels | grep -q two'
+is "and that has replaced no pod either" "$U 0" "$(uid_of files) $(column files- 4)"
+check "it is told" sh -c 'berth get events --for files | grep -q "Updated.*Applied without a restart: metadata.labels"'
 rm $M/live.yaml; read_all
 is "an object that goes leaves the files" blue "$(in_files cat /conf/colour)"
 kill -9 "$(agent_pid)"; serves

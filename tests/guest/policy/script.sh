@@ -40,6 +40,22 @@ policy db '{podSelector: {matchLabels: {app: db}}, ingress: [{from: [{namespaceS
 eventually 20 "the other namespace calls db" may lab spy "$DB4" "$DB6"
 check "web does not" may_not shop web "$DB4" "$DB6"
 
+step "other labels count at once, for the pod that runs"
+policy db '{podSelector: {matchLabels: {app: db}}, ingress: [{from: [{podSelector: {matchLabels: {app: web}}}]}]}'
+eventually 20 "web calls db" may shop web "$DB4" "$DB6"
+U=$(berth get pod -n shop web -o yaml | sed -n 's/^  uid: *"*\([^"]*\)"*$/\1/p')
+labelled web shop | sed 's/labels: {app: web}/labels: {app: guest}/' | drop web.yaml
+eventually 20 "it does not any more" may_not shop web "$DB4" "$DB6"
+kill -9 "$(agent_pid)"
+eventually 30 "the agent is back" berth get pods
+check "nor with a new agent" may_not shop web "$DB4" "$DB6"
+labelled web shop | drop web.yaml
+eventually 20 "it does again" may shop web "$DB4" "$DB6"
+is "it is the same pod" "$U" "$(berth get pod -n shop web -o yaml | sed -n 's/^  uid: *"*\([^"]*\)"*$/\1/p')"
+is "and nothing of it was restarted" 0 "$(berth get pods -n shop --no-headers | awk '/^web-/ { print $4 }')"
+policy db '{podSelector: {matchLabels: {app: db}}, ingress: [{from: [{namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: lab}}}]}]}'
+eventually 20 "web calls db no more" may_not shop web "$DB4" "$DB6"
+
 step "an agent that is killed leaves no gap"
 kill -9 "$(agent_pid)"
 eventually 30 "the agent is back" berth get pods

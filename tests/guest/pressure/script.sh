@@ -83,6 +83,27 @@ eventually 20 "the evicted one is shown so" status_is writer Evicted
 ready late; ready writer
 is "restarts of who is critical" 0 "$(column vital 4)"
 is "what it has" 40000000 "$(stat -c %s "/var/lib/berth/pods/$(uid_of vital)/volumes/data/f")"
+
+step "a soft threshold: who wrote has time to end, but no more than is allowed"
+rm $M/writer.yaml; gone writer
+rm /tmp/marks/*writer
+pod writer 'terminationGracePeriodSeconds: 600' '' 'trap "touch /marks/asked" TERM; head -c 30000000 /dev/zero >/data/f & while :; do usleep 100000; done' | sed '/terminationGracePeriodSeconds: 1$/d' | drop writer.yaml
+ready writer
+configured <<Y
+fileCheckFrequency: 1s
+evictionPressureTransitionPeriod: 5s
+evictionHard: {nodefs.available: 1Mi, imagefs.available: 0%}
+evictionSoft: {nodefs.available: $(($(disk_mib) - 15))Mi}
+evictionSoftGracePeriod: {nodefs.available: 2s}
+evictionMaxPodGracePeriod: 5
+Y
+touch /tmp/marks/writer
+eventually 60 "it is evicted" sh -c 'berth get events --for writer | grep -q "Evicted.*The node was low on resource: ephemeral-storage. Threshold quantity"'
+eventually 20 "it was asked to end" test -e /tmp/marks/asked
+eventually 20 "and is shown so, long before its own grace is over" status_is writer Evicted
+ready writer
+sed -i 's/terminationGracePeriodSeconds: 600/terminationGracePeriodSeconds: 1/' $M/writer.yaml
+eventually 20 "it has less time now" sh -c 'berth get pod writer -o yaml | grep -q "terminationGracePeriodSeconds: 1$"'
 rm $M/*.yaml
 gone vital; gone writer; gone late
 nothing_left

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Two boots on one disk, the power cut between them: pods come back, emptyDir and restart counts stay, a
-# finished job stays finished, users of a pod's own are the same.
+# finished job stays finished, users of a pod's own are the same; and so is a pod that got other labels in between.
 . /put/lib.sh
 if [ "$(cat /put/boot)" = 1 ]; then
     mkdir -p /var/keep
@@ -50,6 +50,14 @@ Y
     ready app; ready own
     eventually 60 "the job is done" status_is once- Completed
     eventually 60 "the crashing pod backs off" status_is crash- CrashLoopBackOff
+    sed -i 's/metadata: {name: app}/metadata: {name: app, labels: {tier: one}}/' /var/keep/app.yaml
+    U=$(uid_of app); echo "$U" >/var/keep/app.uid
+    cp /var/keep/app.yaml $M/app.yaml
+    eventually 20 "a label is applied" sh -c 'berth get pods -l tier=one --no-headers | grep -q "^app-"'
+    is "to the pod that runs" "$U" "$(uid_of app)"
+    eventually 20 "and that is on the disk" grep -q "\"revision\":\"$(berth get pod app -o yaml | sed -n 's/.*config.hash: *"*\([0-9a-f]*\)"*$/\1/p')\"" "/var/lib/berth/pods/$U/checkpoint"
+    # The next revision comes while there is no power.
+    sed -i 's/tier: one/tier: two/' /var/keep/app.yaml
     berth get pods
     sync
     exit 0
@@ -62,6 +70,8 @@ serves
 ready app; ready own
 berth get pods
 is "emptyDir outlived the reboot" 2 "$(berth exec app -- sh -c 'wc -l </data/boots')"
+is "a pod whose manifest got other labels is the one that it was" "$(cat /var/keep/app.uid)" "$(uid_of app)"
+is "and has them" 1 "$(berth get pods -l tier=two --no-headers | grep -c '^app-')"
 is "the container counts as restarted" 1 "$(column app 4)"
 is "the finished job did not run again" 1 "$(wc -l </var/keep/once/runs)"
 is "it is still shown as done" Completed "$(column once- 3)"

@@ -31,6 +31,21 @@ ready web
 eventually 30 "it is reached" systemctl is-active --quiet boot-complete.target
 check "so is berth-healthy.target" systemctl start berth-healthy.target
 
+step "services of updaters behind it"
+S=/etc/systemd/system E=/usr/share/doc/berth/examples
+mkdir -p /usr/libexec/berth $S/rauc-mark-good.service.d
+cp $E/swupdate /usr/libexec/berth/ && cp $E/swupdate.service $S/berth-swupdate.service
+cp $E/rauc.conf $S/rauc-mark-good.service.d/berth.conf
+printf '[Service]\nType=oneshot\nExecStart=/bin/touch /var/slot-is-good\n' >$S/rauc-mark-good.service
+printf '#!/bin/sh\necho "$1=$2" >>/var/environment\n' >/usr/bin/fw_setenv
+chmod +x /usr/bin/fw_setenv
+systemctl daemon-reload
+check "they start" systemctl start berth-swupdate.service rauc-mark-good.service
+is "SWUpdate's update is confirmed" upgrade_available=0 "$(tail -n 1 /var/environment)"
+check "RAUC's slot is marked good" test -e /var/slot-is-good
+systemctl stop berth-swupdate.service
+rm /var/environment /var/slot-is-good
+
 step "a restart and a stop of the service"
 P=$(first_pid)
 check "systemd restarts it" systemctl restart berth.service
@@ -79,6 +94,8 @@ eventually 20 "the pod fails" sh -c 'berth get pods --no-headers | grep -q "bad.
 is "the gate stays shut" 1 "$(systemctl start boot-complete.target 2>/dev/null; echo $?)"
 is "its service has failed" failed "$(state berth-health.service)"
 is "the target is not reached" inactive "$(state boot-complete.target)"
+is "nor do the updaters' services start" 1 "$(systemctl start berth-swupdate.service rauc-mark-good.service 2>/dev/null; echo $?)"
+is "nothing is confirmed" "" "$(ls /var/environment /var/slot-is-good 2>/dev/null)"
 
 step "a configuration that Berth cannot run with"
 echo 'nonsense: true' >/etc/berth/config.yaml

@@ -29,6 +29,7 @@ spec:
     - {name: shared, mountPath: /shared}
     - {name: claim, mountPath: /claim}
     - {name: token, mountPath: /token}
+    - {name: files, mountPath: /files}
   - name: worker
     image: berth.test/busybox:1
     command: [sh, -c, 'echo hello >/dev/stdout; exec sleep 100000']
@@ -40,6 +41,7 @@ spec:
   - {name: shared, hostPath: {path: /var/shared, type: Directory}}
   - {name: claim, persistentVolumeClaim: {claimName: kept}}
   - {name: token, secret: {secretName: token, defaultMode: 0400}}
+  - {name: files, image: {reference: "berth.test/busybox:1"}}
 ---
 apiVersion: v1
 kind: PersistentVolumeClaim
@@ -55,6 +57,8 @@ host_uid() { for p in $(cat "$(cgroup_of own)"/*/cgroup.procs); do stat -c %u "/
 is "is nobody on the node" "$base $((base + 1000)) " "$(host_uid)"
 is "the kernel's map" "0 $base 65536" "$(inside main cat /proc/self/uid_map | tr -s ' ' | sed 's/^ //; s/ $//')"
 is "the image's files are its root's" "0 0" "$(inside main stat -c '%u %g' /bin/busybox)"
+is "so are those of an image as a volume" "0 0" "$(inside main stat -c '%u %g' /files/bin/busybox)"
+is "of which no layer stays mounted on the node" "" "$(cut -d' ' -f2 /proc/mounts | grep "/run/berth/pods/$(uid_of own)/layers")"
 check "it can change the image's files" inside main chown 5:6 /bin/busybox
 check "and its network" inside main ip link set lo mtu 1400
 inside main sh -c 'echo 1 >/proc/sys/vm/drop_caches' 2>/dev/null; is "not the node's settings" 1 $?

@@ -149,8 +149,62 @@ check "an image that is not there: the container that wants it waits with Kubern
     sh -c 'berth get pod images -o yaml | grep -q "reason: ErrImageNeverPull"'
 rm $M/images.yaml; gone images
 
+step "fsGroupChangePolicy, and a subPathExpr that comes to nothing"
+owned() {
+    cat <<Y
+apiVersion: v1
+kind: PersistentVolumeClaim
+metadata: {name: kept}
+spec: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Mi}}}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: owned}
+spec:
+  terminationGracePeriodSeconds: 1
+  securityContext: {fsGroup: 4242, fsGroupChangePolicy: $1}
+  containers:
+  - name: main
+    image: berth.test/busybox:1
+    command: [sleep, "100000"]
+    volumeMounts: [{name: kept, mountPath: /kept}]
+  volumes: [{name: kept, persistentVolumeClaim: {claimName: kept}}]
+Y
+}
+K=/var/lib/berth/claims/default/kept
+gid_of_file() { stat -c %g $K/file; }
+owned OnRootMismatch | drop owned.yaml
+ready owned
+is "a claim that is new is given to the group" 4242 "$(stat -c %g $K)"
+touch $K/file && chown 0:0 $K/file
+rm $M/owned.yaml; gone owned
+owned OnRootMismatch | drop owned.yaml
+ready owned
+is "one that has it is not walked with OnRootMismatch" 0 "$(gid_of_file)"
+rm $M/owned.yaml; gone owned
+owned Always | drop owned.yaml
+ready owned
+is "and is with Always" 4242 "$(gid_of_file)"
+rm $M/owned.yaml; gone owned
+drop nothing.yaml <<'Y'
+apiVersion: v1
+kind: Pod
+metadata: {name: nothing}
+spec:
+  terminationGracePeriodSeconds: 1
+  containers:
+  - name: main
+    image: berth.test/busybox:1
+    command: [sleep, "100000"]
+    env: [{name: PART, value: ""}]
+    volumeMounts: [{name: all, mountPath: /all, subPathExpr: $(PART)}]
+  volumes: [{name: all, emptyDir: {}}]
+Y
+eventually 30 "an empty variable is an error, and not the whole volume" status_is nothing- CreateContainerConfigError
+
 step "all of it goes"
 rm $M/*.yaml
-gone share; gone rro; gone pages; gone alone
+gone share; gone rro; gone pages; gone alone; gone nothing
+rm -r $K
 umount /srv/share /srv/tree/below /srv/tree
 nothing_left

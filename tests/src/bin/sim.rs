@@ -94,7 +94,7 @@ fn scenario(file: &Path) -> ExitCode {
     let played = scenarios::load(file).and_then(|scenario| scenarios::play(&scenario, &mut stage));
     stage.trace().iter().for_each(|line| println!("{line}"));
     match played {
-        Ok(()) => {
+        Ok(_) => {
             println!("ok");
             ExitCode::SUCCESS
         }

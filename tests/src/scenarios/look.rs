@@ -2,7 +2,7 @@
 //! shows. Pure.
 
 use super::NODE;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -25,7 +25,7 @@ enum OfPod {
 }
 
 /// What one pod was when a scenario noted it.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(super) struct Noted {
     uid: String,
     runs: BTreeMap<String, String>,
@@ -119,7 +119,8 @@ fn facts(shown: &Value, noted: Option<&Noted>) -> BTreeMap<String, BTreeSet<Stri
     all
 }
 
-/// `Running`, `DeadlineExceeded`, `Ready` or `!Ready` and `Ready:ContainersNotReady`, `terminating`, `same` or `new`.
+/// `Running`, `DeadlineExceeded`, `Ready` or `!Ready` and `Ready:ContainersNotReady`, `terminating`, `same` or `new`;
+/// labels as `app=web`.
 fn pod(shown: &Value, noted: Option<&Noted>) -> BTreeSet<String> {
     let status = &shown["status"];
     let mut facts = BTreeSet::from([text(&status["phase"]), text(&status["reason"])]);
@@ -130,6 +131,9 @@ fn pod(shown: &Value, noted: Option<&Noted>) -> BTreeSet<String> {
         }
         facts.insert(if holds { kind } else { format!("!{kind}") });
     }
+    for (name, value) in shown["metadata"]["labels"].as_object().into_iter().flatten() {
+        facts.insert(format!("{name}={}", text(value)));
+    }
     if shown["metadata"]["deletionTimestamp"].is_string() {
         facts.insert("terminating".to_owned());
     }
@@ -139,11 +143,14 @@ fn pod(shown: &Value, noted: Option<&Noted>) -> BTreeSet<String> {
 }
 
 /// `running`, `waiting` or `terminated` with its reason, `code=1`, `says=words`, `ready`, `unready`, `started`,
-/// `restarts=2`, of the run before `last=Error` and `last-code=1`, `same` or `new`.
+/// `restarts=2`, `back-off=10s`, `cpus=1,3` for processors that are its own, of what it has `cpu=100m` (as its request) and `memory<=64Mi` (as its limit), of the run before `last=Error` and `last-code=1`, `same` or `new`.
 fn container(status: &Value, noted: Option<&String>) -> BTreeSet<String> {
     let mut facts = BTreeSet::new();
     for (state, about) in status["state"].as_object().into_iter().flatten() {
         facts.extend([state.clone(), text(&about["reason"])]);
+        let words = about["message"].as_str().unwrap_or_default();
+        let wait = words.strip_prefix("back-off ").and_then(|words| words.split_once(' '));
+        facts.extend(wait.map(|(wait, _)| format!("back-off={wait}")));
         facts.extend(about["exitCode"].as_i64().map(|code| format!("code={code}")));
         facts.extend(about["message"].as_str().map(|message| format!("says={}", message.replace(' ', "_"))));
     }
@@ -156,6 +163,19 @@ fn container(status: &Value, noted: Option<&String>) -> BTreeSet<String> {
         facts.insert("started".to_owned());
     }
     facts.extend(status["restartCount"].as_u64().map(|count| format!("restarts={count}")));
+    for (list, sign) in [("requests", "="), ("limits", "<=")] {
+        for (name, amount) in status["resources"][list].as_object().into_iter().flatten() {
+            facts.insert(format!("{name}{sign}{}", text(amount)));
+        }
+    }
+    let own: Vec<String> = items(&status["allocatedResourcesStatus"])
+        .filter(|resource| resource["name"] == "cpu")
+        .flat_map(|resource| items(&resource["resources"]))
+        .map(|cpu| text(&cpu["resourceID"]))
+        .collect();
+    if !own.is_empty() {
+        facts.insert(format!("cpus={}", own.join(",")));
+    }
     facts.extend(noted.map(|run| compared(run, &status["containerID"])));
     facts.remove("");
     facts
@@ -179,7 +199,7 @@ mod tests {
                 "conditions": [{"type": "Ready", "status": "False", "reason": "ContainersNotReady"}],
                 "containerStatuses": [{
                     "name": "main", "ready": false, "started": true, "restartCount": 2, "containerID": "berth://b",
-                    "state": {"waiting": {"reason": "CrashLoopBackOff", "message": "back-off 20s"}},
+                    "state": {"waiting": {"reason": "CrashLoopBackOff", "message": "back-off 20s restarting"}},
                     "lastState": {"terminated": {"exitCode": 3, "reason": "Error"}},
                 }],
             },
@@ -195,9 +215,11 @@ mod tests {
             (json!({"web": "Running Ready"}), false),
             (json!({"web": "terminating"}), false),
             (
-                json!({"web": {"main": "waiting CrashLoopBackOff says=back-off_20s last-code=3 last=Error"}}),
+                json!({"web": {"main": "waiting CrashLoopBackOff says=back-off_20s_restarting last-code=3 last=Error"}}),
                 true,
             ),
+            (json!({"web": {"main": "back-off=20s"}}), true),
+            (json!({"web": {"main": "back-off=10s"}}), false),
             (json!({"web": {"pod": "new", "main": "restarts=2 started unready same"}}), true),
             (json!({"web": {"main": "restarts=1"}}), false),
             (json!({"web": {"other": "running"}}), false),

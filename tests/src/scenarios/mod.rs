@@ -3,17 +3,21 @@
 //!
 //! A scenario's containers are of the image [`IMAGE`], whose program does nothing of its own accord: it stays until a
 //! happening has it exit, and ends with 0 when it is asked to stop. `args: [stubborn]` does not hear that;
-//! `args: [exits, "3"]` ends at once. Each run has a file [`WELL`] in its root, and no other that a probe could ask for
-//! (`exec: {command: [stat, /well]}`) unless a happening makes it.
+//! `args: [exits, "3"]` ends at once; `args: [serves]` serves its root over HTTP at [`PORT`], and gRPC's health service, whose
+//! answer is that [`WELL`] is there, at [`GRPC_PORT`]. Each run has a file [`WELL`] in its root, a folder and a program of which
+//! HTTP makes redirects ([`REDIRECTS`]), and no other that a probe could ask for (`exec: {command: [stat, /well]}`) unless a
+//! happening makes it. Other commands that both stages know are `true` and `sleep`.
 
+mod ask;
 pub mod guest;
 mod look;
 mod play;
 #[cfg(test)]
 mod tests;
 
+pub use ask::{Ask, Inside, OnNode, Printed};
 pub use look::Look;
-pub use play::{Host, Told, play};
+pub use play::{Host, Paused, Played, Told, play, resume};
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -23,6 +27,12 @@ use std::{collections::BTreeMap, fs, path::Path};
 pub const IMAGE: &str = "berth.test/actor:1";
 /// The file that is there when a run begins.
 pub const WELL: &str = "/well";
+/// Where it serves.
+pub const PORT: u16 = 8080;
+/// Where it has gRPC's health service.
+pub const GRPC_PORT: u16 = 9090;
+/// Paths that lead to others: to one of the same server, and to another server.
+pub const REDIRECTS: [&str; 2] = ["/there", "/cgi-bin/away"];
 /// The node's name on both stages; behind every pod's.
 pub const NODE: &str = "edge";
 /// Seconds that something to be seen is awaited, if the scenario does not say it.
@@ -54,6 +64,8 @@ pub enum Step {
     Do(Happening),
     /// Something is awaited.
     See(See),
+    /// Something is awaited that only a real machine can tell.
+    Ask(Ask),
 }
 
 /// What is awaited, with a bound.
@@ -89,16 +101,46 @@ pub enum Happening {
     },
     /// A manifest file goes.
     Remove(String),
+    /// A manifest file gets another name.
+    Move {
+        /// The file.
+        file: String,
+        /// The name that it has then.
+        to: String,
+    },
+    /// A manifest file comes to be or gets another text by way of links, as files of a ConfigMap's volume do.
+    Link {
+        /// The file.
+        file: String,
+        /// Name of the text.
+        with: String,
+    },
+    /// The address of manifests answers with this text from now on.
+    AddressSays(String),
+    /// It does not answer any more.
+    AddressFails,
     /// A container's process ends.
     Exit(Exit),
     /// A file in a container's root comes to be, or goes.
     File(InContainer),
     /// The agent is killed, and started again by the keeper.
     KillAgent,
+    /// The agent goes, these happen while there is none, and then another one comes.
+    AgentAway(Vec<Happening>),
+    /// Who makes containers is killed, with all that it is about, and started again by the keeper.
+    KillRuntime,
+    /// The power goes, these happen to manifest files meanwhile, and the machine boots again.
+    Reboot(Vec<Happening>),
     /// A device node comes to be.
     Plug(String),
     /// It goes.
     Unplug(String),
+    /// The node is short of this, one of kubelet's eviction signals.
+    ShortOf(String),
+    /// It has enough of everything.
+    Enough,
+    /// The machine is about to go down: `berth halt`.
+    Halt,
     /// The pod's revision and runs are noted: from now on they are `same`, and others `new`.
     Note(String),
 }
@@ -112,7 +154,11 @@ pub struct Exit {
     /// The container.
     pub container: String,
     /// Exit status.
+    #[serde(default)]
     pub code: i32,
+    /// Instead: it takes more memory than it may.
+    #[serde(default)]
+    pub oom: bool,
     /// What it writes to its termination message before.
     #[serde(default)]
     pub message: String,
@@ -130,6 +176,9 @@ pub struct InContainer {
     pub path: String,
     /// It is there from now on, or not any more.
     pub there: bool,
+    /// So much is in it.
+    #[serde(default)]
+    pub bytes: usize,
 }
 
 fn within() -> u64 {
@@ -141,9 +190,13 @@ impl TryFrom<Value> for Step {
 
     /// By what it has, so that what is wrong with it is said of what was meant.
     fn try_from(value: Value) -> Result<Self, Self::Error> {
-        match value.get("see") {
-            Some(_) => serde_json::from_value(value).map(Self::See),
-            None => serde_json::from_value(value).map(Self::Do),
+        let has = |field: &str| value.get(field).is_some();
+        if has("see") {
+            serde_json::from_value(value).map(Self::See)
+        } else if has("inside") || has("node") {
+            serde_json::from_value(value).map(Self::Ask)
+        } else {
+            serde_json::from_value(value).map(Self::Do)
         }
     }
 }
@@ -180,16 +233,44 @@ pub fn load_all(directory: &Path) -> Result<Vec<Scenario>, String> {
 }
 
 impl Scenario {
-    /// All texts are there that steps name.
+    /// All texts are there that steps name, and nothing is to happen to an agent that is away.
     fn check(&self) -> Result<(), String> {
-        for step in &self.steps {
-            let (Step::Do(Happening::Drop(name)) | Step::Do(Happening::Replace { with: name, .. })) = step
-            else {
-                continue;
-            };
-            self.text(name)?;
+        self.steps.iter().try_for_each(|step| match step {
+            Step::Do(what) => self.check_happening(what),
+            Step::See(_) | Step::Ask(_) => Ok(()),
+        })
+    }
+
+    /// Parts of it only a real machine can play.
+    pub fn is_of_real_machines(&self) -> bool {
+        let real = |step: &Step| matches!(step, Step::Ask(_) | Step::Do(Happening::Reboot(_)));
+        self.steps.iter().any(real)
+    }
+
+    fn check_happening(&self, what: &Happening) -> Result<(), String> {
+        match what {
+            Happening::AddressSays(name)
+            | Happening::Drop(name)
+            | Happening::Replace { with: name, .. }
+            | Happening::Link { with: name, .. } => self.text(name).map(drop),
+            Happening::AgentAway(all) => all.iter().try_for_each(|what| match what {
+                Happening::KillAgent
+                | Happening::KillRuntime
+                | Happening::AgentAway(_)
+                | Happening::Reboot(_)
+                | Happening::Note(_) => {
+                    Err(format!("{what:?} needs an agent, and cannot happen while there is none"))
+                }
+                what => self.check_happening(what),
+            }),
+            Happening::Reboot(all) => all.iter().try_for_each(|what| match what {
+                Happening::Drop(_) | Happening::Replace { .. } | Happening::Remove(_) => {
+                    self.check_happening(what)
+                }
+                what => Err(format!("{what:?} cannot happen while there is no power")),
+            }),
+            _ => Ok(()),
         }
-        Ok(())
     }
 
     /// The text of this name.

@@ -1,9 +1,10 @@
 //! The interpreter: step by step, on whatever stage. Knows nothing of stages but [`Host`].
 
 use super::{
-    Happening, Scenario, See, Step,
+    Ask, Happening, Printed, Scenario, See, Step,
     look::{self, Notes},
 };
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeSet;
 
@@ -11,6 +12,8 @@ use std::collections::BTreeSet;
 const RUNS_WITHIN_S: u64 = 60;
 /// Seconds in which nothing is left after the end.
 const GONE_WITHIN_S: u64 = 120;
+/// Between two times that a command is run that has not printed yet what it is to.
+const ASKED_AGAIN_NS: u64 = NS_PER_S / 5;
 const NS_PER_S: u64 = 1_000_000_000;
 
 /// A stage.
@@ -37,7 +40,20 @@ pub trait Host {
     /// Nothing is told any more.
     fn told(&mut self) -> Result<Vec<Told>, String>;
 
-    /// The end: all manifest files and devices go.
+    /// What the commands print now; none on a stage that has no real containers.
+    ///
+    /// # Errors
+    /// They cannot be run.
+    fn prints(&mut self, ask: &Ask) -> Result<Option<Printed>, String>;
+
+    /// The machine boots again, with these happening meanwhile. False if whoever plays goes with it, and is to
+    /// [`resume`] after that.
+    ///
+    /// # Errors
+    /// It cannot be done.
+    fn reboots(&mut self, all: &[Happening], scenario: &Scenario) -> Result<bool, String>;
+
+    /// The end: all manifest files and devices go, and the node has enough of everything.
     ///
     /// # Errors
     /// They cannot be removed.
@@ -58,52 +74,115 @@ pub struct Told {
     pub message: String,
 }
 
+/// How far it was played.
+#[derive(Debug)]
+pub enum Played {
+    /// To its end.
+    Over,
+    /// Until the machine boots again.
+    Reboots(Paused),
+}
+
+/// What is to be known after a reboot.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct Paused {
+    /// Number of the step that is next.
+    step: usize,
+    notes: Notes,
+    /// Uids of all that was shown.
+    seen: BTreeSet<String>,
+}
+
+impl Paused {
+    /// What has happened to manifest files since.
+    pub(super) fn meanwhile<'s>(&self, scenario: &'s Scenario) -> &'s [Happening] {
+        match self.step.checked_sub(1).and_then(|step| scenario.steps.get(step)) {
+            Some(Step::Do(Happening::Reboot(all))) => all,
+            _ => &[],
+        }
+    }
+}
+
 struct Player<'a, H> {
     host: &'a mut H,
     scenario: &'a Scenario,
     /// As last shown.
     list: Value,
-    notes: Notes,
-    /// Uids of all that was shown.
-    seen: BTreeSet<String>,
+    at: Paused,
 }
 
 /// Plays the scenario to its end, and takes down what it has put up.
 ///
 /// # Errors
 /// What was not to be seen, or was, at which step.
-pub fn play(scenario: &Scenario, host: &mut impl Host) -> Result<(), String> {
-    let (list, notes, seen) = (Value::Null, Notes::new(), BTreeSet::new());
-    let mut player = Player { host, scenario, list, notes, seen };
-    for (number, step) in scenario.steps.iter().enumerate() {
+pub fn play(scenario: &Scenario, host: &mut impl Host) -> Result<Played, String> {
+    resume(scenario, host, Paused::default())
+}
+
+/// As [`play`], from there on.
+///
+/// # Errors
+/// As [`play`].
+pub fn resume(scenario: &Scenario, host: &mut impl Host, at: Paused) -> Result<Played, String> {
+    let mut player = Player { host, scenario, list: Value::Null, at };
+    while let Some(step) = scenario.steps.get(player.at.step) {
+        player.at.step += 1;
         let done = match step {
+            Step::Do(Happening::Reboot(all)) => match player.reboots(all) {
+                Ok(false) => return Ok(Played::Reboots(player.at)),
+                done => done.map(drop),
+            },
             Step::Do(what) => player.does(what),
             Step::See(see) => player.sees(see),
+            Step::Ask(ask) => player.asks(ask),
         };
-        done.map_err(|why| format!("{}, step {}: {step:?}\n{why}", scenario.name, number + 1))?;
+        if let Err(why) = done {
+            // Others are to find nothing of it; that it failed is told either way.
+            let _ = player.ends();
+            return Err(format!("{}, step {}: {step:?}\n{why}", scenario.name, player.at.step));
+        }
     }
-    player.ends().map_err(|why| format!("{}, at its end: {why}", scenario.name))
+    player.ends().map_err(|why| format!("{}, at its end: {why}", scenario.name))?;
+    Ok(Played::Over)
 }
 
 impl<H: Host> Player<'_, H> {
     fn does(&mut self, what: &Happening) -> Result<(), String> {
-        match what {
-            Happening::Note(pod) => {
-                let shown = look::named(&self.list, pod).next().ok_or("it is not there")?;
-                self.notes.insert(pod.clone(), look::note(shown));
-                return Ok(());
-            }
-            Happening::Exit(exit) => self.runs(&exit.pod, &exit.container)?,
-            Happening::File(file) => self.runs(&file.pod, &file.container)?,
-            _ => {}
+        if let Happening::Note(pod) = what {
+            let shown = look::named(&self.list, pod).next().ok_or("it is not there")?;
+            self.at.notes.insert(pod.clone(), look::note(shown));
+            return Ok(());
         }
+        self.awaits(what)?;
         self.host.happens(what, self.scenario)?;
-        if matches!(what, Happening::KillAgent) {
-            // What the old agent has shown last is not what is seen now.
-            let until_ns = self.host.now_ns() + RUNS_WITHIN_S * NS_PER_S;
-            self.looks(until_ns)?.ok_or("no new agent shows anything")?;
+        if matches!(what, Happening::KillAgent | Happening::AgentAway(_)) {
+            return self.anew();
         }
         Ok(())
+    }
+
+    /// What the old agent has shown last is not what is seen now.
+    fn anew(&mut self) -> Result<(), String> {
+        let until_ns = self.host.now_ns() + RUNS_WITHIN_S * NS_PER_S;
+        self.looks(until_ns)?.ok_or_else(|| "no new agent shows anything".to_owned())
+    }
+
+    fn reboots(&mut self, all: &[Happening]) -> Result<bool, String> {
+        let goes_on = self.host.reboots(all, self.scenario)?;
+        if goes_on {
+            self.anew()?;
+        }
+        Ok(goes_on)
+    }
+
+    /// Waits for those to whom it is to happen.
+    fn awaits(&mut self, what: &Happening) -> Result<(), String> {
+        match what {
+            Happening::Exit(exit) => self.runs(&exit.pod, &exit.container),
+            Happening::File(file) => self.runs(&file.pod, &file.container),
+            Happening::AgentAway(all) => all.iter().try_for_each(|what| self.awaits(what)),
+            _ => Ok(()),
+        }
     }
 
     /// Waits until the container runs.
@@ -115,10 +194,10 @@ impl<H: Host> Player<'_, H> {
     fn sees(&mut self, see: &See) -> Result<(), String> {
         let until_ns = self.host.now_ns() + see.within * NS_PER_S;
         loop {
-            if see.never.is_in(&self.list, &self.notes) && !see.never.is_empty() {
-                return Err(format!("never:\n{}", see.never.instead(&self.list, &self.notes)));
+            if see.never.is_in(&self.list, &self.at.notes) && !see.never.is_empty() {
+                return Err(format!("never:\n{}", see.never.instead(&self.list, &self.at.notes)));
             }
-            if see.see.is_in(&self.list, &self.notes) {
+            if see.see.is_in(&self.list, &self.at.notes) {
                 let Some(line) = self.untold(&see.told)?.cloned() else { return Ok(()) };
                 // What is told need not change what is seen.
                 let soon_ns = until_ns.min(self.host.now_ns() + NS_PER_S);
@@ -128,9 +207,27 @@ impl<H: Host> Player<'_, H> {
                 continue;
             }
             if self.looks(until_ns)?.is_none() {
-                let instead = see.see.instead(&self.list, &self.notes);
+                let instead = see.see.instead(&self.list, &self.at.notes);
                 return Err(format!("not within {} s. Instead:\n{instead}", see.within));
             }
+        }
+    }
+
+    fn asks(&mut self, ask: &Ask) -> Result<(), String> {
+        if let Ask::Inside(inside) = ask {
+            self.runs(&inside.pod, &inside.container)?;
+        }
+        let until_ns = self.host.now_ns() + ask.within_s() * NS_PER_S;
+        loop {
+            let Some(printed) = self.host.prints(ask)? else { return Ok(()) };
+            if ask.is_printed(&printed) {
+                return Ok(());
+            }
+            if self.host.now_ns() >= until_ns {
+                return Err(format!("printed:\n{}\n{}", printed.out, printed.err));
+            }
+            let again_ns = self.host.now_ns() + ASKED_AGAIN_NS;
+            while self.looks(again_ns)?.is_some() {}
         }
     }
 
@@ -139,10 +236,10 @@ impl<H: Host> Player<'_, H> {
         let Some(list) = self.host.next(until_ns)? else { return Ok(None) };
         self.list = list;
         let uids = look::items(&self.list["items"]).filter_map(|pod| pod["metadata"]["uid"].as_str());
-        self.seen.extend(uids.map(str::to_owned));
-        let broken = self.scenario.never.iter().find(|never| never.is_in(&self.list, &self.notes));
+        self.at.seen.extend(uids.map(str::to_owned));
+        let broken = self.scenario.never.iter().find(|never| never.is_in(&self.list, &self.at.notes));
         match broken {
-            Some(never) => Err(format!("never:\n{}", never.instead(&self.list, &self.notes))),
+            Some(never) => Err(format!("never:\n{}", never.instead(&self.list, &self.at.notes))),
             None => Ok(Some(())),
         }
     }
@@ -153,7 +250,7 @@ impl<H: Host> Player<'_, H> {
             return Ok(None);
         }
         let told = self.host.told()?;
-        let mut told = told.iter().filter(|told| self.seen.contains(&told.uid));
+        let mut told = told.iter().filter(|told| self.at.seen.contains(&told.uid));
         let mut lines = lines.iter();
         Ok(lines.find(|line| {
             let (reason, words) = line.split_once(' ').unwrap_or((line, ""));

@@ -3,7 +3,7 @@
 
 use super::{
     MILLI_CRAMPED, Sim,
-    oracle::{Rule, after, in_circle, leans_on, milli, priority},
+    oracle::{Rule, after, in_circle, leans_on, milli, priority, wholes},
 };
 use berth_core::{
     event::DesiredSet,
@@ -44,10 +44,38 @@ fn waits_for_another(pod: &DesiredPod, set: &DesiredSet, items: &[Value]) -> Res
     }
 }
 
+/// The other pod has what it asks for, and need not make room for this one.
+fn stays_for(other: &DesiredPod, pod: &DesiredPod, set: &DesiredSet, items: &[Value]) -> bool {
+    let shown = items.iter().find(|item| item["metadata"]["uid"] == *other.uid.0);
+    let status = shown.map(|shown| &shown["status"]);
+    let over = status.is_some_and(|status| {
+        status["reason"].is_string()
+            || ["Succeeded", "Failed"].contains(&status["phase"].as_str().unwrap_or_default())
+    });
+    let needed = leans_on(pod, &set.pods).contains(&&other.key);
+    other.uid != pod.uid && !over && (needed || priority(&other.pod.spec) >= priority(&pod.pod.spec))
+}
+
+/// Processors that pods have to themselves.
+fn owned(set: &DesiredSet, items: &[Value]) -> u64 {
+    let has = |pod: &&DesiredPod| {
+        let shown =
+            items.iter().find(|item| item["metadata"]["uid"] == *pod.uid.0).map(|item| &item["status"]);
+        let over = |status: &Value| ["Succeeded", "Failed"].iter().any(|phase| status["phase"] == *phase);
+        shown.is_some_and(|status| !status["reason"].is_string() && !over(status))
+    };
+    set.pods.iter().filter(has).map(|pod| wholes(&pod.pod.spec)).sum()
+}
+
 impl Sim {
     /// Whether all desired pods are as they should be; a broken rule if it takes too long.
     pub(crate) fn converged(&mut self, since: u64) -> bool {
-        let set = self.manifests.read(&mut Default::default());
+        let mut set = self.manifests.read(&mut Default::default());
+        if let Some(agent) = &self.agent {
+            for pod in &mut set.pods {
+                pod.uid = agent.world.standing(&pod.uid).clone();
+            }
+        }
         let differs = self.differs(&set).and_then(|()| self.restless());
         if let Err(missing) = &differs
             && missing.contains(BACKOFF_OVER)
@@ -106,6 +134,10 @@ impl Sim {
             if self.cramped && shown["status"]["reason"] == "OutOfcpu" {
                 self.waits_in_vain(pod, set, items)?;
             }
+            if shown["status"]["reason"] == "UnexpectedAdmissionError" {
+                self.waits_for_cpus(pod, set, items)?;
+                continue;
+            }
             if shown["status"]["reason"].as_str().is_some_and(|reason| reason.starts_with("StartAfter")) {
                 waits_for_another(pod, set, items)?;
                 continue;
@@ -113,6 +145,7 @@ impl Sim {
             self.pod_differs(pod, &files, shown, may_lack_port)
                 .map_err(|why| format!("{}: {why}: {}", pod.key, shown["status"]))?;
         }
+        self.shares(set, items)?;
         let strays = self.machine.sandboxes.keys().chain(self.machine.disk.keys());
         match strays.into_iter().find(|uid| set.pods.iter().all(|pod| pod.uid != **uid)) {
             Some(uid) => Err(format!("something of {uid} is left")),
@@ -122,22 +155,41 @@ impl Sim {
 
     /// A pod that waits for room has none but what those have that are as important.
     fn waits_in_vain(&self, pod: &DesiredPod, set: &DesiredSet, items: &[Value]) -> Result<(), String> {
-        let rank = priority(&pod.pod.spec);
-        let holds = |other: &&DesiredPod| {
-            let shown = items.iter().find(|item| item["metadata"]["uid"] == *other.uid.0);
-            let status = shown.map(|shown| &shown["status"]);
-            let over = status.is_some_and(|status| {
-                status["reason"].is_string()
-                    || ["Succeeded", "Failed"].contains(&status["phase"].as_str().unwrap_or_default())
-            });
-            let needed = leans_on(pod, &set.pods).contains(&&other.key);
-            other.uid != pod.uid && !over && (needed || priority(&other.pod.spec) >= rank)
-        };
+        let holds = |other: &&DesiredPod| stays_for(other, pod, set, items);
         let taken: u64 = set.pods.iter().filter(holds).map(|other| milli(&other.pod.spec)).sum();
         match taken + milli(&pod.pod.spec) <= MILLI_CRAMPED {
             true => Err(format!("{} waits, and those before it have {taken}m", pod.key)),
             false => Ok(()),
         }
+    }
+
+    /// A pod that waits for processors of its own has too few but those that others have.
+    fn waits_for_cpus(&self, pod: &DesiredPod, set: &DesiredSet, items: &[Value]) -> Result<(), String> {
+        let policy =
+            self.oracle.cpus.as_ref().ok_or("it waits for processors of its own, and there are none")?;
+        let others = set.pods.iter().filter(|other| stays_for(other, pod, set, items));
+        let taken: u64 = others.map(|other| wholes(&other.pod.spec)).sum();
+        let there = policy.allocatable().len() as u64;
+        match taken + wholes(&pod.pod.spec) <= there {
+            true => {
+                Err(format!("{} waits for processors, and those before it have {taken} of {there}", pod.key))
+            }
+            false => Ok(()),
+        }
+    }
+
+    /// What nobody has to itself is everybody's.
+    fn shares(&self, set: &DesiredSet, items: &[Value]) -> Result<(), String> {
+        let Some(policy) = &self.oracle.cpus else { return Ok(()) };
+        let (all, taken) = (policy.online().len() as u64, owned(set, items));
+        for process in self.machine.processes.values() {
+            let given = self.machine.containers.get(&process.id).and_then(|record| record.given.as_ref());
+            let place = given.map(|given| given.place.clone()).unwrap_or_default();
+            if !place.exclusive && place.cpus.len() as u64 + taken < all {
+                return Err(format!("{} runs on {} and {taken} are taken", process.id, place.cpus));
+            }
+        }
+        Ok(())
     }
 
     fn pod_differs(
@@ -157,6 +209,12 @@ impl Sim {
         }
         if reason.starts_with("OutOf") || reason == "NodePorts" && may_lack_port {
             return Ok(());
+        }
+        let labels = &pod.pod.metadata.labels;
+        let shows = |(name, value): (&String, &String)| shown["metadata"]["labels"][name] == value.as_str();
+        let recorded = self.machine.sandboxes.get(&pod.uid).map(|record| &record.desired.pod.metadata.labels);
+        if !labels.iter().all(shows) || recorded.is_some_and(|recorded| recorded != labels) {
+            return Err("its labels are not those of its manifest");
         }
         let uid = shown["metadata"]["uid"].as_str().unwrap_or_default();
         let list = |field: &str| shown["status"][field].as_array().cloned().unwrap_or_default();

@@ -3,19 +3,22 @@
 use super::keeper::Input;
 use super::{
     Sim,
+    actor::Actor,
     keeper::name,
     machine::create,
     oracle::LIMIT_BYTES,
     queue::{Happening, Life},
     shell::{Op, OpId, failed},
 };
+use crate::scenarios::IMAGE;
 use berth_core::{
     action::{Action, ActionKind, ImageFacts},
     check::{Answer, Check, Purpose, Standing, Verdict},
     event::{ContainerRecord, Event, FailReason, Outcome, RecordState, SandboxRecord},
     ids::ContainerId,
-    manifest::{DesiredPod, objects::env::variables},
+    manifest::{DesiredPod, objects::env::variables, types::PullPolicy},
     pressure::{PodUse, Uses, Weighing},
+    resize::{Given, Running},
     storage::StorageUse,
     time::{NS_PER_MS, NS_PER_S},
 };
@@ -66,16 +69,23 @@ impl Sim {
     fn advance(&mut self, op: OpId, phase: u32, action: &Action) -> Next {
         let pause = self.rng.scale(10 * NS_PER_MS) + 1;
         match &action.kind {
-            ActionKind::EnsureImage { image, .. } => Next::Answer(self.image(image)),
+            ActionKind::EnsureImage { image, policy } => Next::Answer(self.image(image, *policy)),
             ActionKind::CreateSandbox { desired, begun, objects } => {
                 if phase == 1 {
                     // Three pods in four have an address, as if the others were on the node's network.
                     let ips =
                         if op.is_multiple_of(4) { Vec::new() } else { vec![format!("10.86.0.{}", op % 250)] };
-                    let record =
-                        SandboxRecord { desired: (**desired).clone(), ready: false, begun: *begun, ips };
+                    let record = SandboxRecord {
+                        desired: (**desired).clone(),
+                        ready: false,
+                        begun: *begun,
+                        ips,
+                        unsettled: false,
+                        given: None,
+                    };
                     self.oracle.sandbox_begins(&record, &self.machine);
                     let known = self.machine.sandboxes.entry(desired.uid.clone()).or_insert(record);
+                    known.desired = (**desired).clone();
                     if !known.ready {
                         known.begun = *begun;
                     }
@@ -97,6 +107,22 @@ impl Sim {
                 self.machine.files.insert(desired.uid.clone(), objects.clone());
                 Next::Answer(Outcome::Sandbox { ips: record.ips.clone() })
             }
+            ActionKind::Update { desired } => {
+                if phase == 1 {
+                    return Next::After(pause);
+                }
+                if self.rng.chance(self.machine.dials.sandbox_fails) {
+                    return Next::Answer(failed(FailReason::Internal));
+                }
+                if let Some(record) =
+                    self.machine.sandboxes.get_mut(&desired.uid).filter(|record| record.ready)
+                {
+                    // What the cgroup has is a resize's to say.
+                    record.given = Some(record.given());
+                    record.desired = (**desired).clone();
+                }
+                Next::Answer(Outcome::Ok)
+            }
             ActionKind::RefreshFiles { desired, objects } => {
                 if phase == 1 {
                     return Next::After(pause);
@@ -110,6 +136,7 @@ impl Sim {
                 Next::Answer(Outcome::Ok)
             }
             ActionKind::StartContainer { .. } => self.start(op, phase, action, pause),
+            ActionKind::Resize { desired, runs } => self.resize(phase, desired, runs, pause),
             ActionKind::Signal { id, signal } => {
                 Next::Keeper(Box::new(Request::Signal { op, id: name(&id.0), signal: *signal }))
             }
@@ -148,7 +175,33 @@ impl Sim {
         }
     }
 
+    /// It is known to be under way before anything changes.
+    fn resize(&mut self, phase: u32, desired: &DesiredPod, runs: &[Running], pause: u64) -> Next {
+        let Some(record) = self.machine.sandboxes.get_mut(&desired.uid).filter(|record| record.ready) else {
+            return Next::Answer(Outcome::Resized(None));
+        };
+        if phase == 1 {
+            record.unsettled = true;
+            return Next::After(pause);
+        }
+        if self.rng.chance(self.machine.dials.sandbox_fails) {
+            return Next::Answer(failed(FailReason::Internal));
+        }
+        (record.desired, record.unsettled, record.given) = (desired.clone(), false, None);
+        for run in runs {
+            let spec = desired.pod.spec.container(&run.container);
+            if let (Some(spec), Some(record)) = (spec, self.machine.containers.get_mut(&run.id)) {
+                record.given = Some(Given { resources: spec.resources.clone(), place: run.place.clone() });
+            }
+        }
+        self.oracle.check_cpus(&self.machine);
+        Next::Answer(Outcome::Resized(None))
+    }
+
     fn measure(&mut self, pod: &DesiredPod) -> Outcome {
+        if self.staged.is_some() {
+            return Outcome::Measured(Box::new(self.machine.written(pod)));
+        }
         if self.rng.chance(self.machine.dials.remove_fails) {
             return failed(FailReason::Internal);
         }
@@ -158,9 +211,9 @@ impl Sim {
         Outcome::Measured(Box::new(StorageUse { volumes, ..StorageUse::default() }))
     }
 
-    /// What is short may not be any more.
+    /// What is short may not be any more, unless a scenario says when.
     fn observe(&mut self) -> Outcome {
-        if self.rng.chance(200) {
+        if self.staged.is_none() && self.rng.chance(200) {
             self.machine.low.pop_first();
         }
         Outcome::Observed(Box::new(self.machine.look(self.clocks().mono)))
@@ -172,13 +225,20 @@ impl Sim {
         }
         let mut uses = Uses::new();
         for pod in pods {
-            let total = self.rng.pick(&[0, 1 << 10, 1 << 22, 1 << 26, 1 << 28]).to_owned();
+            // In a scenario pods use something.
+            let any: &[u64] =
+                if self.staged.is_some() { &[1 << 26] } else { &[0, 1 << 10, 1 << 22, 1 << 26, 1 << 28] };
+            let total = *self.rng.pick(any);
             uses.insert(pod.desired.uid.clone(), PodUse { total, ..PodUse::default() });
         }
         Outcome::Weighed(uses)
     }
 
-    fn image(&mut self, image: &str) -> Outcome {
+    fn image(&mut self, image: &str, policy: PullPolicy) -> Outcome {
+        if self.staged.is_some() && image != IMAGE {
+            let never = policy == PullPolicy::Never;
+            return failed(if never { FailReason::ErrImageNeverPull } else { FailReason::ErrImagePull });
+        }
         if self.machine.missing.contains(image) || self.rng.chance(self.machine.dials.image_fails) {
             return failed(FailReason::ErrImagePull);
         }
@@ -188,8 +248,17 @@ impl Sim {
     }
 
     fn start(&mut self, op: OpId, phase: u32, action: &Action, pause: u64) -> Next {
-        let ActionKind::StartContainer { desired, container, attempt, id, image, objects, devices, .. } =
-            &action.kind
+        let ActionKind::StartContainer {
+            desired,
+            container,
+            attempt,
+            id,
+            image,
+            objects,
+            devices,
+            place,
+            ..
+        } = &action.kind
         else {
             return Next::Answer(failed(FailReason::Internal));
         };
@@ -206,6 +275,7 @@ impl Sim {
                 image: (**image).clone(),
                 state: RecordState::Unknown,
                 devices: devices.clone(),
+                given: spec.map(|spec| Given { resources: spec.resources.clone(), place: place.clone() }),
                 standing: Standing::default(),
             };
             self.machine.containers.insert(id.clone(), record);
@@ -218,8 +288,10 @@ impl Sim {
     /// A hook is noted before it begins. Who does not live does not answer.
     fn check(&mut self, phase: u32, id: &ContainerId, check: &Check) -> Next {
         let hook = matches!(check.purpose, Purpose::PostStart | Purpose::PreStop);
+        let sleeps_s = Actor::sleeps_s(&check.handler).unwrap_or(0);
         if let Some(actor) = self.machine.actor(id).filter(|_| phase > 1) {
-            let verdict = actor.answers(&check.handler);
+            let in_time = sleeps_s < check.timeout_s;
+            let verdict = if in_time { actor.answers(&check.handler) } else { Verdict::Failure };
             return Next::Answer(Outcome::Checked(Answer { verdict, output: String::new() }));
         }
         if phase == 1 {
@@ -228,6 +300,9 @@ impl Sim {
                 record.standing.pre_stop |= check.purpose == Purpose::PreStop;
             }
             let longest_s = if hook { 10 } else { check.timeout_s };
+            if sleeps_s > 0 {
+                return Next::After(sleeps_s.min(check.timeout_s) * NS_PER_S);
+            }
             return Next::After(self.rng.scale(longest_s * NS_PER_S));
         }
         if !self.machine.alive(id) {

@@ -120,6 +120,8 @@ pub(crate) struct Machine {
     pub(crate) devices: BTreeSet<String>,
     /// What runs of scenarios say at their ends.
     pub(crate) words: BTreeMap<ContainerId, String>,
+    /// Runs of scenarios that have taken more memory than they may.
+    pub(crate) oom: BTreeSet<ContainerId>,
     pub(crate) last_pid: i32,
 }
 
@@ -179,6 +181,7 @@ impl Machine {
             low: BTreeSet::new(),
             devices: BTreeSet::new(),
             words: BTreeMap::new(),
+            oom: BTreeSet::new(),
             last_pid: 100,
         }
     }

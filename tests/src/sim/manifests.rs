@@ -17,10 +17,11 @@ use berth_core::{
     ids::{PodKey, PodUid},
     manifest::{
         DesiredPod, Problem,
+        identity::ANNOTATION_HASH,
         objects::{Object, ObjectKey, ObjectKind, Objects, Salt, Value, revise},
         types::{
             ConfigMapVolume, Container, ContainerPort, EmptyDir, EnvFromSource, ExitCodes, InOrNot, Pod,
-            PullPolicy, RestartPolicy, RestartRule, Volume, WholeRef,
+            PodSpec, PullPolicy, RestartPolicy, RestartRule, Volume, WholeRef,
         },
     },
     node::NODE_CRITICAL,
@@ -31,6 +32,8 @@ use std::{collections::BTreeMap, sync::Arc};
 const FILES: usize = 5;
 /// Variants of each pod.
 const VARIANTS: usize = 3;
+/// Editions of each variant: they differ in what is applied in place.
+const EDITIONS: usize = 3;
 /// What a container does; its image is named after it, see `machine`.
 pub(crate) const IMAGES: [&str; 10] =
     ["serve", "serve", "serve", "stubborn", "crash", "ok", "fail", "flaky", "long", "nostart"];
@@ -68,7 +71,7 @@ pub(crate) type LastGood = BTreeMap<String, Vec<DesiredPod>>;
 impl Manifests {
     pub(crate) fn new(rng: &mut Rng) -> Self {
         let variants =
-            (0..FILES).map(|i| (0..VARIANTS).map(|v| Arc::new(variant(rng, i, v))).collect()).collect();
+            (0..FILES).map(|i| (0..VARIANTS).flat_map(|v| editions(rng, i, v)).collect()).collect();
         let conf = Some(rng.range(0, VALUES - 1)).filter(|_| rng.chance(800));
         let mut manifests = Self { variants, files: BTreeMap::new(), conf, address: Address::new() };
         for _ in 0..rng.range(1, 4) {
@@ -112,9 +115,10 @@ impl Manifests {
 
     fn write(&mut self, rng: &mut Rng) -> String {
         let first = rng.range(0, FILES as u64 - 1) as usize;
-        let mut pods = vec![(first, rng.range(0, VARIANTS as u64 - 1) as usize)];
+        let any = (VARIANTS * EDITIONS) as u64 - 1;
+        let mut pods = vec![(first, rng.range(0, any) as usize)];
         if rng.chance(250) {
-            pods.push(((first + 1) % FILES, rng.range(0, VARIANTS as u64 - 1) as usize));
+            pods.push(((first + 1) % FILES, rng.range(0, any) as usize));
         }
         let name = format!("f{first}.yaml");
         let what = format!("{name} written: {pods:?}");
@@ -172,6 +176,7 @@ impl Manifests {
             key,
             uid: PodUid(pod.metadata.uid.as_str().into()),
             base: None,
+            values: None,
             pod,
             origin: file.into(),
         }
@@ -228,6 +233,37 @@ fn problem(file: &str) -> Problem {
     }
 }
 
+/// The variant, and what it is with other labels, probes or grace.
+fn editions(rng: &mut Rng, i: usize, v: usize) -> Vec<Arc<Pod>> {
+    let first = variant(rng, i, v);
+    let mut all = Vec::with_capacity(EDITIONS);
+    for e in 0..EDITIONS {
+        let mut pod = first.clone();
+        if i != FIXED {
+            pod.metadata.uid = format!("{:016x}{i:08x}{v:04x}{e:04x}", rng.next());
+        }
+        pod.metadata.labels.insert("edition".to_owned(), e.to_string());
+        pod.metadata.annotations.insert(ANNOTATION_HASH.to_owned(), pod.metadata.uid.clone());
+        let grace_s = pod.spec.termination_grace_period_seconds.unwrap_or(0);
+        if e > 0 {
+            for container in &mut pod.spec.containers {
+                if rng.chance(500) {
+                    health::change(rng, container);
+                }
+            }
+            let first = &mut pod.spec.containers[0].resources;
+            if let Some(milli) = first.requests.get_mut("cpu").filter(|_| first.limits.is_empty()) {
+                *milli = (*rng.pick(&["100m", "200m", "400m", "700m", "1100m"])).to_owned();
+            }
+            if rng.chance(200) {
+                pod.spec.termination_grace_period_seconds = Some(grace_s + 1);
+            }
+        }
+        all.push(Arc::new(pod));
+    }
+    all
+}
+
 fn variant(rng: &mut Rng, i: usize, v: usize) -> Pod {
     let mut pod = Pod::default();
     pod.metadata.name = format!("p{i}-node");
@@ -247,10 +283,10 @@ fn variant(rng: &mut Rng, i: usize, v: usize) -> Pod {
     for c in 0..rng.range(1, 3) {
         let mut main = container(rng, format!("c{c}"), &IMAGES);
         health::add(rng, &mut main, pod.spec.termination_grace_period_seconds.unwrap_or(0));
-        if rng.chance(150) {
+        if rng.chance(300) {
             main.restart_policy = Some(policy(rng));
         }
-        if main.restart_policy.is_some() && rng.chance(500) {
+        if main.restart_policy.is_some() && rng.chance(700) {
             main.restart_policy_rules.push(rule(rng));
         }
         pod.spec.containers.push(main);
@@ -258,6 +294,9 @@ fn variant(rng: &mut Rng, i: usize, v: usize) -> Pod {
     if let Some(first) = pod.spec.containers.first_mut().filter(|_| rng.chance(600)) {
         let milli = rng.pick(&["100m", "300m", "600m"]);
         first.resources.requests.insert("cpu".to_owned(), (*milli).to_owned());
+    }
+    if i != FIXED && rng.chance(250) {
+        guarantee(rng, &mut pod.spec);
     }
     if rng.chance(120) {
         let other = rng.range(0, FILES as u64 - 1) as usize;
@@ -300,6 +339,17 @@ fn variant(rng: &mut Rng, i: usize, v: usize) -> Pod {
     pod
 }
 
+/// All containers are limited to what they ask for, and some of them ask for whole processors.
+fn guarantee(rng: &mut Rng, spec: &mut PodSpec) {
+    for container in spec.containers.iter_mut().chain(&mut spec.init_containers) {
+        let milli = *rng.pick(&["100m", "1000m", "1000m", "1500m", "2000m"]);
+        let amounts =
+            [("cpu", milli), ("memory", "1Mi")].map(|(name, amount)| (name.to_owned(), amount.to_owned()));
+        container.resources.requests = amounts.clone().into();
+        container.resources.limits = amounts.into();
+    }
+}
+
 /// A plain one, which mostly ends, or a sidecar, which mostly stays.
 fn init_container(rng: &mut Rng, name: String) -> Container {
     let sidecar = rng.chance(400);
@@ -325,6 +375,6 @@ fn policy(rng: &mut Rng) -> RestartPolicy {
 fn rule(rng: &mut Rng) -> RestartRule {
     let operator = *rng.pick(&[InOrNot::In, InOrNot::NotIn]);
     let values = vec![*rng.pick(&[0, 1, 3])];
-    let action = if rng.chance(300) { "RestartAllContainers" } else { "Restart" };
+    let action = if rng.chance(600) { "RestartAllContainers" } else { "Restart" };
     RestartRule { action: action.to_owned(), exit_codes: ExitCodes { operator, values } }
 }

@@ -32,6 +32,7 @@ pub use sabotage::Sabotage;
 pub use stage::Stage;
 
 use berth_core::{
+    cpus::Policy,
     node::{Amounts, CONTAINERS, CPU, PODS},
     time::NS_PER_S,
 };
@@ -50,6 +51,14 @@ use trace::Trace;
 const MILLI_CRAMPED: u64 = 1000;
 /// Happenings in one run; more means that something turns in a circle.
 const HAPPENINGS_MAX: u64 = 400_000;
+
+/// A machine on which containers may have processors to themselves: two cores of two threads each, one thread reserved.
+fn processors() -> Policy {
+    Policy {
+        cores: [[0, 2], [1, 3]].map(|core| core.into_iter().collect()).into(),
+        reserved: [0].into_iter().collect(),
+    }
+}
 
 /// What a clean run amounts to.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -146,6 +155,8 @@ impl Sim {
         let pods_max = if tight { rng.range(1, 3) } else { 110 };
         let cramped = !tight && rng.chance(300);
         let cpu = if cramped { MILLI_CRAMPED } else { 1_000_000 };
+        let mut oracle = Oracle::new(containers_max, cpu);
+        oracle.cpus = rng.chance(300).then(processors);
         let allocatable =
             Amounts::default().with(PODS, pods_max).with(CONTAINERS, containers_max as u64).with(CPU, cpu);
         Self {
@@ -155,7 +166,7 @@ impl Sim {
             manifests,
             agent: None,
             lives: 0,
-            oracle: Oracle::new(containers_max, cpu),
+            oracle,
             sabotage: sabotage::State::new(sabotage),
             chaos: Chaos::draw(&mut rng),
             trace,

@@ -115,6 +115,7 @@ impl Sim {
             self.queue.push(self.now + after, Happening::End { pid, code, signal: 0 });
         }
         self.machine.processes.insert(pid, process);
+        self.oracle.check_cpus(&self.machine);
         pid
     }
 

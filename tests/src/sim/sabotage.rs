@@ -1,9 +1,12 @@
 //! A core broken on purpose, to prove that the oracle bites: its plan or its news are falsified between
 //! core and hands.
 
+use super::manifests::DEVICE;
 use berth_core::{
     action::{Action, ActionKind, Plan},
     check::Purpose,
+    cpus::CpuSet,
+    devices::Seen,
     event::{DesiredSet, Event, Outcome},
     ids::{ActionId, ContainerId, PodUid},
     manifest::objects::Objects,
@@ -61,6 +64,12 @@ pub enum Sabotage {
     ForgetEvictions,
     /// Takes a shortage for over at once.
     ForgetPressure,
+    /// Takes a device that is not there for one that is.
+    SeeDevices,
+    /// Has containers run where others have processors to themselves.
+    ShareCpus,
+    /// Takes one failure for another, for which no rule has the whole pod begin anew.
+    MistakeFailures,
 }
 
 /// What a sabotage remembers.
@@ -107,6 +116,16 @@ impl State {
             Sabotage::ForgetEvictions => forget_evictions(events),
             _ => {}
         }
+    }
+
+    /// What the core alone is told instead of these events, if anything.
+    pub(crate) fn lies(&self, events: &[Event]) -> Option<Vec<Event>> {
+        let lie = match self.kind {
+            Sabotage::SeeDevices => see_devices,
+            Sabotage::MistakeFailures => mistake_failures,
+            _ => return None,
+        };
+        Some(events.iter().map(lie).collect())
     }
 
     fn never_remove(&mut self, events: &mut [Event]) {
@@ -184,6 +203,7 @@ impl State {
                 let twins: Vec<Action> = hooks.map(|hook| again(hook, hook.kind.clone())).collect();
                 plan.actions.extend(twins);
             }
+            Sabotage::ShareCpus => plan.actions.iter_mut().for_each(share_cpus),
             Sabotage::StopWell => {
                 let stops: Vec<Action> = plan.actions.iter().filter_map(stop_well).collect();
                 plan.actions.extend(stops);
@@ -223,6 +243,33 @@ impl State {
             _ => None,
         }
     }
+}
+
+fn see_devices(event: &Event) -> Event {
+    let Event::Devices(seen) = event else { return event.clone() };
+    let mut seen = Seen::clone(seen);
+    seen.there.insert(DEVICE.to_owned(), "c 1:3".to_owned());
+    Event::Devices(seen.into())
+}
+
+fn mistake_failures(event: &Event) -> Event {
+    let mut event = event.clone();
+    if let Event::Exited { exit, .. } = &mut event
+        && exit.code == 1
+    {
+        exit.code = 3;
+    }
+    event
+}
+
+fn share_cpus(action: &mut Action) {
+    let places = match &mut action.kind {
+        ActionKind::StartContainer { place, .. } => vec![place],
+        ActionKind::Resize { runs, .. } => runs.iter_mut().map(|run| &mut run.place).collect(),
+        _ => Vec::new(),
+    };
+    let everywhere = CpuSet::from_iter(0..4);
+    places.into_iter().filter(|place| !place.exclusive).for_each(|place| place.cpus.clone_from(&everywhere));
 }
 
 fn forget_stops(events: &mut [Event]) {

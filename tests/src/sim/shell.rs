@@ -51,8 +51,10 @@ impl Sim {
         let mut config = WorldConfig { boot_id: self.machine.boot_id(), ..WorldConfig::default() };
         // So that the loss of an answer is noticed well within the time that a world has to settle.
         config.deadlines.image_s = 900;
+        config.crash_backoff_max_s = self.oracle.crash_wait_max_s;
         config.allocatable = self.allocatable.clone();
         config.pressure = settings();
+        config.cpus.clone_from(&self.oracle.cpus);
         self.sabotage.config(&mut config);
         let inventory = self.inventory();
         self.say(|| {
@@ -98,7 +100,7 @@ impl Sim {
             }
             Some(SlotState::Exited { started_ns, exit }) => RecordState::Exited {
                 started: at(*started_ns),
-                exit: shown(exit, at(exit.at_ns)),
+                exit: shown(exit, at(exit.at_ns), self.machine.oom.contains(&record.id)),
                 message: self.machine.last_words(&record.id),
             },
         };
@@ -161,10 +163,12 @@ impl Sim {
         agent.turn_at = None;
         let mut events = std::mem::take(&mut agent.inbox);
         self.sabotage.news(&mut events);
-        self.oracle.hears(&events, now, &self.machine);
-        let mut plan = step(&mut agent.world, now, &events);
+        let lies = self.sabotage.lies(&events);
+        let mut plan = step(&mut agent.world, now, lies.as_deref().unwrap_or(&events));
         let again = step(&mut agent.world, now, &[]);
         self.sabotage.plan(&mut plan);
+        // What the core knows of it the oracle only asks for the names that it has for pods.
+        self.oracle.hears(&events, &agent.world, now, &self.machine);
         self.oracle.checks(&plan, &again, &agent.world, now, &self.machine);
         agent.wake = plan.wake;
         if let Some(staged) = &mut self.staged {
@@ -233,8 +237,9 @@ impl Sim {
     }
 
     fn exited(&mut self, life: Life, id: &str, exit: &ExitStatus) {
-        let exit = shown(exit, self.clocks_at(self.sim_time(Mono(exit.at_ns))));
         let id = ContainerId(id.into());
+        let oom = self.machine.oom.contains(&id);
+        let exit = shown(exit, self.clocks_at(self.sim_time(Mono(exit.at_ns))), oom);
         let message = self.machine.last_words(&id);
         let event = Box::new(Event::Exited { id, exit, message });
         let late = self.rng.chance(self.machine.dials.answer_late);
@@ -274,9 +279,9 @@ fn told_slot(output: &Output) -> Option<(String, SlotState)> {
     }
 }
 
-fn shown(exit: &ExitStatus, at: Now) -> Exit {
+fn shown(exit: &ExitStatus, at: Now, oom: bool) -> Exit {
     let code = if exit.signal == 0 { exit.code } else { 128 + exit.signal };
-    Exit { code, signal: exit.signal, oom: false, at }
+    Exit { code, signal: exit.signal, oom, at }
 }
 
 pub(crate) fn failed(reason: FailReason) -> Outcome {

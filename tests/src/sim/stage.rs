@@ -1,10 +1,16 @@
 //! The simulated machine as a stage for scenarios: nothing goes wrong but what the scenario says, time is virtual, and
 //! after each happening the pods are looked at. The oracle's rules hold here too.
 
-use super::{Sabotage, Sim, chaos::Chaos, files::Files, oracle::Oracle, queue::Happening, trace::Trace};
-use crate::scenarios::{self, Host, NODE, Scenario, Told};
+use super::{
+    Sabotage, Sim, chaos::Chaos, files::Files, machine::SIGKILL, oracle::Oracle, queue::Happening,
+    trace::Trace,
+};
+use crate::scenarios::{self, Ask, Host, NODE, Printed, Scenario, Told};
 use berth_core::{
     action::PodEvent,
+    cpus::{CpuSet, Policy},
+    node::{Amounts, CPU},
+    pressure::Signal,
     time::{NS_PER_MS, NS_PER_S},
     view::{self, NodeView},
 };
@@ -13,6 +19,10 @@ use serde_json::Value;
 
 /// The keeper starts a killed agent after this.
 const AGENT_BACK_NS: u64 = 200 * NS_PER_MS;
+/// An agent is away for so long while something happens.
+const AGENT_AWAY_NS: u64 = 2 * NS_PER_S;
+/// The longest wait of a container that crashes again and again, seconds; in guests it is as short.
+const CRASH_BACKOFF_MAX_S: u64 = 10;
 /// A change of the directory is noticed after this.
 const NOTICED_NS: u64 = NS_PER_MS;
 
@@ -24,7 +34,7 @@ pub(crate) struct Staged {
 }
 
 /// What the oracle's books know nothing of: it does not judge pods that have it.
-const BEYOND_ORACLE: [&str; 1] = ["activeDeadlineSeconds:"];
+const BEYOND_ORACLE: [&str; 3] = ["activeDeadlineSeconds:", "resizePolicy:", "sizeLimit:"];
 
 /// One machine, for one scenario.
 #[derive(Debug)]
@@ -38,9 +48,13 @@ impl Stage {
     pub fn new(seed: u64) -> Self {
         let mut sim = Sim::new(seed, Sabotage::None, Trace::default());
         sim.machine.calm();
-        // There is room for whatever a scenario wants.
-        sim.allocatable = Default::default();
+        // There is room for whatever a scenario wants, but for CPU time.
+        sim.allocatable = Amounts::default().with(CPU, 1000);
         sim.oracle = Oracle::new(CONTAINERS_MAX, u64::MAX);
+        sim.oracle.crash_wait_max_s = CRASH_BACKOFF_MAX_S;
+        // As in the guest in which they are played: of two processors the first is reserved.
+        let cores = [[0], [1]].map(CpuSet::from_iter).into();
+        sim.oracle.cpus = Some(Policy { cores, reserved: [0].into_iter().collect() });
         sim.chaos = Chaos::none();
         sim.staged = Some(Staged::default());
         sim.queue.push(0, Happening::AgentUp);
@@ -81,8 +95,12 @@ impl Stage {
         let sim = &mut self.sim;
         if let Some(process) = sim.machine.processes.get(&pid) {
             sim.machine.words.insert(process.id.clone(), exit.message.clone());
+            if exit.oom {
+                sim.machine.oom.insert(process.id.clone());
+            }
         }
-        sim.queue.push(sim.now, Happening::End { pid, code: exit.code, signal: 0 });
+        let signal = if exit.oom { SIGKILL } else { 0 };
+        sim.queue.push(sim.now, Happening::End { pid, code: exit.code, signal });
         Ok(())
     }
 
@@ -91,7 +109,7 @@ impl Stage {
         let process = self.sim.machine.processes.get_mut(&pid);
         let actor = process.and_then(|process| process.actor.as_mut()).ok_or("it is no actor")?;
         if file.there {
-            actor.files.insert(file.path.clone());
+            actor.files.insert(file.path.clone(), file.bytes as u64);
         } else {
             actor.files.remove(&file.path);
         }
@@ -105,6 +123,19 @@ impl Stage {
             self.sim.machine.devices.remove(path);
         }
         self.sim.devices_changed();
+    }
+
+    /// There is no agent for so long. Events are lost with it.
+    fn agent_goes(&mut self, for_ns: u64) {
+        self.sim.agent_dies();
+        self.staged().told.clear();
+        self.sim.queue.push(self.sim.now + for_ns, Happening::AgentUp);
+    }
+
+    /// The directory has changed.
+    fn notices(&mut self) {
+        let (at, life) = (self.sim.now + NOTICED_NS, self.sim.lives);
+        self.sim.queue.push(at, Happening::ReadSources(life));
     }
 
     /// What is shown; nothing while the agent is away, or has not heard yet what there is.
@@ -128,22 +159,52 @@ impl Host for Stage {
                 let there = self.staged().files.remove(name);
                 there.then_some(()).ok_or_else(|| format!("there is no file {name}"))?;
             }
+            scenarios::Happening::Move { file, to } => {
+                let there = self.staged().files.rename(file, to);
+                there.then_some(()).ok_or_else(|| format!("there is no file {file}"))?;
+            }
+            scenarios::Happening::Link { file, with } => self.write(file, scenario.text(with)?),
+            scenarios::Happening::AddressSays(name) => {
+                self.staged().files.says(Some(scenario.text(name)?));
+            }
+            scenarios::Happening::AddressFails => self.staged().files.says(None),
             scenarios::Happening::Exit(exit) => return self.exits(exit),
             scenarios::Happening::File(file) => return self.file(file),
             scenarios::Happening::KillAgent => {
-                self.sim.agent_dies();
-                // Events are lost with the agent.
-                self.staged().told.clear();
-                let back_at = self.sim.now + AGENT_BACK_NS;
-                self.sim.queue.push(back_at, Happening::AgentUp);
+                self.agent_goes(AGENT_BACK_NS);
                 return Ok(());
+            }
+            scenarios::Happening::AgentAway(all) => {
+                self.agent_goes(AGENT_AWAY_NS);
+                return all.iter().try_for_each(|what| self.happens(what, scenario));
+            }
+            scenarios::Happening::ShortOf(signal) => {
+                let known = Signal::ALL.into_iter().find(|known| known.as_str() == signal);
+                let signal = known.ok_or_else(|| format!("nobody knows {signal}"))?;
+                self.sim.machine.low.insert(signal);
+                self.sim.look_at_node();
+                return Ok(());
+            }
+            scenarios::Happening::Enough => {
+                self.sim.machine.low.clear();
+                self.sim.look_at_node();
+                return Ok(());
+            }
+            // Of a machine that goes down it knows nothing either: ends are not recorded any more.
+            scenarios::Happening::Halt => {
+                self.judged = false;
+                self.staged().files.halting = true;
             }
             scenarios::Happening::Plug(path) => self.device(path, true),
             scenarios::Happening::Unplug(path) => self.device(path, false),
-            scenarios::Happening::Note(_) => return Ok(()),
+            scenarios::Happening::KillRuntime => {
+                self.sim.zygote_dies();
+                return Ok(());
+            }
+            // Those are the interpreter's affair.
+            scenarios::Happening::Note(_) | scenarios::Happening::Reboot(_) => return Ok(()),
         }
-        let (at, life) = (self.sim.now + NOTICED_NS, self.sim.lives);
-        self.sim.queue.push(at, Happening::ReadSources(life));
+        self.notices();
         Ok(())
     }
 
@@ -174,12 +235,26 @@ impl Host for Stage {
         Ok(self.staged().told.iter().map(told).collect())
     }
 
+    fn prints(&mut self, ask: &Ask) -> Result<Option<Printed>, String> {
+        self.sim.say(|| format!("not asked, as this is no real machine: {ask:?}"));
+        Ok(None)
+    }
+
+    /// Events are lost with the agent.
+    fn reboots(&mut self, all: &[scenarios::Happening], scenario: &Scenario) -> Result<bool, String> {
+        self.sim.power_cut();
+        self.staged().files.halting = false;
+        self.staged().told.clear();
+        all.iter().try_for_each(|what| self.happens(what, scenario))?;
+        Ok(true)
+    }
+
     fn clear(&mut self) -> Result<(), String> {
         self.staged().files.clear();
         self.sim.machine.devices.clear();
+        self.sim.machine.low.clear();
         self.sim.devices_changed();
-        let (at, life) = (self.sim.now + NOTICED_NS, self.sim.lives);
-        self.sim.queue.push(at, Happening::ReadSources(life));
+        self.notices();
         Ok(())
     }
 

@@ -29,6 +29,8 @@ fn every_sabotage_is_caught() {
         (Sabotage::StopWell, &[Rule::Desired]),
         (Sabotage::EmptyCounts, &[Rule::Source]),
         (Sabotage::ForgetPressure, &[Rule::Pressure]),
+        (Sabotage::SeeDevices, &[Rule::Devices]),
+        (Sabotage::ShareCpus, &[Rule::Cpus]),
         (Sabotage::ForgetEvictions, &[Rule::Backoff, Rule::Desired, Rule::Grace]),
     ] {
         let caught = (1..=SEEDS).find_map(|seed| run_with(seed, sabotage).err());
@@ -50,4 +52,11 @@ fn the_core_as_it_is_gets_through() {
 #[test]
 fn a_seed_is_a_run() {
     assert_eq!(run(7), run(7));
+}
+
+/// What follows from a rule that is not heard is broken in many ways; one of them is this rule's.
+#[test]
+fn a_pod_that_does_not_begin_anew_is_seen() {
+    let broken = (1..=SEEDS).filter_map(|seed| run_with(seed, Sabotage::MistakeFailures).err());
+    assert!(broken.map(|broken| broken.rule).any(|rule| rule == Rule::Anew));
 }

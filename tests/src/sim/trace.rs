@@ -38,9 +38,11 @@ pub(crate) fn action(action: &Action) -> String {
         ActionKind::EnsureImage { image, .. } => format!("ensure image {image}"),
         ActionKind::CreateSandbox { .. } => "create sandbox".to_owned(),
         ActionKind::RefreshFiles { .. } => "refresh files".to_owned(),
+        ActionKind::Update { .. } => "update".to_owned(),
         ActionKind::StartContainer { container, attempt, id, .. } => {
             format!("start {container} #{attempt} as {id}")
         }
+        ActionKind::Resize { runs, .. } => format!("resize {runs:?}"),
         ActionKind::Signal { id, signal } => format!("signal {signal} to {id}"),
         ActionKind::Check { id, check } => format!("check {:?} of {id}", check.purpose),
         ActionKind::Note { id, started, ready } => format!("note {id}: {started} {ready}"),

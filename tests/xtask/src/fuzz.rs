@@ -69,7 +69,7 @@ pub(crate) fn all() -> Result {
 fn ensure() -> Result {
     apt::ensure(&["g++"])?;
     if !cmd("cargo", ["fuzz", "--version"]).output().is_ok_and(|out| out.status.success()) {
-        sh::run(sh::cargo().args(["install", "--quiet", "--locked", "cargo-fuzz"]))?;
+        sh::run(sh::cargo().args(["install", "--quiet", "--debug", "--locked", "cargo-fuzz"]))?;
     }
     fs::copy(sh::root().join("Cargo.lock"), crate_dir().join("Cargo.lock"))?;
     Ok(())

@@ -37,6 +37,14 @@ pub(crate) fn folder(arch: Arch) -> PathBuf {
 /// The program of `berth.test/actor:1`.
 const ACTOR: &[u8] = include_bytes!("images/actor.sh");
 
+/// Its health service of gRPC: to whoever asks, the settings of a server of HTTP/2 and the first stream's data, one message with the
+/// one field that says SERVING (1) or NOT_SERVING (2).
+const GRPC: &str = "#!/bin/sh\nif [ -e /well ]; then status=1; else status=2; fi\n\
+    printf \"\\0\\0\\0\\4\\0\\0\\0\\0\\0\\0\\0\\7\\0\\0\\0\\0\\0\\1\\0\\0\\0\\0\\2\\10\\\\$status\"\ncat >/dev/null\n";
+
+/// A program of its web server, which leads to another server.
+const AWAY: &str = "#!/bin/sh\nprintf 'Status: 302 Found\\r\\nLocation: http://192.0.2.1/\\r\\n\\r\\n'\n";
+
 /// Makes the images of `arch` that are missing; returns their files.
 pub(crate) fn ensure(arch: Arch) -> Result<Vec<PathBuf>> {
     let folder = folder(arch);
@@ -69,7 +77,15 @@ fn write(image: &ImageBuilder, file: &Path) -> Result {
 
 /// `berth.test/actor:1`: a container of a scenario (`tests/src/scenarios`), with the one file that its probes find well.
 fn actor(arch: Arch) -> Result<ImageBuilder> {
-    let entries = vec![Entry::file("actor", 0o755, ACTOR), Entry::file("well", 0o644, "")];
+    let entries = vec![
+        Entry::file("actor", 0o755, ACTOR),
+        Entry::file("well", 0o644, ""),
+        Entry::file("grpc", 0o755, GRPC),
+        Entry::dir("there", 0o755),
+        Entry::file("there/index.html", 0o644, "well\n"),
+        Entry::dir("cgi-bin", 0o755),
+        Entry::file("cgi-bin/away", 0o755, AWAY),
+    ];
     Ok(image(arch)?.nameless().layer(entries).entrypoint(["/actor"]).cmd([""; 0]).name("berth.test/actor:1"))
 }
 

@@ -54,6 +54,9 @@ pub(crate) struct Args {
     /// Instead: only how long guests take to boot into a pod
     #[arg(long, conflicts_with_all = ["native", "images"])]
     boots: bool,
+    /// Only guests of this architecture
+    #[arg(long, conflicts_with_all = ["native", "images"])]
+    arch: Option<Arch>,
     /// Write the rows as JSON
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
@@ -62,7 +65,11 @@ pub(crate) struct Args {
 impl Args {
     /// As few rounds as show that it works.
     pub(crate) fn smoke() -> Self {
-        Self { rounds: 3, watch: 2, native: true, images: false, boots: false, json: None }
+        Self { rounds: 3, watch: 2, native: true, images: false, boots: false, arch: None, json: None }
+    }
+
+    fn archs(&self) -> impl Iterator<Item = Arch> {
+        Arch::ALL.into_iter().filter(|arch| self.arch.is_none_or(|only| only == *arch))
     }
 }
 
@@ -70,7 +77,7 @@ pub(crate) fn run(args: &Args) -> Result {
     let rows = if args.images {
         images(args)?
     } else if args.boots {
-        let all = Arch::ALL.into_iter().map(|arch| boot::rows(arch, &stamp(arch)?, None));
+        let all = args.archs().map(|arch| boot::rows(arch, &stamp(arch)?, None));
         all.collect::<Result<Vec<_>>>()?.concat()
     } else {
         starts(args)?
@@ -84,7 +91,7 @@ pub(crate) fn run(args: &Args) -> Result {
 fn starts(args: &Args) -> Result<Vec<Value>> {
     let mut rows = native(args)?;
     if !args.native {
-        for arch in Arch::ALL {
+        for arch in args.archs() {
             rows.extend(guest(args, arch)?);
         }
         for arch in [Arch::Aarch64, Arch::X86_64] {

@@ -3,12 +3,16 @@
 use crate::{
     arch::Arch,
     compile,
-    guest::{self, debian},
+    guest::{self, Flavour, debian},
     images, package, power,
     sh::{self, Result},
     vm,
 };
-use std::{fs, path::PathBuf};
+use clap::ValueEnum;
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 /// One boot of a scenario may last so long, seconds: several times what the longest takes on a slow machine.
 pub(crate) const BOOT_MAX_S: u64 = 15 * 60;
@@ -49,9 +53,19 @@ pub(crate) fn find(only: Option<&str>) -> Result<Vec<Scenario>> {
 impl Scenario {
     /// Roughly how long it takes, to begin with the longest: how often it boots, and how much its script does.
     pub(crate) fn weight(&self) -> u64 {
-        let size = fs::metadata(self.folder.join("script.sh")).map_or(0, |meta| meta.len());
+        let script = fs::metadata(self.folder.join("script.sh")).map_or(0, |meta| meta.len());
+        let put = self.words("put");
+        let put = put.iter().filter_map(|from_to| from_to.split_once(':')).map(|(from, _)| from);
+        let size = script + put.map(|from| bytes_in(&sh::root().join(from))).sum::<u64>();
+        let number = |file: &str| self.words(file).first().and_then(|word| word.parse::<u64>().ok());
+        let boots = number("boots").or(number("cuts").map(|cuts| cuts + 1)).unwrap_or(1);
         let systemd = self.folder.join("root/etc/systemd").exists();
-        size * if systemd { 4 } else { 1 }
+        size * boots * if systemd { 4 } else { 1 }
+    }
+
+    /// Nothing in it depends on the processor beyond what others show: once is enough where all scenarios are run.
+    pub(crate) fn is_once(&self) -> bool {
+        self.folder.join("once").exists()
     }
 
     /// The words of the scenario's file of this name; none without it.
@@ -60,13 +74,22 @@ impl Scenario {
         text.split_whitespace().map(str::to_owned).collect()
     }
 
-    /// Boots the scenario's guest. A scenario with a file `cuts` loses its power that often in the middle of its
-    /// work; a scenario with a file `boots` is booted that often on one disk; a file `append` has more words for
-    /// the kernel's command line, with a file `no-start` the script starts Berth itself, and with a file `bare` it
-    /// installs it, from packages in /put/package by Debian's own dpkg. A file `packages` names packages of Debian, a
-    /// file `modules` modules of the kernel, that the guest has beside the usual ones. A file `programs` names programs of
-    /// `berth-tests` that are put at /put, a file `images` test images, a file `put` things of the tree as `SRC:DST`. A folder `root` lies over the guest's root; with
-    /// something for systemd in it, that is the first process.
+    /// The kernel that its file `kernel` names.
+    fn flavour(&self) -> Result<Flavour> {
+        let words = self.words("kernel");
+        words.first().map_or(Ok(Flavour::default()), |word| {
+            Flavour::from_str(word, false).map_err(|error| format!("{}: kernel: {error}", self.name).into())
+        })
+    }
+
+    /// Boots the scenario's guest. A scenario with a file `cuts` loses its power that often in the middle of its work;
+    /// a scenario with a file `boots` is booted that often on one disk; a file `append` has more words for the kernel's
+    /// command line, with a file `no-start` the script starts Berth itself, and with a file `bare` it installs it, from
+    /// packages in /put/package by Debian's own dpkg. A file `packages` names packages of Debian, a file `modules`
+    /// modules of the kernel, that the guest has beside the usual ones, and a file `without` such of those as are not
+    /// loaded. A file `programs` names programs of `berth-tests` that are put at /put, a file `images` test images, a
+    /// file `put` things of the tree as `SRC:DST`. With a file `once` it is left out on the other architecture when all
+    /// are run. A file `kernel` names another kernel than the usual one (`full`). A folder `root` lies over the guest's root; with something for systemd in it, that is the first process.
     pub(crate) fn run(&self, arch: Arch, given: &Given<'_>, tell: &(dyn Fn(&str) + Sync)) -> Result {
         if let Ok(cuts) = fs::read_to_string(self.folder.join("cuts")) {
             let (scenario, profile) = (self.name.clone(), given.profile.to_owned());
@@ -92,7 +115,7 @@ impl Scenario {
             format!("{}:/put/run-ptest", sh::root().join(PTEST).display()),
         ];
         if bare {
-            put.extend(package::for_guest(arch)?);
+            put.extend(package::for_guest(arch, given.profile)?);
         }
         let root = self.folder.join("root");
         if root.join("etc/systemd").exists() {
@@ -115,7 +138,9 @@ impl Scenario {
             keep_disk: disk.clone(),
             no_start: self.folder.join("no-start").exists(),
             bare,
+            kernel: self.flavour()?,
             module: self.words("modules"),
+            without: self.words("without"),
             append: fs::read_to_string(self.folder.join("append")).unwrap_or_default().trim().to_owned(),
             timeout: Some(given.boot_max_s),
             profile: given.profile.to_owned(),
@@ -133,4 +158,10 @@ impl Scenario {
         }
         disk.map_or(Ok(()), |file| fs::remove_file(file).or(Ok(())))
     }
+}
+
+/// Bytes of the files in the folder.
+fn bytes_in(folder: &Path) -> u64 {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    entries.filter_map(|entry| entry.metadata().ok()).map(|meta| meta.len()).sum()
 }

@@ -1,32 +1,27 @@
 //! `cargo xtask test`: everything that must hold, in the order in which it fails fastest.
 
+mod guests;
+mod tally;
+mod told;
+
+use self::tally::Tally;
 use crate::{
     apt,
     arch::Arch,
-    fuzz,
-    guest::qemu,
-    images, layer, package, perf,
-    scenario::{self, Given, Scenario},
+    fuzz, images, layer, package, perf, scenario,
     sh::{self, Result, cmd},
     tidy,
 };
-use std::{
-    collections::VecDeque,
-    path::PathBuf,
-    sync::{Mutex, PoisonError},
-    thread,
-    time::Instant,
-};
+use std::{path::PathBuf, time::Instant};
 
 /// Seeds that each full run of the tests gives to the simulator.
 const SEEDS: u64 = 1_000;
 /// The tests that need no guest may last so long with their build, seconds: one that hangs must not take the
 /// others' results with it.
 const TESTS_MAX_S: u64 = 25 * 60;
-/// Guests at a time, at most, unless it is said: more would only share the memory of a build machine.
-const JOBS_MAX: usize = 4;
-/// Of a guest that failed, so many last lines are told again at the end, where nobody has to look for them.
-const TOLD_AGAIN_LINES: usize = 60;
+/// A run may last so long until its last guest begins and, with what that one may take, not much longer, seconds: whoever
+/// waits for the whole of it is to hear what failed, not to switch it off in the middle.
+const RUN_MAX_S: u64 = 78 * 60;
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
@@ -36,13 +31,16 @@ pub(crate) struct Args {
     /// Only the guests of this architecture
     #[arg(long)]
     arch: Option<Arch>,
+    /// Each guest scenario on both architectures, also those in which nothing depends on the processor
+    #[arg(long, conflicts_with = "fast")]
+    all: bool,
     /// Only the guest scenarios whose name contains this
     #[arg(long)]
     only: Option<String>,
     /// Cargo profile of the binary in the guests; `dev` builds in seconds
     #[arg(long, default_value = "release")]
     profile: String,
-    /// Guests at a time [default: one for each processor, at most 4]
+    /// Guests at a time [default: one more than processors, at most 4]
     #[arg(long)]
     jobs: Option<usize>,
     /// A variable for the guests' scripts, which have their own numbers without (may be given several times)
@@ -51,6 +49,9 @@ pub(crate) struct Args {
     /// A boot of a guest may last so long
     #[arg(long, value_name = "SECONDS", default_value_t = scenario::BOOT_MAX_S)]
     timeout: u64,
+    /// Guests that have not begun after so long count as failed
+    #[arg(long, value_name = "SECONDS", default_value_t = RUN_MAX_S)]
+    within: u64,
 }
 
 #[derive(clap::Args)]
@@ -70,6 +71,7 @@ pub(crate) struct SimArgs {
 }
 
 pub(crate) fn run(args: &Args) -> Result {
+    let begun = Instant::now();
     let mut tally = Tally::default();
     if args.only.is_none() {
         apt::ensure(&[
@@ -111,67 +113,12 @@ pub(crate) fn run(args: &Args) -> Result {
         tally.step("fuzz", fuzz::all);
     }
     if !args.fast {
-        guests(args, &mut tally)?;
+        guests::run(args, begun, &mut tally)?;
         if args.only.is_none() {
             tally.step("bench runs", || perf::run(&perf::Args::smoke()));
         }
     }
     tally.close()
-}
-
-/// Each scenario in a guest of each architecture, some at a time.
-fn guests(args: &Args, tally: &mut Tally) -> Result {
-    let scenarios = scenario::find(args.only.as_deref())?;
-    let archs: Vec<Arch> =
-        Arch::ALL.into_iter().filter(|a| args.arch.is_none_or(|only| only == *a)).collect();
-    // Ahead, so that no guest waits for a build; beside each other, as most of the time goes into linking, which keeps
-    // one processor busy.
-    thread::scope(|scope| {
-        let build = |arch: Arch| {
-            let name = format!("build {arch}");
-            scope.spawn(move || Step::run(name, || package::tree(arch, &args.profile).map(drop)))
-        };
-        let builds: Vec<_> = archs.iter().map(|arch| build(*arch)).collect();
-        for build in builds {
-            tally.add(build.join().map_err(|_| "a build's thread panicked")?);
-        }
-        Result::Ok(())
-    })?;
-    let mut due: Vec<(Arch, &Scenario)> =
-        archs.iter().flat_map(|arch| scenarios.iter().map(|scenario| (*arch, scenario))).collect();
-    let processors = thread::available_parallelism().map_or(1, Into::into);
-    let jobs = args.jobs.unwrap_or(processors.min(JOBS_MAX)).clamp(1, due.len().max(1));
-    // The longest first, or the last one runs alone.
-    due.sort_by_key(|(_, scenario)| std::cmp::Reverse(scenario.weight()));
-    let (due, tally) = (Mutex::new(due.into_iter()), Mutex::new(tally));
-    thread::scope(|scope| {
-        for job in 0..jobs {
-            let work = || {
-                while let Some((arch, scenario)) = next(&due) {
-                    let name = format!("guest {arch} {}", scenario.name);
-                    let last = Mutex::new(VecDeque::new());
-                    let tell = |line: &str| {
-                        qemu::stream(&format!("  {arch} {}: {line}", scenario.name));
-                        let mut last = last.lock().unwrap_or_else(PoisonError::into_inner);
-                        if last.len() == TOLD_AGAIN_LINES {
-                            last.pop_front();
-                        }
-                        last.push_back(line.to_owned());
-                    };
-                    let given = Given { profile: &args.profile, set: &args.set, boot_max_s: args.timeout };
-                    let mut step = Step::run(name, || scenario.run(arch, &given, &tell));
-                    step.last = last.into_inner().unwrap_or_else(PoisonError::into_inner);
-                    tally.lock().unwrap_or_else(PoisonError::into_inner).add(step);
-                }
-            };
-            thread::Builder::new().name(format!("guest-{job}")).spawn_scoped(scope, work)?;
-        }
-        Ok(())
-    })
-}
-
-fn next<T>(due: &Mutex<impl Iterator<Item = T>>) -> Option<T> {
-    due.lock().unwrap_or_else(PoisonError::into_inner).next()
 }
 
 pub(crate) fn sim(args: &SimArgs) -> Result {
@@ -185,69 +132,12 @@ pub(crate) fn sim(args: &SimArgs) -> Result {
     sh::run(&mut sim)
 }
 
-/// One thing that was tried.
-struct Step {
-    name: String,
-    seconds: u64,
-    /// What is wrong, when it failed.
-    error: Option<String>,
-    /// The last lines of what a guest said.
-    last: VecDeque<String>,
-}
-
-impl Step {
-    fn run(name: String, work: impl FnOnce() -> Result) -> Self {
-        println!("== {name}");
-        let begun = Instant::now();
-        let error = work().err().map(|error| error.to_string());
-        Self { name, seconds: begun.elapsed().as_secs(), error, last: VecDeque::new() }
-    }
-
-    fn outcome(&self) -> String {
-        let Self { name, seconds, error, .. } = self;
-        match error {
-            None => format!("{name}: ok, {seconds} s"),
-            Some(error) => format!("{name}: FAILED, {seconds} s: {error}"),
-        }
-    }
-}
-
-/// What passed and what did not.
-#[derive(Default)]
-struct Tally {
-    passed: u32,
-    failed: Vec<Step>,
-}
-
-impl Tally {
-    fn step(&mut self, name: &str, work: impl FnOnce() -> Result) {
-        self.add(Step::run(name.to_owned(), work));
-    }
-
-    fn add(&mut self, step: Step) {
-        println!("== {}", step.outcome());
-        match step.error {
-            None => self.passed += 1,
-            Some(_) => self.failed.push(step),
-        }
-    }
-
-    fn close(self) -> Result {
-        for step in &self.failed {
-            println!("\n== {}", step.outcome());
-            step.last.iter().for_each(|line| println!("  {line}"));
-        }
-        println!("\n{} passed, {} failed", self.passed, self.failed.len());
-        if self.failed.is_empty() {
-            return Ok(());
-        }
-        let names: Vec<_> = self.failed.iter().map(|step| &*step.name).collect();
-        Err(format!("failed: {}", names.join(", ")).into())
-    }
-}
-
 /// Installs `cargo-deny` when it is missing.
 pub(crate) fn ensure_deny() -> Result {
     let there = cmd("cargo", ["deny", "--version"]).output().is_ok_and(|out| out.status.success());
-    if there { Ok(()) } else { sh::run(sh::cargo().args(["install", "--quiet", "--locked", "cargo-deny"])) }
+    if there {
+        Ok(())
+    } else {
+        sh::run(sh::cargo().args(["install", "--quiet", "--debug", "--locked", "cargo-deny"]))
+    }
 }

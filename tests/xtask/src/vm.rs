@@ -2,7 +2,7 @@
 
 use crate::{
     arch::Arch,
-    guest::{self, Kernel, Root, qemu},
+    guest::{self, Flavour, Kernel, Root, qemu},
     images, package,
     sh::Result,
 };
@@ -54,9 +54,15 @@ pub(crate) struct Args {
     /// Forward a port of the host's loopback to the guest (may be given several times)
     #[arg(long, value_name = "HOST:GUEST")]
     pub(crate) forward: Vec<String>,
+    /// Which of Debian's kernels is booted
+    #[arg(long, default_value = "cloud")]
+    pub(crate) kernel: Flavour,
     /// Load this kernel module beside the usual ones (may be given several times)
     #[arg(long, value_name = "NAME")]
     pub(crate) module: Vec<String>,
+    /// Do not load this one of the usual kernel modules; it lies in /lib/modules (may be given several times)
+    #[arg(long, value_name = "NAME")]
+    pub(crate) without: Vec<String>,
     /// More words for the kernel's command line
     #[arg(long, value_name = "WORDS", default_value = "")]
     pub(crate) append: String,
@@ -83,7 +89,9 @@ impl Args {
             bare: false,
             memory: MEMORY_MIB,
             forward: Vec::new(),
+            kernel: Flavour::default(),
             module: Vec::new(),
+            without: Vec::new(),
             append: String::new(),
             timeout: None,
             profile: "release".to_owned(),
@@ -117,7 +125,7 @@ pub(crate) fn preparing() -> MutexGuard<'static, ()> {
 /// As [`run`], with the pid of the machine before each line.
 pub(crate) fn run_watched(args: &Args, mut line: impl FnMut(u32, &str)) -> Result<u8> {
     let prepared = preparing();
-    let kernel = Kernel::fetch(args.arch, &args.module)?;
+    let kernel = Kernel::fetch(args.arch, args.kernel, &args.module, &args.without)?;
     let marker = format!("berth-vm-status-{:x}:", std::process::id());
     let root = Root {
         arch: args.arch,

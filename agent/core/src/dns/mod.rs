@@ -83,6 +83,7 @@ pub fn decide(zone: &Zone, domain: &str, bytes: &[u8], from: IpAddr, stream: boo
             )
         }
         Found::Nobody => Verdict::Answer(query.respond(code::NO_NAME, &[])),
+        Found::Elsewhere if zone.is_closed() => Verdict::Answer(query.respond(code::REFUSED, &[])),
         // The node asks because somebody there takes this for its resolver; asking the node again would go on for
         // ever.
         Found::Elsewhere if zone.is_node(from) && zone.node_asks() => Verdict::ForwardBeyond(query),

@@ -125,6 +125,19 @@ fn pods_on_the_nodes_network_ask_under_its_address() {
 }
 
 #[test]
+fn of_a_network_without_a_way_out_nobody_outside_is_asked() {
+    let asked = |name: &str| {
+        let bytes = question(name, kind::A);
+        match decide(&zone().closed(true), "", &bytes, ip("10.86.0.2"), false) {
+            Verdict::Answer(answer) => read(&bytes, &answer),
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(asked("db-0"), (code::SUCCESS, vec!["10.86.0.3".to_owned()]));
+    assert_eq!(asked("secret.example.com"), (code::REFUSED, vec![]));
+}
+
+#[test]
 fn addresses_have_names() {
     let nibbles = format!("3.{}0.0.d.f.ip6.arpa", "0.".repeat(27));
     for (name, says) in [

@@ -33,7 +33,7 @@ pub struct Host<'a> {
     pub addresses: &'a [IpAddr],
 }
 
-/// Names and addresses of all pods that have a network of ours. Nothing at all if there are none.
+/// Names and addresses of all pods of one network of ours. Nothing at all if there are none.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Zone {
     ranges: Ranges,
@@ -43,6 +43,8 @@ pub struct Zone {
     people: BTreeMap<IpAddr, (Arc<str>, String)>,
     /// Pods on the node's network ask, too.
     node_asks: bool,
+    /// Nobody outside is asked.
+    closed: bool,
 }
 
 /// What a name means.
@@ -93,6 +95,17 @@ impl Zone {
     #[must_use]
     pub fn asked_by_node(self, node_asks: bool) -> Self {
         Self { node_asks, ..self }
+    }
+
+    /// Of a network without a way out: names do not get out either.
+    #[must_use]
+    pub fn closed(self, closed: bool) -> Self {
+        Self { closed, ..self }
+    }
+
+    /// See [`Self::closed`].
+    pub(super) const fn is_closed(&self) -> bool {
+        self.closed
     }
 
     /// There is nobody who asks.

@@ -1,9 +1,9 @@
-//! Every field of a pod with values that are wrong for it, and the sentence that the user sees: one table,
+//! Every field of a pod, and of the objects beside pods, with values that are wrong for it, and the sentence that the user sees: one table,
 //! `testdata/bad-input.txt`. A line is the field, the value, and what is said at that field or below it (or that it is taken:
 //! free text may be anything). With `BERTH_BLESS=1` in the environment the table is written instead of compared.
 
 use super::{
-    schema::{Field, Kind, POD},
+    schema::{CLAIM, CONFIG_MAP, Field, Kind, NETWORK_POLICY, POD, SECRET},
     *,
 };
 use serde_json::{Map, Value, json};
@@ -65,38 +65,87 @@ fn places<'a>(fields: &'a [Field], path: &str, steps: &[&'a str], found: &mut Ve
     }
 }
 
-/// The value at these steps of a pod that is right but for that.
-fn put(into: &mut Value, steps: &[&str], value: Value) {
-    match steps {
-        [] => *into = value,
-        ["[]", rest @ ..] => {
+/// The value at these steps of an object that is right but for that: what is required beside it is there.
+fn put(into: &mut Value, kind: &Kind, steps: &[&str], value: Value) {
+    match (steps, kind) {
+        (["[]", rest @ ..], Kind::List(of)) => {
             if !into.is_array() {
                 *into = json!([{}]);
             }
-            put(&mut into[0], rest, value);
+            put(&mut into[0], of, rest, value);
         }
-        [name, rest @ ..] => {
+        ([name, rest @ ..], Kind::Object(fields)) => {
             if !into.is_object() {
                 *into = Value::Object(Map::new());
             }
-            put(&mut into[*name], rest, value);
+            if let Some(field) = Field::find(fields, name) {
+                put(&mut into[*name], &field.kind, rest, value);
+            }
+            fill(into, fields);
         }
+        _ => *into = value,
+    }
+}
+
+/// Gives the object what it must have and has not.
+fn fill(object: &mut Value, fields: &[Field]) {
+    for field in fields.iter().filter(|field| field.required.is_some()) {
+        if object.get(field.name).is_none() {
+            object[field.name] = right(field.name, &field.kind);
+        }
+    }
+}
+
+/// A value that is right for a required field.
+fn right(name: &str, kind: &Kind) -> Value {
+    match kind {
+        Kind::Text if ["mountPath", "devicePath"].contains(&name) => json!("/a"),
+        Kind::Text if name == "ip" => json!("192.0.2.1"),
+        Kind::Text if name == "cidr" => json!("10.0.0.0/8"),
+        Kind::Text => json!("a"),
+        Kind::Choice(choices) => json!(choices[0]),
+        Kind::Bool => json!(false),
+        Kind::Int(min, max) => json!((*min).max(1).min(*max)),
+        Kind::Quantity => json!("1"),
+        Kind::Mode => json!(0o644),
+        Kind::IntOrText => json!(80),
+        Kind::TextMap => json!({}),
+        Kind::QuantityMap => json!({"storage": "1"}),
+        Kind::List(of) => json!([right(name, of)]),
+        Kind::Object(fields) => {
+            let mut object = Value::Object(Map::new());
+            fill(&mut object, fields);
+            object
+        }
+        Kind::Any => json!({}),
     }
 }
 
 #[test]
 fn every_field_says_what_is_wrong_with_it() {
+    let roots = [
+        ("", POD),
+        ("ConfigMap: ", CONFIG_MAP),
+        ("Secret: ", SECRET),
+        ("PersistentVolumeClaim: ", CLAIM),
+        ("NetworkPolicy: ", NETWORK_POLICY),
+    ];
     let (mut all, mut table) = (Vec::new(), String::new());
-    places(POD, "", &[], &mut all);
+    for (name, fields) in roots {
+        let mut places_of = Vec::new();
+        places(fields, "", &[], &mut places_of);
+        all.extend(places_of.into_iter().map(|place| (name, fields, place)));
+    }
     assert!(all.len() > 400, "only {} places", all.len());
-    for place in &all {
+    for (name, fields, place) in &all {
         for (i, value) in wrong(place.kind).into_iter().enumerate() {
-            let mut pod = json!({
-                "apiVersion": "v1", "kind": "Pod", "metadata": {"name": "w"},
-                "spec": {"containers": [{"name": "a", "image": "b"}]},
-            });
-            put(&mut pod, &place.steps, value.clone());
-            let text = pod.to_string();
+            let mut object = right("", &Kind::Object(fields));
+            if name.is_empty() {
+                // For what is mounted.
+                object["spec"]["volumes"] = json!([{"name": "a"}]);
+            }
+            put(&mut object, &Kind::Object(fields), &place.steps, value.clone());
+            let text = object.to_string();
             let input = LoadInput {
                 file: "w.json",
                 bytes: text.as_bytes(),
@@ -111,7 +160,7 @@ fn every_field_says_what_is_wrong_with_it() {
             // A wrong type is never taken.
             assert!(
                 i > 0 || matches!(place.kind, Kind::Any) || !output.problems.is_empty(),
-                "{} = {value} is taken",
+                "{name}{} = {value} is taken",
                 place.path
             );
             let said = match said.is_empty() {
@@ -119,7 +168,7 @@ fn every_field_says_what_is_wrong_with_it() {
                 true if output.problems.is_empty() => "(taken)".to_owned(),
                 true => format!("(elsewhere) {}", output.problems[0].message),
             };
-            table.push_str(&format!("{} = {value}: {said}\n", place.path));
+            table.push_str(&format!("{name}{} = {value}: {said}\n", place.path));
         }
     }
     let file = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("src/manifest/testdata/bad-input.txt");

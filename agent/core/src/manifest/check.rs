@@ -144,7 +144,6 @@ fn unknown(name: &str, fields: &[Field]) -> String {
 fn refusal(field: &Field) -> Option<String> {
     match field.support {
         Support::Supported | Support::Accepted(_) => None,
-        Support::NotYet("") => Some("not supported yet: remove it".to_owned()),
         Support::NotYet(why) => Some(format!("not supported yet: {why}")),
         Support::NotApplicable(why) => Some(format!("not applicable: {why}")),
     }

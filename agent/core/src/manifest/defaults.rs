@@ -2,7 +2,7 @@
 //! applied twice, it changes nothing more.
 
 use super::{
-    huge_pages, quantity,
+    app_armor, huge_pages, quantity,
     types::{Container, EmptyDir, FieldRef, HttpGet, Pod, PodSpec, Probe, PullPolicy, Resources, Volume},
 };
 use crate::node::priority_of_class;
@@ -32,6 +32,7 @@ pub(super) fn apply(pod: &mut Pod) {
         container(entry, host_network);
     }
     pod_resources(spec);
+    app_armor::fill(pod);
 }
 
 /// What the pod as a whole asks for: what its containers do, and for what none of them asks, its limit.

@@ -1,6 +1,7 @@
 //! Who a pod is: name, namespace, uid and the annotations that tell where it comes from.
 //!
-//! The uid is the revision. It is the first half of a SHA-256 over the node's name and the *canonical form*
+//! The uid is the revision with which the pod began; what is applied to it later in place (`in_place`) stands in the
+//! annotation `kubernetes.io/config.hash` only. It is the first half of a SHA-256 over the node's name and the *canonical form*
 //! of the manifest: the defaulted pod as JSON with sorted keys, quantities in canonical form, from which
 //! every value that equals its default is removed again. So comments, order, format and spelled-out defaults
 //! do not count, and an upgrade of Berth that learns a new field (with a default) does not restart a single
@@ -55,6 +56,11 @@ pub(super) fn node_name(name: &str, node: &str) -> String {
     format!("{name}-{}", node.to_ascii_lowercase())
 }
 
+/// The agent writes this annotation.
+pub(super) fn is_stamp(name: &str) -> bool {
+    name == ANNOTATION_HASH || name == ANNOTATION_SOURCE
+}
+
 /// Makes the pod this node's.
 pub(super) fn stamp(pod: &mut Pod, uid: &PodUid, node: &str, source: &str) {
     pod.metadata.name = node_name(&pod.metadata.name, node);
@@ -95,7 +101,7 @@ pub fn on_node(desired: &DesiredPod, node: &str) -> DesiredPod {
     let uid = uid(&pod, node);
     stamp(&mut pod, &uid, node, &source);
     let key = PodKey { name: pod.metadata.name.as_str().into(), ..desired.key.clone() };
-    DesiredPod { key, uid, base: None, pod: Arc::new(pod), origin: Arc::clone(&desired.origin) }
+    DesiredPod { key, uid, base: None, values: None, pod: Arc::new(pod), origin: Arc::clone(&desired.origin) }
 }
 
 /// The name that the pod's manifest has, without the node's.
@@ -106,7 +112,7 @@ pub fn written_name(pod: &DesiredPod) -> &str {
 }
 
 /// The canonical form: JSON with sorted keys and without defaults.
-fn canonical(pod: &Pod) -> String {
+pub(super) fn canonical(pod: &Pod) -> String {
     let mut pod = pod.clone();
     pod.spec.node_name = None;
     let host_network = pod.spec.host_network;

@@ -2,6 +2,7 @@
 //! Pure: no file is opened here, and no input may panic or use more than the bounds in [`limits`].
 
 pub mod answer;
+mod app_armor;
 mod check;
 pub mod defaults;
 mod document;
@@ -9,6 +10,7 @@ mod file;
 mod finding;
 pub mod huge_pages;
 pub mod identity;
+pub mod in_place;
 pub mod keepsake;
 pub mod limits;
 mod locate;
@@ -51,6 +53,9 @@ pub struct DesiredPod {
     /// The uid that it would have without the values that its variables take from objects; none if they take none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub base: Option<PodUid>,
+    /// A hash over those values; none if there are none, or not all of them are there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub values: Option<Arc<str>>,
     /// The defaulted pod.
     pub pod: Arc<types::Pod>,
     /// The file (or other origin) that the pod came from, for messages.

@@ -155,6 +155,7 @@ pub(super) fn read(found: &Found<'_>, finder: Finder<'_>, input: &LoadInput<'_>,
         key: key.clone(),
         uid,
         base: None,
+        values: None,
         pod: Arc::new(pod),
         origin: Arc::clone(file),
     });

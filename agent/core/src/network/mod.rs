@@ -1,10 +1,11 @@
-//! What a pod's network is decided by, without touching any: the ranges that addresses come from, who has
+//! What a pod's network is decided by, without touching any: which it is, the ranges that addresses come from, who has
 //! which address, who takes which port of the node, how much a pod may send, and what is said to CNI plugins.
 
 pub mod attachments;
 mod bandwidth;
 pub mod cni;
 mod leases;
+pub mod named;
 pub mod policy;
 mod ports;
 mod range;

@@ -61,6 +61,12 @@ impl Range {
         }
     }
 
+    /// The two have an address in common: the one with the shorter prefix has the other whole.
+    pub fn overlaps(&self, other: &Self) -> bool {
+        let (larger, smaller) = if self.prefix <= other.prefix { (self, other) } else { (other, self) };
+        larger.contains(smaller.base)
+    }
+
     /// One more than the last number that a pod may have.
     fn end(&self) -> u32 {
         // An IPv4 range has its broadcast address at the end.
@@ -126,6 +132,11 @@ impl Ranges {
     pub fn offsets(&self) -> std::ops::Range<u32> {
         let end = self.all().map(|range| range.end()).min().unwrap_or(0);
         GATEWAY + 1..end.max(GATEWAY + 1)
+    }
+
+    /// A range of these and one of the others that have an address in common.
+    pub fn overlap(&self, others: &Self) -> Option<(Range, Range)> {
+        self.all().find_map(|own| Some((own, others.all().find(|other| own.overlaps(other))?)))
     }
 
     /// Those that there are, IPv4 first.
@@ -219,6 +230,12 @@ mod tests {
         }
         assert_eq!(ranges("10.86.0.0/24,fd00::/64").offsets(), 2..255);
         let range: Range = "10.86.0.0/16".parse().unwrap();
+        for (other, overlaps) in
+            [("10.0.0.0/8", true), ("10.86.7.0/24", true), ("10.87.0.0/16", false), ("fd00::/64", false)]
+        {
+            let other: Range = other.parse().unwrap();
+            assert_eq!((range.overlaps(&other), other.overlaps(&range)), (overlaps, overlaps), "{other}");
+        }
         for (address, inside) in [("10.86.255.255", true), ("10.87.0.0", false), ("fd00::1", false)] {
             assert_eq!(range.contains(address.parse().unwrap()), inside, "{address}");
         }

@@ -1,20 +1,28 @@
 //! `v1.PodCondition`s, each with the time since when it is so.
 
+use super::status;
 use crate::{
     event::Cause,
     time::Wall,
-    world::parts::{Condition, GONE, NOT_ENFORCED, Pod, Role, UNASKED, incomplete, unasked},
+    world::parts::{
+        Condition, GONE, NOT_ENFORCED, Pod, Role, UNASKED, incomplete, resize_in_progress, unasked,
+    },
 };
 use serde_json::{Value, json};
 
 pub(super) fn show(pod: &Pod) -> Vec<Value> {
     let known = &pod.conditions;
     let always = Condition { holds: true, since: known.created };
-    let why = not_ready(pod);
+    let phase = status::phase(pod);
+    let why = not_ready(pod, phase);
     let initialised = if pod.has_init() { known.initialised } else { always };
+    let mut initialised = condition("Initialized", initialised, not_initialised(pod));
+    if phase == "Succeeded" {
+        initialised["reason"] = json!(COMPLETED);
+    }
     let mut shown = vec![
         condition("PodReadyToStartContainers", known.sandbox, None),
-        condition("Initialized", initialised, not_initialised(pod)),
+        initialised,
         condition("Ready", known.ready, why.clone()),
         condition("ContainersReady", known.ready, why),
         condition("PodScheduled", always, None),
@@ -33,8 +41,14 @@ pub(super) fn show(pod: &Pod) -> Vec<Value> {
         (target["reason"], target["message"]) = (json!(reason), json!(evicted.message));
         shown.push(target);
     }
+    if let Some((reason, message)) = pod.wants.as_ref().and_then(|wants| wants.refusal.as_ref()) {
+        shown.push(resize("PodResizePending", known.pending, Some((reason, message.clone()))));
+    }
+    if let Some(error) = resize_in_progress(pod) {
+        shown.push(resize("PodResizeInProgress", known.resizing, error.map(|error| ("Error", error))));
+    }
     if pod.restarting {
-        shown.push(condition("AllContainersRestarting", always, None));
+        shown.push(condition("AllContainersRestarting", known.restarting, None));
     }
     let without: Vec<&str> = pod.not_enforced.iter().chain(&pod.unheld).map(String::as_str).collect();
     if !without.is_empty() {
@@ -55,11 +69,24 @@ pub(super) fn show(pod: &Pod) -> Vec<Value> {
     shown
 }
 
-/// Why a pod is not ready, as kubelet says it.
-fn not_ready(pod: &Pod) -> Option<(&'static str, String)> {
-    let ended = pod.expired || pod.is_evicted_for_good();
-    if pod.is_finished() && !pod.has_failed_init() && !ended {
-        return Some(("PodCompleted", String::new()));
+/// Of a resize, which has a reason though it holds.
+fn resize(kind: &str, condition: Condition, why: Option<(&'static str, String)>) -> Value {
+    let mut shown = self::condition(kind, Condition { holds: true, ..condition }, None);
+    if let Some((reason, message)) = why {
+        (shown["reason"], shown["message"]) = (json!(reason), json!(message));
+    }
+    shown
+}
+
+/// The reason of conditions of a pod that has succeeded.
+const COMPLETED: &str = "PodCompleted";
+
+/// Why a pod is not ready, as kubelet says it: by its phase when it has come to its end.
+fn not_ready(pod: &Pod, phase: &str) -> Option<(&'static str, String)> {
+    match phase {
+        "Succeeded" => return Some((COMPLETED, String::new())),
+        "Failed" => return Some(("PodFailed", String::new())),
+        _ => {}
     }
     let lasting = pod.containers.iter().filter(|container| container.terms.role != Role::Init);
     let not = lasting.filter(|container| !container.is_ready());

@@ -56,6 +56,20 @@ pub(super) fn show(
         "state": state,
         "lastState": {},
     });
+    let of_spec = &spec.resources;
+    let given = container.given.as_ref().map_or(of_spec, |given| &given.resources);
+    if *given != types::Resources::default() {
+        shown["resources"] = json!(given);
+    }
+    if !of_spec.requests.is_empty() {
+        shown["allocatedResources"] = json!(of_spec.requests);
+    }
+    if container.place.exclusive {
+        let own = container.place.cpus.iter();
+        let own: Vec<Value> =
+            own.map(|cpu| json!({"resourceID": cpu.to_string(), "health": "Healthy"})).collect();
+        shown["allocatedResourcesStatus"] = json!([{"name": "cpu", "resources": own}]);
+    }
     if let Some(id) = id {
         shown["containerID"] = json!(container_id(&id.0));
     }

@@ -3,7 +3,7 @@
 
 use super::NodeView;
 use crate::{
-    node::{Amounts, CONTAINERS},
+    node::{Amounts, CONTAINERS, EXCLUSIVE},
     pressure::Condition,
     world::World,
 };
@@ -13,7 +13,7 @@ use serde_json::{Map, Value, json};
 pub fn node(world: &World, node: &NodeView) -> Value {
     let config = world.config();
     let amounts = |amounts: &Amounts| -> Map<String, Value> {
-        let shown = amounts.iter().filter(|(name, _)| *name != CONTAINERS);
+        let shown = amounts.iter().filter(|(name, _)| ![CONTAINERS, EXCLUSIVE].contains(name));
         shown.map(|(name, amount)| (name.to_owned(), json!(Amounts::show(name, amount)))).collect()
     };
     let ips = node.host_ips.iter().map(|ip| json!({"type": "InternalIP", "address": ip}));

@@ -14,7 +14,9 @@ use serde_json::{Value, json};
 const SEEN: &str = "kubernetes.io/config.seen";
 
 pub(super) fn show(world: &World, pod: &Pod, now: Now, node: &NodeView) -> Value {
-    let mut shown = serde_json::to_value(&*pod.desired.pod).unwrap_or_default();
+    // The spec is what is wanted; what of it waits for room is not in the status.
+    let spec = pod.wants.as_ref().map_or(&pod.desired.pod, |wants| &wants.pod);
+    let mut shown = serde_json::to_value(&**spec).unwrap_or_default();
     shown["apiVersion"] = json!("v1");
     shown["kind"] = json!("Pod");
     let metadata = &mut shown["metadata"];

@@ -2,27 +2,28 @@
 //! sources among equals.
 //!
 //! Invariants: limits keep pods from beginning and never touch one that has begun, unless one of a higher priority
-//! needs its room and that is enough for it; room that is being made for a pod is given to nobody who comes after it;
-//! who is refused is looked at again in every pass, so whoever fits begins in the step in which room appears.
+//! needs its room and that is enough for it; room that is being made for a pod, and its ports, are given to nobody who
+//! comes after it; who is refused is looked at again in every pass, so whoever fits begins in the step in which room
+//! appears.
 
 use super::{
-    World, devices, eligible, evict, host_ports, lacking,
+    World, cpus, devices, eligible, evict, host_ports, lacking,
     planner::Planner,
     pod, pressure, start_after,
     state::{Pod, Refusal, Stage},
 };
 use crate::{
-    event::Cause,
+    event::{Cause, FailReason},
     ids::PodUid,
     manifest::qos::{self, QosClass},
-    node::{Amounts, CONTAINERS, PODS, Shortage, priority},
+    node::{Amounts, CONTAINERS, EXCLUSIVE, PODS, Shortage, priority},
 };
 use std::cmp::Reverse;
 
 /// Lets queued pods begin, as far as their predecessors are gone and there is room; ends those of lower priority for
 /// those that have none. True: some were ended, which may be gone already.
 pub(super) fn queued(world: &mut World, planner: &mut Planner) -> bool {
-    let (mut promised, mut ended) = (Amounts::default(), false);
+    let (mut promised, mut to, mut ended) = (Amounts::default(), Vec::new(), false);
     for uid in in_order(world) {
         let Some(pod) = world.pods.get(&uid) else { continue };
         if waits_for_predecessor(world, pod) {
@@ -34,13 +35,14 @@ pub(super) fn queued(world: &mut World, planner: &mut Planner) -> bool {
         }
         let mut refusal = None;
         if pod.slots() > 0 {
-            refusal = self::refusal(world, pod, planner);
+            refusal = self::refusal(world, pod, &to, planner);
             if refusal.is_none()
                 && let Some((short, room)) = lack_of_room(world, pod, &promised)
             {
                 refusal = Some(out_of(&short));
                 if let Room::Made(victims) = room {
-                    promised.add(&needs(pod));
+                    promised.add(&needs(world, pod));
+                    to.push(uid.clone());
                     let cause = preempted_for(pod);
                     ended |= !victims.is_empty();
                     for victim in victims {
@@ -57,10 +59,14 @@ pub(super) fn queued(world: &mut World, planner: &mut Planner) -> bool {
 
 /// The pod begins, or is refused and seen to be.
 fn decide(world: &mut World, uid: &PodUid, refusal: Option<Refusal>, planner: &mut Planner) {
+    if refusal.is_none() {
+        cpus::hold(world, uid);
+    }
     let Some(pod) = world.pods.get_mut(uid) else { return };
     let Some(refusal) = refusal else {
         pod.refusal = None;
         pod.stage = Stage::Active;
+        pod.active_since = planner.now.mono;
         devices::hold(pod, planner);
         let clear = world.orphans.clear_of(uid);
         pod::advance(pod, clear, &world.boot_id, planner);
@@ -101,14 +107,14 @@ fn waits_for_predecessor(world: &World, pod: &Pod) -> bool {
     begun.into_iter().any(|other| other.desired.key == pod.desired.key)
 }
 
-/// Why the pod may not begin, whatever room there is.
-fn refusal(world: &World, pod: &Pod, planner: &mut Planner) -> Option<Refusal> {
+/// Why the pod may not begin, whatever room there is. `before`: those for whom room is being made.
+fn refusal(world: &World, pod: &Pod, before: &[PodUid], planner: &mut Planner) -> Option<Refusal> {
     evict::refusal(world, pod, planner)
         .or_else(|| eligible::refusal(&pod.desired, &world.config))
         .or_else(|| pressure::refusal(&world.pressure, &pod.desired))
         .or_else(|| start_after::refusal(world, pod))
         .or_else(|| lacking::refusal(&pod.desired, &planner.objects))
-        .or_else(|| host_ports::taken(world, pod))
+        .or_else(|| host_ports::taken(world, pod, before))
         .or_else(|| devices::refusal(pod, planner))
 }
 
@@ -127,7 +133,7 @@ fn stays(pod: &Pod) -> bool {
 
 /// What there is too little of for the pod; none if there is room.
 fn lack_of_room(world: &World, pod: &Pod, promised: &Amounts) -> Option<(Shortage, Room)> {
-    let (node, wanted) = (&world.config.allocatable, needs(pod));
+    let (node, wanted) = (&world.config.allocatable, needs(world, pod));
     let mut staying = used(world, stays);
     staying.add(promised);
     let Some(short) = node.shortage(&wanted, &staying) else {
@@ -150,6 +156,11 @@ fn out_of(short: &Shortage) -> Refusal {
         CONTAINERS => format!(
             "{used} containers are active, the pod has {requested} and {capacity} is the limit; it waits"
         ),
+        EXCLUSIVE => format!(
+            "Allocate failed due to not enough cpus available to satisfy request: requested={requested}, \
+             available={}, which is unexpected; the pod waits until there are enough",
+            capacity.saturating_sub(*used)
+        ),
         _ => format!(
             "Node didn't have enough resource: {resource}, requested: {requested}, used: {used}, \
              capacity: {capacity}; the pod waits until there is room"
@@ -165,26 +176,32 @@ fn out_of(short: &Shortage) -> Refusal {
         "hugepages-1Gi" => "OutOfhugepages-1Gi",
         PODS => "OutOfpods",
         CONTAINERS => "OutOfcontainers",
+        EXCLUSIVE => FailReason::UnexpectedAdmissionError.as_str(),
         _ => "OutOfresources",
     };
     Refusal::new(reason, message)
 }
 
 /// What the pod takes of the node.
-fn needs(pod: &Pod) -> Amounts {
+fn needs(world: &World, pod: &Pod) -> Amounts {
     let slots = u64::try_from(pod.slots()).unwrap_or(u64::MAX);
-    if pod.is_finished() {
-        return Amounts::default().with(CONTAINERS, slots);
+    let needs = match pod.is_finished() {
+        true => Amounts::default(),
+        false => Amounts::requests(&pod.desired.pod.spec).with(PODS, 1),
+    };
+    let needs = needs.with(CONTAINERS, slots);
+    match cpus::needs(world, pod) {
+        0 => needs,
+        own => needs.with(EXCLUSIVE, own),
     }
-    Amounts::requests(&pod.desired.pod.spec).with(PODS, 1).with(CONTAINERS, slots)
 }
 
 /// What the pods take of which `counts` holds, and containers that no pod knows.
-fn used(world: &World, counts: impl Fn(&Pod) -> bool) -> Amounts {
+pub(super) fn used(world: &World, counts: impl Fn(&Pod) -> bool) -> Amounts {
     let orphans = u64::try_from(world.orphans.containers_len()).unwrap_or(u64::MAX);
     let mut used = Amounts::default().with(CONTAINERS, orphans);
     for pod in world.pods.values().filter(|pod| counts(pod)) {
-        used.add(&needs(pod));
+        used.add(&needs(world, pod));
     }
     used
 }
@@ -206,7 +223,7 @@ fn victims(world: &World, pod: &Pod, wanted: &Amounts, staying: &Amounts) -> Vec
     let mut candidates: Vec<&Pod> = world.pods.values().filter(lower).collect();
     let node = &world.config.allocatable;
     let mut kept = staying.clone();
-    candidates.iter().for_each(|candidate| kept.take(&needs(candidate)));
+    candidates.iter().for_each(|candidate| kept.take(&needs(world, candidate)));
     if node.shortage(wanted, &kept).is_some() {
         return Vec::new();
     }
@@ -221,7 +238,7 @@ fn victims(world: &World, pod: &Pod, wanted: &Amounts, staying: &Amounts) -> Vec
     });
     let goes = |candidate: &&Pod| {
         let mut with = kept.clone();
-        with.add(&needs(candidate));
+        with.add(&needs(world, candidate));
         let goes = node.shortage(wanted, &with).is_some();
         if !goes {
             kept = with;

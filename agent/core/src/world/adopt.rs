@@ -5,15 +5,16 @@
 //! already is not counted again.
 
 use super::{
-    World, exits, order,
+    World, desired, exits, order,
     planner::Planner,
-    restart_all,
+    resize, restart_all,
     state::{Birth, Live, Pod, Remains, Run, Stage, Stop},
     terms::Role,
 };
 use crate::{
     event::{Checkpoint, ContainerRecord, EndReason, Inventory, LastRun, RecordState},
     ids::ContainerId,
+    resize::Given,
     time::{Mono, Now},
 };
 use std::sync::Arc;
@@ -35,8 +36,14 @@ pub(crate) fn inventory(world: &mut World, inventory: &Inventory, planner: &mut 
         pod.found = true;
         pod.sandbox.made = record.ready;
         pod.sandbox.ips.clone_from(&record.ips);
+        pod.sandbox.recorded = Some(record.desired.clone());
+        resize::found(&mut pod, record);
         if record.ready {
             pod.sandbox_begins(record.begun);
+        }
+        // Unless its checkpoint knows better. Records of older versions do not have it.
+        if record.begun != Mono(0) {
+            pod.active_since = record.begun;
         }
         if let Some(stray) = world.orphans.strays.remove(&record.desired.uid) {
             recall(&mut pod, &stray.checkpoint, &world.boot_id);
@@ -62,6 +69,8 @@ pub(crate) fn inventory(world: &mut World, inventory: &Inventory, planner: &mut 
             since.collect::<Option<Vec<_>>>().and_then(|all| all.into_iter().max_by_key(|wall| wall.0));
         pod.conditions.adopted(pod.sandbox.made, ready);
     }
+    // What was desired before this was known may be a revision of what is there.
+    desired::again(world, planner);
 }
 
 fn liveliness(state: &RecordState) -> u8 {
@@ -85,7 +94,7 @@ pub(crate) fn recall(pod: &mut Pod, checkpoint: &Checkpoint, boot_id: &str) {
         evicted.at.mono = Mono(0);
     }
     if same_boot {
-        pod.active_since = checkpoint.started.mono;
+        pod.active_since = checkpoint.active.unwrap_or(checkpoint.started.mono);
     }
     for container in &mut pod.containers {
         let Some(memory) = checkpoint.containers.get(&container.name) else { continue };
@@ -147,6 +156,7 @@ fn place(world: &mut World, record: &ContainerRecord, planner: &mut Planner) {
         return;
     };
     let (containers, restarting) = (pod.containers.len(), pod.restarting);
+    let spec = pod.desired.pod.spec.all_containers().nth(i);
     let Some(container) = pod.containers.get_mut(i) else { return };
     if let Some(image) = pod.images.get_mut(container.image)
         && image.reference == record.image.reference
@@ -159,6 +169,10 @@ fn place(world: &mut World, record: &ContainerRecord, planner: &mut Planner) {
         world.orphans.add(record.pod.clone(), lesser, true);
     }
     container.grants.clone_from(&record.devices);
+    let of_pod = || Some(Given { resources: spec?.resources.clone(), ..Given::default() });
+    container.given = record.given.clone().or_else(of_pod).filter(|_| pod.resizing.is_settled());
+    let own = record.given.as_ref().map(|given| &given.place).filter(|place| place.exclusive);
+    container.place = own.filter(|_| planner.config.cpus.is_some()).cloned().unwrap_or_default();
     let memory = &mut container.memory;
     container.run = match &record.state {
         RecordState::Unknown => Run::Remains(Remains::unknown(birth)),
@@ -177,7 +191,7 @@ fn place(world: &mut World, record: &ContainerRecord, planner: &mut Planner) {
                 pod.memory.touch();
             }
             let image = Arc::new(record.image.clone());
-            let Some(spec) = pod.desired.pod.spec.all_containers().nth(i) else { return };
+            let Some(spec) = spec else { return };
             let mut live = Live::new(birth.id, birth.attempt, pid, at, image, spec, record.standing);
             live.stop = memory.stop.map(Stop::signalled);
             Run::Running(live)

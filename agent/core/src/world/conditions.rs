@@ -3,6 +3,7 @@
 //! Invariant: `since` is the wall time of the step in which `holds` took its present value.
 
 use super::{
+    grow,
     state::{Container, Pod},
     terms::Role,
 };
@@ -29,6 +30,12 @@ pub(crate) struct Conditions {
     pub(crate) valid: Condition,
     /// All that its spec asks the kernel to enforce is enforced.
     pub(crate) enforced: Condition,
+    /// It does not have the resources that it wants.
+    pub(crate) pending: Condition,
+    /// Its cgroups are on their way to what it is to have.
+    pub(crate) resizing: Condition,
+    /// All its containers are being started anew.
+    pub(crate) restarting: Condition,
     /// No device has gone from a container that has it.
     pub(crate) devices: Condition,
     /// Whoever was to be asked for newer images has been asked.
@@ -46,6 +53,9 @@ impl Conditions {
             ready: not,
             valid: yes,
             enforced: yes,
+            pending: not,
+            resizing: not,
+            restarting: not,
             devices: yes,
             images: yes,
         }
@@ -81,6 +91,11 @@ pub(crate) fn note(pod: &mut Pod, now: Wall) {
     pod.conditions.sandbox.note(pod.sandbox.made && !pod.sandbox.removed, now);
     pod.conditions.ready.note(ready, now);
     pod.conditions.valid.note(pod.problem.is_none(), now);
+    let refused = pod.wants.as_ref().is_some_and(|wants| wants.refusal.is_some());
+    pod.conditions.pending.note(refused, now);
+    let resizing = grow::in_progress(pod).is_some();
+    pod.conditions.resizing.note(resizing, now);
+    pod.conditions.restarting.note(pod.restarting, now);
     let devices = pod.containers.iter().all(|container| container.lost.is_empty());
     pod.conditions.devices.note(devices, now);
     let mut images = pod.images.iter().flat_map(|image| &image.facts);

@@ -1,8 +1,9 @@
 //! The numbers by which the core decides, each with its unit. What an installation may change is a field;
 //! nothing here is read from anywhere.
 
-use super::Labels;
+use super::{Labels, ShutdownTime};
 use crate::{
+    cpus,
     network::policy::Reach,
     node::{Amounts, CONTAINERS, PODS},
     pressure::Settings,
@@ -35,6 +36,10 @@ pub struct WorldConfig {
     pub policies: Reach,
     /// From where on the node is short of something.
     pub pressure: Settings,
+    /// How long pods have to stop when the machine goes down.
+    pub shutdown: ShutdownTime,
+    /// Containers may have processors to themselves; none: all of them run everywhere.
+    pub cpus: Option<cpus::Policy>,
     /// How long each kind of action may take.
     pub deadlines: Deadlines,
 }
@@ -44,7 +49,7 @@ pub struct WorldConfig {
 pub struct Deadlines {
     /// `EnsureImage`: a gigabyte over a line of 70 kB/s. A registry that falls silent is given up long before.
     pub image_s: u64,
-    /// `CreateSandbox`, `RemoveSandbox`.
+    /// `CreateSandbox`, `RefreshFiles`, `Resize`, `RemoveSandbox`.
     pub sandbox_s: u64,
     /// `StartContainer`.
     pub start_s: u64,
@@ -74,6 +79,8 @@ impl Default for WorldConfig {
             node_labels: Labels::new(),
             policies: Reach::default(),
             pressure: Settings::default(),
+            shutdown: ShutdownTime::default(),
+            cpus: None,
             deadlines: Deadlines::default(),
         }
     }

@@ -8,7 +8,7 @@ use super::{
     inflight::{Object, Verb},
     order,
     planner::Planner,
-    remains,
+    remains, resize,
     state::{Birth, Container, Pod, Remains, Run},
     stopping,
 };
@@ -68,7 +68,7 @@ pub(crate) fn readiness(pod: &mut Pod, i: usize, planner: &mut Planner) -> Readi
         tell_backoff(pod, i, planner);
         return Readiness::Later;
     }
-    if !planner.due(container.start.at) || !devices::are_there(pod, i, planner) {
+    if !planner.due(container.start.at) || container.crowded || !devices::are_there(pod, i, planner) {
         return Readiness::Later;
     }
     let Some(container) = pod.containers.get(i) else { return Readiness::Later };
@@ -92,6 +92,7 @@ fn tell_backoff(pod: &mut Pod, i: usize, planner: &mut Planner) {
 
 /// Plans the start.
 pub(crate) fn start(pod: &mut Pod, i: usize, boot_id: &str, planner: &mut Planner) {
+    let given = resize::wanted(pod, i);
     let Some(container) = pod.containers.get_mut(i) else { return };
     let Some(facts) = pod.images.get(container.image).and_then(|image| image.facts.as_ref()) else { return };
     let attempt = container.memory.next_attempt;
@@ -112,7 +113,9 @@ pub(crate) fn start(pod: &mut Pod, i: usize, boot_id: &str, planner: &mut Planne
             .collect(),
         objects: planner.objects_of(&pod.desired),
         devices: container.grants.clone(),
+        place: container.place.clone(),
     };
+    container.given = given;
     container.run = Run::Starting(Birth { id, attempt, asked: planner.now });
     container.retry.clear();
     container.busy = Some(planner.act(&pod.desired.uid, Object::Container(i), Verb::Start, kind));

@@ -5,14 +5,17 @@
 //! until it goes away.
 
 use super::{
-    World, adopt, lacking,
+    World, adopt,
+    in_place::{self, Standing},
+    lacking,
     planner::Planner,
-    state::{Pod, Stage},
+    state::Pod,
 };
 use crate::{
     event::{DesiredSet, Shutdown},
     ids::{PodKey, PodUid},
     manifest::{DesiredPod, Problem, objects::Objects},
+    time::Mono,
 };
 use std::{
     collections::{BTreeMap, BTreeSet, HashSet},
@@ -21,14 +24,17 @@ use std::{
 
 /// Pods taken in from the sources; what comes behind is told of and left out.
 pub(crate) const DESIRED_PODS_MAX: usize = 1024;
-/// Characters of a uid that Berth has made; such a uid names its content.
-const HASH_UID_LEN: usize = 32;
 
 /// The desired set with what is looked up in it.
 #[derive(Debug, Default)]
 pub(crate) struct Desired {
+    /// As the sources have said it.
+    said: Arc<DesiredSet>,
+    /// The same with every pod under the uid that it has.
     set: Arc<DesiredSet>,
+    standing: Standing,
     by_uid: BTreeMap<PodUid, usize>,
+    halting_since: Option<Mono>,
     /// Some pod of the set may not be in the world yet.
     pub(crate) pending: bool,
 }
@@ -52,6 +58,16 @@ impl Desired {
         self.by_uid.values().filter_map(|i| self.set.pods.get(*i))
     }
 
+    /// The uid of the pod that has this revision.
+    pub(crate) fn standing<'a>(&'a self, revision: &'a PodUid) -> &'a PodUid {
+        self.standing.get(revision).unwrap_or(revision)
+    }
+
+    /// The uid that the manifests give the pod that stands under this one.
+    pub(crate) fn revision<'a>(&'a self, uid: &'a PodUid) -> &'a PodUid {
+        self.standing.iter().find(|(_, standing)| *standing == uid).map_or(uid, |(revision, _)| revision)
+    }
+
     /// All pods go, and the node perhaps.
     pub(crate) fn is_shutdown(&self) -> bool {
         self.set.shutdown.is_some()
@@ -60,6 +76,11 @@ impl Desired {
     /// Nothing begins any more, and of what is there only the containers go.
     pub(crate) fn is_halt(&self) -> bool {
         self.set.shutdown == Some(Shutdown::Halt)
+    }
+
+    /// Since when the machine goes down, if it does.
+    pub(crate) fn halting_since(&self) -> Option<Mono> {
+        self.halting_since
     }
 
     pub(crate) fn objects(&self) -> Objects {
@@ -72,24 +93,25 @@ impl Desired {
 }
 
 /// Takes in a new desired set.
-pub(crate) fn take(world: &mut World, set: &Arc<DesiredSet>, planner: &mut Planner) {
-    let mut by_uid = index(set, planner);
-    keep_complete(world, set, &mut by_uid);
-    let before = world.desired.replace(Desired { set: set.clone(), by_uid, pending: true });
+pub(crate) fn take(world: &mut World, said: &Arc<DesiredSet>, planner: &mut Planner) {
+    let (set, standing) = in_place::settle(world, said);
+    let by_uid = index(&set, planner);
+    let said = Arc::clone(said);
+    let set = &set;
+    let known = world.desired.as_ref().and_then(Desired::halting_since);
+    let halting_since = (set.shutdown == Some(Shutdown::Halt)).then(|| known.unwrap_or(planner.now.mono));
+    let now = Desired { said, set: Arc::clone(set), standing, by_uid, halting_since, pending: true };
+    let before = world.desired.replace(now);
     let Some(desired) = &world.desired else { return };
     let keys: BTreeSet<&PodKey> =
         desired.by_uid.values().filter_map(|i| Some(&set.pods.get(*i)?.key)).collect();
     for pod in world.pods.values_mut() {
         let mut concerns = set.problems.iter().filter(|problem| concerns(problem, &pod.desired));
         pod.problem = concerns.next().map(ToString::to_string);
-        let revision = desired.get(&pod.desired.uid).filter(|new| same_revision(&pod.desired, new));
-        let named = revision.is_some() || pod.problem.is_some() && !keys.contains(&pod.desired.key);
+        let new = desired.get(&pod.desired.uid);
+        let is_it = new.is_some_and(|new| in_place::take_on(pod, new, set, planner));
+        let named = is_it || pod.problem.is_some() && !keys.contains(&pod.desired.key);
         pod.wanted = named && !desired.is_halt();
-        if let (Some(new), Stage::Queued | Stage::Active) = (revision, pod.stage)
-            && pod.desired.origin != new.origin
-        {
-            pod.desired.origin = new.origin.clone();
-        }
     }
     if before.as_ref().is_none_or(|before| before.set.objects != set.objects) {
         world.pods.values_mut().for_each(lacking::try_again);
@@ -98,20 +120,10 @@ pub(crate) fn take(world: &mut World, set: &Arc<DesiredSet>, planner: &mut Plann
     tell_problems(&set.problems, before.as_ref().map_or(&[], Desired::problems), &uids, planner);
 }
 
-/// A pod that has begun stays as it is while a revision lacks an object that differs from it in the values
-/// of objects only: it stands in the index in the place of that revision.
-fn keep_complete(world: &World, set: &DesiredSet, by_uid: &mut BTreeMap<PodUid, usize>) {
-    let begun = world.pods.values().filter(|pod| pod.stage == Stage::Active && pod.desired.base.is_some());
-    for pod in begun.filter(|pod| !by_uid.contains_key(&pod.desired.uid)).collect::<Vec<_>>() {
-        let lacks = |new: &DesiredPod| {
-            (&new.key, &new.base) == (&pod.desired.key, &pod.desired.base)
-                && lacking::variables(new, &set.objects).is_some()
-        };
-        let lacking = by_uid.iter().find(|(_, i)| set.pods.get(**i).is_some_and(lacks));
-        if let Some((uid, i)) = lacking.map(|(uid, i)| (uid.clone(), *i)) {
-            by_uid.remove(&uid);
-            by_uid.insert(pod.desired.uid.clone(), i);
-        }
+/// Takes in what the sources have said once more.
+pub(crate) fn again(world: &mut World, planner: &mut Planner) {
+    if let Some(said) = world.desired.as_ref().map(|desired| Arc::clone(&desired.said)) {
+        take(world, &said, planner);
     }
 }
 
@@ -131,13 +143,6 @@ fn index(set: &DesiredSet, planner: &mut Planner) -> BTreeMap<PodUid, usize> {
 /// The problem lies in the file that the pod came from, and may be about it.
 fn concerns(problem: &Problem, pod: &DesiredPod) -> bool {
     problem.file == pod.origin && problem.pod.as_ref().is_none_or(|key| *key == pod.key)
-}
-
-/// A uid that Berth has made stands for its content, over upgrades too. One that the manifest gives does
-/// not: there the content is compared.
-fn same_revision(old: &DesiredPod, new: &DesiredPod) -> bool {
-    let made = old.uid.0.len() == HASH_UID_LEN && old.uid.0.bytes().all(|byte| byte.is_ascii_hexdigit());
-    old.key == new.key && (made || Arc::ptr_eq(&old.pod, &new.pod) || old.pod == new.pod)
 }
 
 fn tell_problems(

@@ -29,12 +29,12 @@ pub(super) fn refusal(pod: &DesiredPod, config: &WorldConfig) -> Option<Refusal>
 
 /// Some container is to be confined by a profile.
 fn wants_app_armor(spec: &PodSpec) -> bool {
-    let own = spec.containers.iter().filter_map(|container| container.security_context.as_ref());
+    let own = spec.all_containers().filter_map(|container| container.security_context.as_ref());
     let mut profiles = own.map(|sc| &sc.app_armor_profile).chain([&spec.security_context.app_armor_profile]);
     profiles.any(|profile| profile.as_ref().is_some_and(|profile| profile.kind != AppArmorKind::Unconfined))
 }
 
 fn wants_se_linux(spec: &PodSpec) -> bool {
-    let own = spec.containers.iter().filter_map(|container| container.security_context.as_ref());
+    let own = spec.all_containers().filter_map(|container| container.security_context.as_ref());
     own.map(|sc| &sc.se_linux_options).chain([&spec.security_context.se_linux_options]).any(Option::is_some)
 }

@@ -64,7 +64,12 @@ pub(crate) fn begin_anew(world: &mut World, uid: &PodUid, planner: &Planner) -> 
     let Some(pod) = world.pods.get_mut(uid).filter(|pod| pod.wanted && pod.is_being_evicted()) else {
         return false;
     };
-    let mut anew = Pod::new(pod.desired.clone(), planner.now);
+    let mut desired = pod.desired.clone();
+    // What had to wait for room while it ran is what it begins with.
+    if let Some(wants) = pod.wants.take() {
+        desired.pod = wants.pod;
+    }
+    let mut anew = Pod::new(desired, planner.now);
     anew.evicted = pod.evicted.take();
     anew.problem = pod.problem.take();
     anew.memory.touch();

@@ -22,6 +22,7 @@ use crate::{
     },
     time::Mono,
 };
+use std::collections::BTreeMap;
 
 /// Longest time that a hook after the start may take, seconds. Kubelet has no such bound.
 pub(crate) const POST_START_MAX_S: u64 = 3600;
@@ -33,6 +34,8 @@ pub(crate) struct Health {
     startup: Option<Probing>,
     liveness: Option<Probing>,
     readiness: Option<Probing>,
+    /// Questions of probes as they were before: no answer counts, and none is asked beside them.
+    stale: BTreeMap<Purpose, ActionId>,
     /// What the next agent would find.
     noted: Standing,
     noting: Option<ActionId>,
@@ -110,6 +113,7 @@ impl Health {
             readiness: probing(&spec.readiness_probe, Purpose::Readiness),
             noted,
             noting: None,
+            stale: BTreeMap::new(),
         };
         if let Some(startup) = health.startup.as_mut().filter(|_| noted.started) {
             startup.found = Some(true);
@@ -131,11 +135,20 @@ impl Health {
         self.is_started() && self.readiness.as_ref().is_none_or(|readiness| readiness.found == Some(true))
     }
 
+    /// What the next agent would find is being written.
+    pub(crate) fn is_being_noted(&self) -> bool {
+        self.noting.is_some()
+    }
+
     fn probing(&mut self, purpose: Purpose) -> Option<&mut Probing> {
+        self.slot(purpose)?.as_mut()
+    }
+
+    fn slot(&mut self, purpose: Purpose) -> Option<&mut Option<Probing>> {
         match purpose {
-            Purpose::Startup => self.startup.as_mut(),
-            Purpose::Liveness => self.liveness.as_mut(),
-            Purpose::Readiness => self.readiness.as_mut(),
+            Purpose::Startup => Some(&mut self.startup),
+            Purpose::Liveness => Some(&mut self.liveness),
+            Purpose::Readiness => Some(&mut self.readiness),
             Purpose::PostStart | Purpose::PreStop => None,
         }
     }
@@ -151,6 +164,43 @@ fn probe(spec: &types::Container, purpose: Purpose) -> Option<&Probe> {
         Purpose::Liveness => spec.liveness_probe.as_ref(),
         Purpose::Readiness => spec.readiness_probe.as_ref(),
         Purpose::PostStart | Purpose::PreStop => None,
+    }
+}
+
+/// The container's probes are others from now on, and it runs on: what was found stays until they have said otherwise,
+/// and one that there was not stands for what the container was without it.
+pub(super) fn revise(live: &mut Live, before: &types::Container, now: &types::Container, at: Mono) {
+    wake(live, before, at);
+    let (started, ready) = (live.health.is_started(), live.health.is_ready());
+    for purpose in [Purpose::Startup, Purpose::Liveness, Purpose::Readiness] {
+        let new = probe(now, purpose);
+        if probe(before, purpose) == new {
+            continue;
+        }
+        let Some(slot) = live.health.slot(purpose) else { continue };
+        let old = slot.take();
+        let found = match (&old, purpose) {
+            (Some(old), _) => old.found,
+            (None, Purpose::Startup) => Some(started).filter(|started| *started),
+            (None, Purpose::Readiness) => Some(ready).filter(|ready| *ready),
+            (None, _) => None,
+        };
+        *slot = new.map(|probe| {
+            let due = live.at.mono.plus_s(u64::from(probe.initial_delay_seconds)).max(at);
+            Probing { found, ..Probing::new(purpose, due) }
+        });
+        if let Some(asked) = old.and_then(|old| old.busy) {
+            live.health.stale.insert(purpose, asked);
+        }
+    }
+}
+
+/// A hook that does nothing but sleep is over by the clock, also one that an earlier agent had begun.
+fn wake(live: &mut Live, spec: &types::Container, at: Mono) {
+    let Some(sleep) = post_start(spec).and_then(|hook| hook.sleep.as_ref()) else { return };
+    let until = live.at.mono.plus_s(sleep.seconds.min(POST_START_MAX_S));
+    if at >= until && matches!(live.health.post_start, Hook::Due | Hook::Asleep(_)) {
+        live.health.post_start = Hook::Over;
     }
 }
 
@@ -190,9 +240,9 @@ pub(crate) fn tend(
     note(pod, live, i, planner);
 }
 
-/// Whom to ask, and what for.
+/// Who is asked, and what for.
 #[derive(Clone, Copy)]
-pub(super) struct Asked<'a> {
+pub(crate) struct Asked<'a> {
     pub(super) pod: &'a DesiredPod,
     pub(super) spec: &'a types::Container,
     pub(super) i: usize,
@@ -202,6 +252,9 @@ pub(super) struct Asked<'a> {
 impl Asked<'_> {
     fn probe(self, live: &mut Live, planner: &mut Planner) {
         let Some(probe) = probe(self.spec, self.purpose) else { return };
+        if live.health.stale.contains_key(&self.purpose) {
+            return;
+        }
         let Some(probing) = live.health.probing(self.purpose) else { return };
         if probing.busy.is_some() || !planner.due(probing.due) {
             return;
@@ -274,17 +327,17 @@ pub(crate) fn noted(container: &mut Container, id: &ContainerId) {
     }
 }
 
-/// Takes in what came of a question to this run. True: something worth remembering has changed.
+/// Takes in what came of a question to this run. `goes`: its pod is on its way out by now. True: something worth
+/// remembering has changed.
 pub(crate) fn answered(
-    pod: &DesiredPod,
+    asked: Asked<'_>,
+    goes: bool,
     container: &mut Container,
-    i: usize,
-    purpose: Purpose,
     id: &ContainerId,
     outcome: Outcome,
     planner: &mut Planner,
 ) -> bool {
-    let Some(spec) = pod.pod.spec.all_containers().nth(i) else { return false };
+    let Asked { pod, purpose, .. } = asked;
     let Run::Running(live) = &mut container.run else { return false };
     if live.id != *id {
         return false;
@@ -320,7 +373,7 @@ pub(crate) fn answered(
             true
         }
         Purpose::Startup | Purpose::Liveness | Purpose::Readiness => {
-            heard(pod, spec, container, purpose, answer, planner)
+            heard(asked, goes, container, answer, planner)
         }
     }
 }
@@ -330,15 +383,18 @@ fn is_well(answer: &Result<Answer, String>) -> bool {
 }
 
 fn heard(
-    pod: &DesiredPod,
-    spec: &types::Container,
+    Asked { pod, spec, purpose, .. }: Asked<'_>,
+    goes: bool,
     container: &mut Container,
-    purpose: Purpose,
     answer: Result<Answer, String>,
     planner: &mut Planner,
 ) -> bool {
     let Run::Running(live) = &mut container.run else { return false };
-    let stops = live.stop.is_some();
+    if live.health.stale.remove(&purpose).is_some() {
+        return false;
+    }
+    // A question may have been out when that began: a sidecar that is still to serve the others is not ended for it.
+    let stops = goes || live.stop.is_some() || container.memory.doomed.is_some();
     let (Some(probe), Some(probing)) = (probe(spec, purpose), live.health.probing(purpose)) else {
         return false;
     };
@@ -363,7 +419,7 @@ fn heard(
             false
         }
     };
-    if probing.hear(good, probe) == Effect::None || stops || container.memory.doomed.is_some() {
+    if probing.hear(good, probe) == Effect::None || stops {
         return false;
     }
     let again = if container.terms.restarts_unwell() { ", will be restarted" } else { "" };

@@ -12,9 +12,10 @@ use crate::{
     network::{clash, of_pod},
 };
 
-/// Which of its ports is taken, and by whom; none if it may begin.
-pub(super) fn taken(world: &World, pod: &Pod) -> Option<Refusal> {
-    taken_by(world, pod, |other| other.stage != Stage::Queued && other.slots() > 0)
+/// Which of its ports is taken, and by whom; none if it may begin. `before`: those that have not begun, and will first.
+pub(super) fn taken(world: &World, pod: &Pod, before: &[PodUid]) -> Option<Refusal> {
+    let has = |other: &Pod| other.stage != Stage::Queued && other.slots() > 0;
+    taken_by(world, pod, |other| has(other) || before.contains(&other.desired.uid))
 }
 
 /// Holds pods back that were found begun and may have ended: nothing of them runs, and others have their ports.
@@ -132,6 +133,8 @@ mod tests {
             ready: true,
             begun: Mono(1),
             ips: vec![],
+            unsettled: false,
+            given: None,
         };
         let running = ContainerRecord {
             id: ContainerId("b-0".into()),
@@ -141,6 +144,7 @@ mod tests {
             image: facts("app"),
             state: RecordState::Running { pid: 9, at: Now::default() },
             devices: Vec::new(),
+            given: None,
             standing: Standing::default(),
         };
         let mut scene = Scene::found(Inventory {

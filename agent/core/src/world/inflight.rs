@@ -24,6 +24,8 @@ pub(crate) enum Object {
     Sandbox,
     /// The pod's n-th container.
     Container(usize),
+    /// The cgroups of the pod and of its containers.
+    Resources,
     /// What the pod has on disk.
     Storage,
     /// The pod's checkpoint.
@@ -46,7 +48,9 @@ pub(crate) enum Verb {
     Ensure,
     Create,
     Refresh,
+    Update,
     Start,
+    Resize,
     Signal,
     Check,
     Note,

@@ -8,7 +8,7 @@ use super::{
     backoff::RETRY,
     inflight::{Object, Verb},
     planner::Planner,
-    state::{Pod, Refusal},
+    state::{Pod, Refusal, Sources},
 };
 use crate::{
     action::ActionKind,
@@ -20,6 +20,7 @@ use crate::{
     },
     time::Mono,
 };
+use std::sync::Arc;
 
 /// The event of a container that cannot be made.
 const FAILED: &str = "Failed";
@@ -49,7 +50,7 @@ pub(super) fn refusal(pod: &DesiredPod, objects: &Objects) -> Option<Refusal> {
     volumes.or_else(variables)
 }
 
-/// Brings the files of the pod's volumes up to the objects as they are now. While one is not there that is
+/// Brings the files of the pod's volumes up to pod and objects as they are now. While one is not there that is
 /// needed, they stay as they were.
 pub(super) fn refresh(pod: &mut Pod, planner: &mut Planner) {
     let sandbox = &mut pod.sandbox;
@@ -58,9 +59,11 @@ pub(super) fn refresh(pod: &mut Pod, planner: &mut Planner) {
         return;
     }
     let objects = planner.objects_of_volumes(&pod.desired);
-    let due = sandbox.files.written.as_ref() != Some(&objects) && volumes(&pod.desired, &objects).is_none();
+    let sources = Sources { objects: objects.clone(), pod: Arc::clone(&pod.desired.pod) };
+    let behind = sandbox.files.written.as_ref().is_none_or(|written| !written.are_as(&sources));
+    let due = behind && volumes(&pod.desired, &objects).is_none();
     if due && planner.due(sandbox.files.retry.at) {
-        sandbox.files.asked = Some(objects.clone());
+        sandbox.files.asked = Some(sources);
         let kind = ActionKind::RefreshFiles { desired: Box::new(pod.desired.clone()), objects };
         sandbox.busy = Some(planner.act(&pod.desired.uid, Object::Sandbox, Verb::Refresh, kind));
     }
@@ -69,7 +72,7 @@ pub(super) fn refresh(pod: &mut Pod, planner: &mut Planner) {
 /// The files are refreshed, or not.
 pub(super) fn refreshed(
     pod: &mut Pod,
-    asked: Option<Objects>,
+    asked: Option<Sources>,
     result: Result<(), Failure>,
     planner: &mut Planner,
 ) {

@@ -18,13 +18,17 @@ mod backoff;
 mod conditions;
 mod config;
 mod container;
+mod cpus;
 mod desired;
 pub(crate) mod devices;
 mod eligible;
 mod evict;
 mod exits;
+mod grow;
+mod halt;
 mod health;
 mod host_ports;
+mod in_place;
 mod inflight;
 mod lacking;
 mod order;
@@ -37,6 +41,7 @@ mod query;
 mod reconcile;
 mod remains;
 mod remember;
+mod resize;
 mod restart_all;
 #[cfg(test)]
 pub(crate) mod scene;
@@ -54,6 +59,7 @@ mod unheld;
 
 pub use affinity::Labels;
 pub use config::{CONTAINERS_MAX, Deadlines, PODS_MAX, WorldConfig};
+pub use halt::ShutdownTime;
 pub use query::{ImageUse, RunView};
 
 use crate::{
@@ -61,6 +67,7 @@ use crate::{
     devices::Seen,
     event::Event,
     ids::{PodKey, PodUid},
+    node::EXCLUSIVE,
     time::{Mono, Now},
 };
 use desired::Desired;
@@ -77,6 +84,7 @@ pub(crate) mod parts {
         backoff::{crash_delay_s, restart_at},
         conditions::Condition,
         devices::GONE,
+        grow::in_progress as resize_in_progress,
         order::{incomplete, is_forgotten},
         outcome::{UNASKED, unasked},
         pod::EXPIRED,
@@ -108,7 +116,11 @@ pub struct World {
 
 impl World {
     /// A world about which nothing is known yet.
-    pub fn new(config: WorldConfig) -> Self {
+    pub fn new(mut config: WorldConfig) -> Self {
+        if let Some(cpus) = &config.cpus {
+            let own = u64::try_from(cpus.allocatable().len()).unwrap_or(u64::MAX);
+            config.allocatable = config.allocatable.with(EXCLUSIVE, own);
+        }
         Self {
             boot_id: config.boot_id.clone(),
             config: Arc::new(config),

@@ -6,12 +6,14 @@
 use super::{
     World,
     backoff::{PULL, RETRY},
-    exits, health,
+    exits,
+    health::{self, Asked},
+    in_place,
     inflight::{Flight, Object, Verb},
     lacking,
     planner::Planner,
-    pressure, remains, remember, restart_all,
-    state::{Birth, Live, Pod, Remains, Run},
+    pressure, remains, remember, resize, restart_all,
+    state::{Birth, Live, Pod, Remains, Run, Stage},
     storage,
 };
 use crate::{
@@ -58,6 +60,7 @@ fn landed(world: &mut World, flight: &Flight, outcome: Outcome, planner: &mut Pl
                 Object::Sandbox => sandbox(pod, flight.verb, outcome, planner),
                 Object::Container(i) if flight.verb == Verb::Start => start(pod, *i, outcome, planner),
                 Object::Container(i) => container(pod, *i, flight.verb, &plain(outcome), planner),
+                Object::Resources => resize::answered(pod, outcome, planner),
                 Object::Storage => storage::answered(pod, outcome, planner),
                 Object::Check(i, purpose, id) => checked(pod, *i, *purpose, id, outcome, planner),
                 Object::Standing(i, id) => {
@@ -77,8 +80,14 @@ fn checked(
     outcome: Outcome,
     planner: &mut Planner,
 ) {
-    let Some(container) = pod.containers.get_mut(i) else { return };
-    if health::answered(&pod.desired, container, i, purpose, id, outcome, planner) {
+    let goes = matches!(pod.stage, Stage::Terminating { .. }) || pod.is_finished();
+    let (Some(container), Some(spec)) =
+        (pod.containers.get_mut(i), pod.desired.pod.spec.all_containers().nth(i))
+    else {
+        return;
+    };
+    let asked = Asked { pod: &pod.desired, spec, i, purpose };
+    if health::answered(asked, goes, container, id, outcome, planner) {
         pod.memory.touch();
     }
 }
@@ -129,7 +138,7 @@ fn image(pod: &mut Pod, i: usize, outcome: Outcome, planner: &mut Planner) {
 fn sandbox(pod: &mut Pod, verb: Verb, outcome: Outcome, planner: &mut Planner) {
     let sandbox = &mut pod.sandbox;
     sandbox.busy = None;
-    let asked = sandbox.files.asked.take();
+    let (asked, asked_pod) = (sandbox.files.asked.take(), sandbox.asked.take());
     let result = match outcome {
         Outcome::Sandbox { ips } if verb == Verb::Create => {
             sandbox.ips = ips;
@@ -137,12 +146,15 @@ fn sandbox(pod: &mut Pod, verb: Verb, outcome: Outcome, planner: &mut Planner) {
         }
         other => plain(other),
     };
-    if verb == Verb::Refresh {
-        return lacking::refreshed(pod, asked, result, planner);
+    match verb {
+        Verb::Refresh => return lacking::refreshed(pod, asked, result, planner),
+        Verb::Update => return in_place::recorded(pod, asked_pod, result, planner),
+        _ => {}
     }
     match result {
         Ok(()) => {
             sandbox.files.written = asked;
+            sandbox.recorded = asked_pod;
             sandbox.retry.clear();
             sandbox.failure = None;
             sandbox.made |= verb == Verb::Create;

@@ -84,6 +84,8 @@ impl Planner {
             ActionKind::EnsureImage { .. } => deadlines.image_s,
             ActionKind::CreateSandbox { .. }
             | ActionKind::RefreshFiles { .. }
+            | ActionKind::Update { .. }
+            | ActionKind::Resize { .. }
             | ActionKind::RemoveSandbox { .. } => deadlines.sandbox_s,
             ActionKind::StartContainer { .. } => deadlines.start_s,
             ActionKind::Signal { .. } | ActionKind::Kill { .. } | ActionKind::Note { .. } => {

@@ -7,15 +7,16 @@
 
 use super::{
     container::{self, Readiness},
-    devices,
+    devices, grow, in_place,
     inflight::{Object, Verb},
     lacking, order,
     planner::Planner,
-    remember, restart_all,
-    state::{Pod, Run},
+    remember, resize, restart_all,
+    state::{Pod, Run, Sources},
     stopping, storage,
 };
 use crate::action::ActionKind;
+use std::sync::Arc;
 
 /// Does what can be done now. `clear`: no container of this pod's uid is left of which only its id is known.
 pub(crate) fn advance(pod: &mut Pod, clear: bool, boot_id: &str, planner: &mut Planner) {
@@ -24,6 +25,9 @@ pub(crate) fn advance(pod: &mut Pod, clear: bool, boot_id: &str, planner: &mut P
     let finished = pod.is_finished();
     if finished {
         end(pod, planner);
+    }
+    if !finished && pod.wanted {
+        grow::restart(pod, planner);
     }
     for i in 0..pod.containers.len() {
         if let Some(container) = pod.containers.get_mut(i).filter(|_| !finished) {
@@ -37,6 +41,7 @@ pub(crate) fn advance(pod: &mut Pod, clear: bool, boot_id: &str, planner: &mut P
     if !finished && pod.refusal.is_none() && pod.wanted {
         begin(pod, clear, boot_id, planner);
     }
+    in_place::record(pod, planner);
     storage::tend(pod, planner);
     remember::save(pod, boot_id, planner);
 }
@@ -91,10 +96,12 @@ fn make_sandbox(pod: &mut Pod, planner: &mut Planner) {
     if !sandbox.made && sandbox.busy.is_none() && planner.due(sandbox.retry.at) {
         let begun = planner.now.mono;
         let objects = planner.objects_of_volumes(&pod.desired);
-        sandbox.files.asked = Some(objects.clone());
+        sandbox.files.asked = Some(Sources { objects: objects.clone(), pod: Arc::clone(&pod.desired.pod) });
+        sandbox.asked = Some(pod.desired.clone());
         let kind = ActionKind::CreateSandbox { desired: Box::new(pod.desired.clone()), begun, objects };
         sandbox.busy = Some(planner.act(&pod.desired.uid, Object::Sandbox, Verb::Create, kind));
         pod.sandbox_begins(begun);
+        resize::made(pod);
     }
 }
 

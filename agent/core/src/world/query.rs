@@ -53,6 +53,17 @@ impl World {
         self.pods.get(uid).map(|pod| pod.containers.iter().map(run_view).collect()).unwrap_or_default()
     }
 
+    /// The uid under which the pod with this revision in the manifests stands, where that is another one: it was applied
+    /// to a pod that ran.
+    pub fn standing<'a>(&'a self, revision: &'a PodUid) -> &'a PodUid {
+        self.desired.as_ref().map_or(revision, |desired| desired.standing(revision))
+    }
+
+    /// The revision, by its uid in the manifests, of the pod that stands under this one.
+    pub fn revision<'a>(&'a self, uid: &'a PodUid) -> &'a PodUid {
+        self.desired.as_ref().map_or(uid, |desired| desired.revision(uid))
+    }
+
     /// The images that pods have, or have had started containers of: references that specs name, and ids.
     pub fn images(&self) -> impl Iterator<Item = ImageUse<'_>> {
         self.pods.values().flat_map(|pod| {
@@ -70,22 +81,22 @@ impl World {
         })
     }
 
-    /// The digests of the images that the pod with this uid has, by its references; none before all are known.
+    /// The digests of the images that the pod with this revision has, by its references; none before all are known.
     pub fn digests(&self, uid: &PodUid) -> Option<Images> {
-        let images = &self.pods.get(uid)?.images;
+        let images = &self.pods.get(self.standing(uid))?.images;
         let known = |image: &super::state::Image| {
             Some((image.reference.clone(), image.facts.as_ref()?.digest.clone()))
         };
         images.iter().map(known).collect()
     }
 
-    /// The pod with this uid is ready, or it has succeeded: what it was meant to come to.
+    /// The pod with this revision is ready, or it has succeeded: what it was meant to come to.
     pub fn has_come_up(&self, uid: &PodUid) -> bool {
         let succeeded = |pod: &Pod| {
             let mut mains = pod.containers.iter().filter(|container| container.terms.role == Role::Main);
             !pod.expired && pod.is_finished() && mains.all(|container| container.last_code() == Some(0))
         };
-        self.pods.get(uid).is_some_and(|pod| pod.conditions.ready.holds || succeeded(pod))
+        self.pods.get(self.standing(uid)).is_some_and(|pod| pod.conditions.ready.holds || succeeded(pod))
     }
 
     /// The pod with this uid is on its way out.

@@ -5,9 +5,9 @@
 //! who may begin is decided in `admission`.
 
 use super::{
-    World, admission, conditions, desired, evict, host_ports,
+    World, admission, conditions, cpus, desired, evict, grow, host_ports,
     planner::Planner,
-    pod, pressure, start_after,
+    pod, pressure, resize, start_after,
     state::{Pod, Stage},
     teardown, unheld,
 };
@@ -19,10 +19,14 @@ pub(crate) fn pass(world: &mut World, planner: &mut Planner) {
     turn_unwanted(world, planner);
     clear_orphans(world, planner);
     host_ports::hold_back(world, planner);
+    cpus::settle(world, planner);
     // Each further round ends pods of lower priority than one that waits, so there is an end to it.
     while advance(world, planner) {}
     pressure::tend(world, planner);
+    // Others share what those have not that have begun now.
+    cpus::settle(world, planner);
     for pod in world.pods.values_mut() {
+        resize::tend(pod, planner);
         unheld::note(pod, world.config.policies, &world.unheld, planner);
         conditions::note(pod, planner.now.wall);
     }
@@ -32,22 +36,23 @@ pub(crate) fn pass(world: &mut World, planner: &mut Planner) {
 fn advance(world: &mut World, planner: &mut Planner) -> bool {
     let mut gone = Vec::new();
     let halt = world.desired.as_ref().is_some_and(desired::Desired::is_halt);
-    for (uid, pod) in &mut world.pods {
+    for (uid, pod) in world.pods.iter_mut().filter(|(_, pod)| matches!(pod.stage, Stage::Terminating { .. }))
+    {
         let clear = world.orphans.clear_of(uid);
-        match pod.stage {
-            Stage::Queued => {}
-            Stage::Active => pod::advance(pod, clear, &world.boot_id, planner),
-            Stage::Terminating { .. } => {
-                if teardown::advance(pod, clear, &world.boot_id, planner, halt) {
-                    gone.push(uid.clone());
-                }
-            }
+        if teardown::advance(pod, clear, &world.boot_id, planner, halt) {
+            gone.push(uid.clone());
         }
     }
     for uid in gone {
         if !evict::begin_anew(world, &uid, planner) {
             forget(world, &uid);
         }
+    }
+    // With the room that they left, and before anything is begun with what pods had.
+    grow::settle(world, planner);
+    for (uid, pod) in world.pods.iter_mut().filter(|(_, pod)| pod.stage == Stage::Active) {
+        let clear = world.orphans.clear_of(uid);
+        pod::advance(pod, clear, &world.boot_id, planner);
     }
     for uid in host_ports::hold_back(world, planner) {
         let clear = world.orphans.clear_of(&uid);
@@ -73,14 +78,19 @@ fn forget(world: &mut World, uid: &PodUid) {
 /// Sends the pods that nobody wants any more on their way out.
 fn turn_unwanted(world: &mut World, planner: &mut Planner) {
     let mut dropped = Vec::new();
-    let held = start_after::held(world, planner);
+    let going = start_after::going(world, planner);
     for (uid, pod) in world.pods.iter_mut().filter(|(_, pod)| !pod.wanted) {
         match pod.stage {
             Stage::Terminating { .. } => {}
-            Stage::Active if held.contains(uid) => {}
+            Stage::Active if going.held.contains(uid) => {}
             // Nothing was begun.
             Stage::Queued if !pod.memory.on_disk => dropped.push(uid.clone()),
             Stage::Queued | Stage::Active => terminate(uid, pod, planner),
+        }
+    }
+    for (uid, grace_s) in going.graces {
+        if let Some(pod) = world.pods.get_mut(&uid) {
+            pod.halt_grace_s = Some(grace_s);
         }
     }
     for uid in dropped {

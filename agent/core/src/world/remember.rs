@@ -6,6 +6,7 @@
 
 use super::{
     backoff::{RETRY, Retry},
+    in_place,
     inflight::{Object, Verb},
     planner::Planner,
     state::{Container, Pod, Run, Stage},
@@ -97,11 +98,13 @@ fn checkpoint(pod: &Pod, boot_id: &str) -> Checkpoint {
         uid: pod.desired.uid.clone(),
         boot_id: boot_id.to_owned(),
         started: pod.seen,
+        active: (pod.stage != Stage::Queued).then_some(pod.active_since),
         terminating,
         ending: pod.ending,
         expired: pod.expired,
         evicted: pod.evicted.clone(),
         containers,
+        lineage: Some(in_place::lineage(&pod.desired)),
     }
 }
 

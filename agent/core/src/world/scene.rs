@@ -25,6 +25,8 @@ pub(crate) fn pod(name: &str, revision: u32, containers: &[&str], policy: Restar
     pod.metadata.uid =
         format!("{:0>24x}{revision:08x}", name.bytes().fold(0_u64, |h, b| h * 257 + u64::from(b)));
     pod.spec.restart_policy = policy;
+    // So that revisions differ in what makes another pod.
+    pod.spec.scheduler_name = (revision > 1).then(|| format!("of-revision-{revision}"));
     pod.spec.termination_grace_period_seconds = Some(30);
     for words in containers {
         let (name, image) = words.split_once('=').unwrap();
@@ -39,7 +41,8 @@ pub(crate) fn pod(name: &str, revision: u32, containers: &[&str], policy: Restar
     }
     let key = PodKey { namespace: "default".into(), name: pod.metadata.name.as_str().into() };
     let uid = PodUid(pod.metadata.uid.as_str().into());
-    DesiredPod { key, uid, base: None, pod: Arc::new(pod), origin: format!("{name}.yaml").as_str().into() }
+    let origin = format!("{name}.yaml").as_str().into();
+    DesiredPod { key, uid, base: None, values: None, pod: Arc::new(pod), origin }
 }
 
 /// A world, a clock, and what was told.
@@ -136,6 +139,7 @@ impl Scene {
                 ActionKind::EnsureImage { image, .. } => Outcome::Image(Box::new(facts(image))),
                 ActionKind::StartContainer { .. } => Outcome::Started { pid: 42, at: self.now },
                 ActionKind::Measure { .. } => Outcome::Measured(Box::default()),
+                ActionKind::Resize { .. } => Outcome::Resized(None),
                 ActionKind::Observe => Outcome::Observed(Box::default()),
                 ActionKind::Weigh { .. } => Outcome::Weighed(BTreeMap::new()),
                 ActionKind::Check { .. } => Outcome::Checked(checked(Verdict::Success)),
@@ -203,7 +207,13 @@ fn words(action: &Action) -> String {
         ActionKind::EnsureImage { image, .. } => format!("image {image}"),
         ActionKind::CreateSandbox { .. } => "create sandbox".to_owned(),
         ActionKind::RefreshFiles { .. } => "refresh files".to_owned(),
+        ActionKind::Update { .. } => "update".to_owned(),
         ActionKind::StartContainer { container, attempt, .. } => format!("start {container} {attempt}"),
+        ActionKind::Resize { runs, .. } => {
+            let runs: Vec<String> =
+                runs.iter().map(|run| format!("{} {}", run.container, run.place.cpus)).collect();
+            format!("resize {}", runs.join(", ")).trim_end().to_owned()
+        }
         ActionKind::Signal { signal, .. } => format!("signal {signal}"),
         ActionKind::Check { check, .. } => format!("check {:?}", check.purpose),
         ActionKind::Note { started, ready, .. } => format!("note {started} {ready}"),

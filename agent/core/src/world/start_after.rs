@@ -7,6 +7,7 @@
 
 use super::{
     World,
+    halt::{Budget, Going},
     planner::Planner,
     state::{Container, Pod, Refusal, Stage},
     terms::Role,
@@ -89,20 +90,35 @@ pub(super) fn leans_on(world: &World, pod: &Pod) -> Vec<PodUid> {
     found
 }
 
-/// The pods, wanted no more, that let others go first that are wanted no more either.
-pub(super) fn held(world: &World, planner: &mut Planner) -> Vec<PodUid> {
+/// What is decided of the pods that are wanted no more.
+#[derive(Debug, Default)]
+pub(super) struct Leaving {
+    /// Those that let others go first that are wanted no more either.
+    pub(super) held: Vec<PodUid>,
+    /// Seconds that those have whose turn it is, if the machine goes down.
+    pub(super) graces: Vec<(PodUid, u64)>,
+}
+
+/// Who of the pods, wanted no more, goes now.
+pub(super) fn going(world: &World, planner: &mut Planner) -> Leaving {
     let going: Vec<&Pod> =
         world.pods.values().filter(|pod| !pod.wanted && pod.stage != Stage::Queued).collect();
     let shutdown = world.desired.as_ref().is_some_and(super::desired::Desired::is_shutdown);
     let all: Vec<&DesiredPod> = going.iter().map(|pod| &pod.desired).collect();
     let names: Vec<Vec<usize>> = all.iter().map(|pod| named_by(pod, &all)).collect();
     let ranks = if shutdown { ranks(&all, &names) } else { vec![0; all.len()] };
-    let mut held = Vec::new();
+    let rank = |i: usize| ranks.get(i).copied().unwrap_or_default();
+    let before =
+        |j: usize, i: usize| names.get(j).is_some_and(|names| names.contains(&i)) || rank(j) < rank(i);
+    let budget = Budget::of(world);
+    let mut leaving = Leaving::default();
     for (i, pod) in going.iter().enumerate().filter(|(_, pod)| pod.stage == Stage::Active) {
         let mut waits = false;
         for (j, other) in going.iter().enumerate() {
-            let before = names.get(j).is_some_and(|names| names.contains(&i)) || ranks.get(j) < ranks.get(i);
-            if before && other.containers.iter().any(Container::may_run) {
+            let is_over = |planner: &mut Planner| {
+                budget.is_some_and(|budget| budget.is_turn_of(rank(i), rank(j), planner))
+            };
+            if before(j, i) && other.containers.iter().any(Container::may_run) && !is_over(planner) {
                 waits |= match other.stage {
                     Stage::Terminating { since } => {
                         !planner.due(since.mono.plus_s(other.grace_s().saturating_add(SLACK_S)))
@@ -112,10 +128,44 @@ pub(super) fn held(world: &World, planner: &mut Planner) -> Vec<PodUid> {
             }
         }
         if waits {
-            held.push(pod.desired.uid.clone());
+            leaving.held.push(pod.desired.uid.clone());
         }
     }
-    held
+    if let Some(budget) = budget {
+        let turns = turns(going.len(), before);
+        let going: Vec<Going<'_>> = going
+            .iter()
+            .zip(turns)
+            .enumerate()
+            .map(|(i, (pod, turn))| Going {
+                pod,
+                rank: rank(i),
+                turn,
+                held: leaving.held.contains(&pod.desired.uid),
+            })
+            .collect();
+        leaving.graces = budget.graces(&going, planner.now.mono);
+    }
+    leaving
+}
+
+/// A number for each of `count`, higher than those of all that go before it.
+fn turns(count: usize, before: impl Fn(usize, usize) -> bool) -> Vec<usize> {
+    let mut turns = vec![0; count];
+    // No chain is longer than all of them; most are very short.
+    for _ in 0..count {
+        let next: Vec<usize> = (0..count)
+            .map(|i| {
+                let first = (0..count).filter(|j| before(*j, i));
+                first.filter_map(|j| turns.get(j)).max().map_or(0, |last| last + 1)
+            })
+            .collect();
+        if next == turns {
+            break;
+        }
+        turns = next;
+    }
+    turns
 }
 
 /// Which of these the pod begins after; none if it stands in a circle.

@@ -7,22 +7,26 @@
 use super::{
     backoff::Retry,
     conditions::Conditions,
+    grow::Wants,
     health::{Health, Hook},
     remember::Memory,
+    resize::Resizing,
     storage::Storage,
     terms::{Role, Terms},
 };
 use crate::{
     action::ImageFacts,
     check::Standing,
+    cpus::Place,
     devices::Grant,
     event::{ContainerMemory, Evicted, Failure, LastRun},
     ids::{ActionId, ContainerId},
     manifest::{
-        DesiredPod,
+        DesiredPod, in_place,
         objects::Objects,
         types::{self, PullPolicy},
     },
+    resize::Given,
     time::{Mono, Now},
 };
 use std::{collections::BTreeMap, sync::Arc};
@@ -44,7 +48,7 @@ pub(crate) struct Pod {
     pub(crate) initialised: bool,
     /// Since when it has finished and what still runs of it is being stopped.
     pub(crate) ending: Option<Now>,
-    /// From when its `activeDeadlineSeconds` count: its start, or the boot's if that was before it.
+    /// From when its `activeDeadlineSeconds` count: when its turn came, in this boot. Means nothing while it is `Queued`.
     pub(crate) active_since: Mono,
     /// They are over: it has failed for good.
     pub(crate) expired: bool,
@@ -53,6 +57,11 @@ pub(crate) struct Pod {
     /// The node has ended it; kept when it begins anew.
     pub(crate) evicted: Option<Evicted>,
     pub(crate) storage: Storage,
+    pub(crate) resizing: Resizing,
+    /// The resources that its manifest wants, while it does not have them.
+    pub(crate) wants: Option<Wants>,
+    /// Bound on the seconds that it has to stop because the machine goes down.
+    pub(crate) halt_grace_s: Option<u64>,
     /// That it is being stopped, and since when, is for its checkpoint.
     pub(crate) stop_kept: bool,
     pub(crate) memory: Memory,
@@ -110,6 +119,12 @@ pub(crate) struct Sandbox {
     pub(crate) busy: Option<ActionId>,
     pub(crate) retry: Retry,
     pub(crate) failure: Option<Failure>,
+    /// The pod as its record has it; none if that is not known.
+    pub(crate) recorded: Option<DesiredPod>,
+    /// The pod of the action in flight.
+    pub(crate) asked: Option<DesiredPod>,
+    /// Of writing the record anew.
+    pub(crate) record_retry: Retry,
     pub(crate) files: Files,
 }
 
@@ -117,10 +132,27 @@ pub(crate) struct Sandbox {
 #[derive(Debug, Default)]
 pub(crate) struct Files {
     /// What they were made from; none if that is not known.
-    pub(crate) written: Option<Objects>,
+    pub(crate) written: Option<Sources>,
     /// What the action in flight makes them from.
-    pub(crate) asked: Option<Objects>,
+    pub(crate) asked: Option<Sources>,
     pub(crate) retry: Retry,
+}
+
+/// What files of volumes are made from.
+#[derive(Debug, Clone)]
+pub(crate) struct Sources {
+    pub(crate) objects: Objects,
+    pub(crate) pod: Arc<types::Pod>,
+}
+
+impl Sources {
+    /// The files come out the same.
+    pub(crate) fn are_as(&self, other: &Self) -> bool {
+        let (own, others) = (&self.pod.metadata, &other.pod.metadata);
+        let told = (&own.labels, &own.annotations) == (&others.labels, &others.annotations)
+            && !in_place::resizes(&self.pod, &other.pod);
+        self.objects == other.objects && (Arc::ptr_eq(&self.pod, &other.pod) || told)
+    }
 }
 
 /// An image that containers of a pod need.
@@ -160,6 +192,12 @@ pub(crate) struct Container {
     pub(crate) grants: Vec<Grant>,
     /// Those of them that have gone while it runs, with a sentence each.
     pub(crate) lost: BTreeMap<String, String>,
+    /// What the cgroup of its run has, or will have when it has started; none if that is not known.
+    pub(crate) given: Option<Given>,
+    /// Where it is to run.
+    pub(crate) place: Place,
+    /// Others may still run on what it is to have to itself.
+    pub(crate) crowded: bool,
     /// The restart (by attempt) for which `BackOff` was told.
     pub(crate) backoff_told: Option<u32>,
 }
@@ -294,6 +332,9 @@ impl Pod {
             restarting: false,
             evicted: None,
             storage,
+            resizing: Resizing::default(),
+            wants: None,
+            halt_grace_s: None,
             stop_kept: false,
             memory: Memory::default(),
             found: false,
@@ -314,7 +355,7 @@ impl Pod {
     /// Seconds between the stop signal and the kill.
     pub(crate) fn grace_s(&self) -> u64 {
         let own_s = self.desired.pod.spec.termination_grace_period_seconds.unwrap_or(GRACE_DEFAULT_S);
-        own_s.min(self.grace_max_s())
+        own_s.min(self.grace_max_s()).min(self.halt_grace_s.unwrap_or(u64::MAX))
     }
 
     /// It has init containers, sidecars among them.
@@ -341,7 +382,9 @@ impl Pod {
     /// Containers that have, or may come to have, a slot in the keeper.
     pub(crate) fn slots(&self) -> usize {
         let finished = self.is_finished();
-        let has = |c: &&Container| !matches!(c.run, Run::Idle) || !finished && !c.is_completed();
+        // Those that have completed come back when the pod begins anew.
+        let all = self.containers.iter().any(|c| !c.is_completed() && c.terms.may_restart_all());
+        let has = |c: &&Container| !matches!(c.run, Run::Idle) || !finished && (all || !c.is_completed());
         self.containers.iter().filter(has).count()
     }
 }
@@ -383,6 +426,9 @@ impl Container {
             failure: None,
             grants: Vec::new(),
             lost: BTreeMap::new(),
+            given: None,
+            place: Place::default(),
+            crowded: false,
             backoff_told: None,
         }
     }

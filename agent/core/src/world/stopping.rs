@@ -24,7 +24,7 @@ use crate::{
 };
 
 /// What a process has at least between its stop signal and the kill if its turn came late, seconds; kubelet's.
-const GRACE_MIN_S: u64 = 2;
+pub(super) const GRACE_MIN_S: u64 = 2;
 /// A stop that takes longer than this, in seconds, is remembered, so that an agent that is killed meanwhile does
 /// not count the grace anew; most are over before, and cost no write.
 const KEPT_AFTER_S: u64 = 1;
@@ -96,10 +96,16 @@ fn stop(pod: &DesiredPod, container: &mut Container, i: usize, order: Order, pla
             planner.tell(pod, "Killing", format!("Stopping container {}", container.name));
         }
         container.retry.clear();
-        // A sleep is told nobody, so it may be begun again.
-        let due = hook.is_some_and(|hook| hook.sleep.is_some() || !live.pre_stop);
-        let state = if due { Hook::Due } else { Hook::Over };
-        live.stop = Some(Stop { since: planner.now.mono, hook: state, signalled: None, delivered: false });
+        // A sleep is told nobody, so it may be begun again. Of another one that an earlier agent has begun nobody hears
+        // any more when it is over: it has all of the grace, which began with the stop if the container ran already.
+        let begun = hook.is_some_and(|hook| hook.sleep.is_none()) && live.pre_stop;
+        let since = if begun && live.at.mono < order.since { order.since } else { planner.now.mono };
+        let hook = match hook {
+            None => Hook::Over,
+            Some(_) if begun => Hook::Asleep(since.plus_s(order.grace_s)),
+            Some(_) => Hook::Due,
+        };
+        live.stop = Some(Stop { since, hook, signalled: None, delivered: false });
     }
     let Some(stop) = &mut live.stop else { return };
     let mut over = stop.since.plus_s(order.grace_s);

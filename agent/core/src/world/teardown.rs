@@ -31,7 +31,8 @@ pub(crate) fn advance(pod: &mut Pod, clear: bool, boot_id: &str, planner: &mut P
             remains::clear(left, &mut container.busy, container.retry, uid, object, planner);
         }
     }
-    let idle = pod.containers.iter().all(|c| c.busy.is_none() && matches!(c.run, Run::Idle));
+    let idle = pod.resizing.busy.is_none()
+        && pod.containers.iter().all(|c| c.busy.is_none() && matches!(c.run, Run::Idle));
     idle && clear && !halt && remove_sandbox(pod, planner) && remember::forget(pod, planner)
 }
 

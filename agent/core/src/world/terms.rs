@@ -14,6 +14,10 @@ pub(crate) enum Role {
     Main,
 }
 
+fn restarts_all(rule: &RestartRule) -> bool {
+    rule.action == "RestartAllContainers"
+}
+
 /// A container's role, and the policy that holds for it.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Terms {
@@ -45,17 +49,26 @@ impl Terms {
     /// An end with this code starts the whole pod anew. Of several rules the first one that matches counts.
     pub(crate) fn restarts_all(&self, code: i32) -> bool {
         let rule = self.rules.iter().find(|rule| rule.exit_codes.matches(code));
-        rule.is_some_and(|rule| rule.action == "RestartAllContainers")
+        rule.is_some_and(restarts_all)
     }
 
-    /// A run that ended with this code was the last one.
+    /// Some end may start the whole pod anew.
+    pub(crate) fn may_restart_all(&self) -> bool {
+        self.rules.iter().any(restarts_all)
+    }
+
+    /// A run that ended with this code was the last one. An init container that has succeeded has done its part, whatever
+    /// its rules say.
     pub(crate) fn ends_with(&self, code: i32) -> bool {
+        if self.role == Role::Init && code == 0 {
+            return true;
+        }
         if self.role == Role::Sidecar || self.rules.iter().any(|rule| rule.exit_codes.matches(code)) {
             return false;
         }
         match (self.policy, self.role) {
             (RestartPolicy::Never, _) => true,
-            (RestartPolicy::OnFailure, _) | (RestartPolicy::Always, Role::Init) => code == 0,
+            (RestartPolicy::OnFailure, _) => code == 0,
             (RestartPolicy::Always, _) => false,
         }
     }
@@ -107,6 +120,8 @@ mod tests {
             (Role::Init, Never, None, None, true, true),
             (Role::Init, Never, Some(OnFailure), None, true, false),
             (Role::Init, Never, Some(Never), Some((In, 3)), true, false),
+            (Role::Init, Never, Some(Never), Some((In, 0)), true, true),
+            (Role::Init, Never, Some(Never), Some((NotIn, 3)), true, true),
             (Role::Sidecar, Never, Some(Always), None, false, false),
         ] {
             let terms = terms(role, pod, own, rule);

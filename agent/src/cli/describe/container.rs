@@ -5,7 +5,7 @@ use super::{
     map, moment,
     page::Page,
 };
-use berth_core::time::Wall;
+use berth_core::{cpus::CpuSet, time::Wall};
 use serde_json::Value;
 
 /// All containers of a kind: `container` or `initContainer`.
@@ -52,10 +52,20 @@ fn one(container: &Value, status: &Value, now: Wall, page: &mut Page) {
             page.lines(4, name, &quantities);
         }
     }
+    let own: CpuSet = json::list(status, "/allocatedResourcesStatus").iter().flat_map(processors).collect();
+    if !own.is_empty() {
+        page.field(4, "CPUs", &format!("{own}, to itself"));
+    }
     let variables: Vec<_> = json::list(container, "/env").iter().map(variable).collect();
     page.lines(4, "Environment", &variables);
     let mounts: Vec<_> = json::list(container, "/volumeMounts").iter().map(mount).collect();
     page.lines(4, "Mounts", &mounts);
+}
+
+/// By number, if it is those that the status of a resource is about.
+fn processors(status: &Value) -> Vec<u32> {
+    let resources = json::list(status, "/resources").iter().filter(|_| json::text(status, "/name") == "cpu");
+    resources.filter_map(|resource| json::text(resource, "/resourceID").parse().ok()).collect()
 }
 
 /// `80/TCP`, `http 80/TCP on host port 8080`.

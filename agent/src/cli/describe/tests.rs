@@ -54,7 +54,8 @@ fn a_page_with_a_bit_of_everything() {
     }))
     .unwrap();
     let now = Wall(60 * NS_PER_S);
-    let text = describe(&pod(), None, &[event("web-box"), event("other-box")], &[problem], now);
+    let text =
+        describe(&pod(), &Interfaces::default(), &[event("web-box"), event("other-box")], &[problem], now);
     let golden = include_str!("testdata/pod.txt");
     assert!(text == golden, "{text}");
 }
@@ -62,7 +63,7 @@ fn a_page_with_a_bit_of_everything() {
 #[test]
 fn a_pod_of_which_nothing_is_known_yet() {
     let pod = json!({"metadata": {"name": "a-box", "namespace": "default"}, "spec": {"containers": [{"name": "c"}]}});
-    let text = describe(&pod, None, &[], &[], Wall(0));
+    let text = describe(&pod, &Interfaces::default(), &[], &[], Wall(0));
     for part in [
         "Status:          Pending\n",
         "    State:          Waiting\n",
@@ -85,7 +86,8 @@ fn a_pod_on_the_network_has_addresses_and_counters() {
         sent_packets: 4,
         dropped_packets: 5,
     };
-    let text = describe(&pod, Some(&traffic), &[], &[], Wall(0));
+    let own = Interfaces { traffic: Some(traffic), ..Interfaces::default() };
+    let text = describe(&pod, &own, &[], &[], Wall(0));
     let lines: Vec<&str> =
         text.lines().skip_while(|line| !line.starts_with("IP:")).take(5).map(str::trim).collect();
     assert_eq!(
@@ -98,4 +100,37 @@ fn a_pod_on_the_network_has_addresses_and_counters() {
             "sent 3 bytes in 4 packets, 5 dropped",
         ]
     );
+    let plant = json!({"metadata": {"annotations": {"berth/network": "plant"}}});
+    let text = describe(&plant, &own, &[], &[], Wall(0));
+    assert!(text.contains("eth0, in the network plant, on the bridge berth-plant as bth0"), "{text}");
+}
+
+#[test]
+fn a_pod_of_plugins_and_with_interfaces_of_the_node_shows_them() {
+    let attached = berth_core::network::attachments::attachments(
+        "[{interface: can0}, {interface: eth1, type: macvlan, addresses: [192.0.2.7/24]}]",
+        &[],
+    );
+    let plugged = Some(("factory".to_owned(), "eth0".to_owned()));
+    let interfaces = Interfaces { plugged, attached: attached.unwrap(), traffic: None };
+    let text = describe(&pod(), &interfaces, &[], &[], Wall(0));
+    for part in [
+        "eth0, in the CNI network factory\n",
+        "can0, the node's can0\n",
+        "net1, on the node's eth1, 192.0.2.7/24\n",
+    ] {
+        assert!(text.contains(part), "{part:?} is not in {text}");
+    }
+}
+
+#[test]
+fn processors_of_its_own_are_shown_in_ranges() {
+    let own = ["2", "3", "5"].map(|cpu| json!({"resourceID": cpu, "health": "Healthy"}));
+    let pod = json!({
+        "spec": {"containers": [{"name": "main"}, {"name": "side"}]},
+        "status": {"containerStatuses": [{"name": "main", "allocatedResourcesStatus": [{"name": "cpu", "resources": own}]}]},
+    });
+    let text = describe(&pod, &Interfaces::default(), &[], &[], Wall(0));
+    assert_eq!(text.matches("CPUs:").count(), 1);
+    assert!(text.contains("2-3,5, to itself"), "{text}");
 }

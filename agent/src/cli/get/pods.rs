@@ -43,9 +43,7 @@ pub(super) fn run(args: &Args, names: &[String], session: &mut Session<'_>) -> R
         Some(form @ (Form::Json | Form::Yaml)) => {
             let whole = |pod: &&Value| {
                 let mut pod = (*pod).clone();
-                if let Some(traffic) = traffic::of(&pod) {
-                    traffic::annotate(&mut pod, &traffic);
-                }
+                traffic::Interfaces::of(&pod).annotate(&mut pod);
                 pod
             };
             let value = match (names.len(), pods.as_slice()) {
@@ -124,7 +122,7 @@ fn counted(args: &Args, pod: &Value, problems: &[Problem], now: Wall) -> Vec<Cel
     let mut row = row(args, pod, problems, now);
     if args.output == Some(Form::Wide) {
         let at = row.len() - usize::from(args.show_labels);
-        row.splice(at..at, traffic::cells(traffic::of(pod).as_ref()).map(Cell::from));
+        row.splice(at..at, traffic::cells(pod).map(Cell::from));
     }
     row
 }

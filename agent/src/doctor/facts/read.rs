@@ -16,6 +16,20 @@ pub(super) fn text(path: &str) -> String {
     fs::read_to_string(path).unwrap_or_default()
 }
 
+/// The files in a directory.
+pub(super) fn texts_in(dir: &Path) -> Vec<String> {
+    let entries = fs::read_dir(dir).into_iter().flatten().flatten();
+    entries.filter_map(|entry| fs::read_to_string(entry.path()).ok()).collect()
+}
+
+/// A process of this name is there.
+pub(super) fn runs(name: &str) -> bool {
+    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+    entries
+        .into_iter()
+        .any(|entry| fs::read_to_string(entry.path().join("comm")).is_ok_and(|comm| comm.trim_end() == name))
+}
+
 /// A file's one line.
 pub(super) fn line(path: &str) -> String {
     text(path).trim().to_owned()

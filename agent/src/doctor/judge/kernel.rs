@@ -182,7 +182,9 @@ pub(super) fn network(facts: &Facts) -> Finding {
     }
     match &facts.network {
         _ if !facts.network_wanted => Finding::ok(ID, TITLE, NOT_WANTED),
-        Trial::Works => Finding::ok(ID, TITLE, "the kernel makes them"),
+        Trial::Works => {
+            Finding::ok(ID, TITLE, format!("the kernel makes them: {}", facts.networks.join("; ")))
+        }
         Trial::Unknown(why) => {
             Finding::warn(ID, TITLE, format!("not tried: {why}"), "run berth doctor as root")
         }
@@ -203,7 +205,8 @@ pub(super) fn packet_rules(facts: &Facts) -> Finding {
     if !facts.network_wanted {
         return Finding::ok(ID, TITLE, NOT_WANTED);
     }
-    let remedy = "build the kernel with what `berth doctor --kernel-fragment` lists for networks of pods";
+    let remedy = "build the kernel with what `berth doctor --kernel-fragment` lists for networks of pods: \
+                  CONFIG_NF_TABLES_INET among it, which is there with CONFIG_IPV6 only";
     let without = "Pods reach each other and the node only; those with a hostPort wait";
     of_trial(ID, TITLE, &facts.packet_rules, "the kernel takes them", without, remedy)
 }
@@ -238,4 +241,5 @@ fn of_trial(
     }
 }
 
-const NOT_WANTED: &str = "not needed: the configuration says another network than bridge";
+/// Of what only networks of ours need.
+pub(super) const NOT_WANTED: &str = "not needed: the configuration says another network than bridge";

@@ -1,6 +1,9 @@
 //! The system around the kernel: room, limits, rights, the clock.
 
-use super::super::{Finding, facts::Facts};
+use super::{
+    super::{Finding, facts::Facts},
+    kernel,
+};
 
 const MIB: u64 = 1 << 20;
 /// Free bytes below which images no longer fit.
@@ -83,6 +86,48 @@ pub(super) fn run_directory(facts: &Facts) -> Finding {
             "mount a tmpfs at /run",
         ),
     }
+}
+
+/// Whether pods' name server gets its port.
+pub(super) fn names_port(facts: &Facts) -> Finding {
+    const ID: &str = "names-port";
+    const TITLE: &str = "port of pods' name server";
+    if !facts.network_wanted {
+        return Finding::ok(ID, TITLE, kernel::NOT_WANTED);
+    }
+    if !facts.names_port_taken {
+        return Finding::ok(ID, TITLE, "nobody has port 53 of all addresses");
+    }
+    Finding::warn(
+        ID,
+        TITLE,
+        "another program has port 53 of all addresses of the node: pods find no names, or will not after a reboot",
+        "have it listen on addresses of its own only (dnsmasq: bind-dynamic and except-interface=berth*; named: listen-on; \
+         unbound: interface)",
+    )
+}
+
+/// Whether a firewall that is known lets pods through.
+pub(super) fn firewall(facts: &Facts) -> Finding {
+    const ID: &str = "firewall";
+    const TITLE: &str = "firewall (firewalld)";
+    if !facts.network_wanted {
+        return Finding::ok(ID, TITLE, kernel::NOT_WANTED);
+    }
+    if facts.firewalled.is_empty() {
+        return Finding::ok(ID, TITLE, "not there, not looked at, or it knows the bridges of pods");
+    }
+    let trust =
+        |bridge: &String| format!("firewall-cmd --permanent --zone=trusted --add-interface={bridge}\n");
+    Finding::warn(
+        ID,
+        TITLE,
+        format!(
+            "it runs and has {} in no zone: its default one may refuse pods' questions for names and their way out",
+            facts.firewalled.join(", ")
+        ),
+        facts.firewalled.iter().map(trust).collect::<String>() + "firewall-cmd --reload",
+    )
 }
 
 /// Limits on watching files.

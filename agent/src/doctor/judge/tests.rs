@@ -32,6 +32,9 @@ fn healthy() -> Facts {
         network: Trial::Works,
         packet_rules: Trial::Works,
         own_addresses: Trial::Works,
+        names_port_taken: false,
+        networks: vec!["default 10.86.0.0/16".into()],
+        firewalled: Vec::new(),
         state: Some(Space {
             path: "/var/lib".into(),
             free_bytes: 1 << 40,
@@ -91,6 +94,8 @@ fn each_change_is_found_with_something_to_do() {
         ("warn packet-rules", Box::new(|f| f.packet_rules = Trial::Unknown("x".into()))),
         ("warn own-addresses", Box::new(|f| f.own_addresses = Trial::Fails("x".into()))),
         ("warn own-addresses", Box::new(|f| f.own_addresses = Trial::Unknown("x".into()))),
+        ("warn names-port", Box::new(|f| f.names_port_taken = true)),
+        ("warn firewall", Box::new(|f| f.firewalled = vec!["berth0".into(), "berth-plant".into()])),
         ("fail kernel-options", Box::new(move |f| f.kernel_options = options(&["CGROUPS"]))),
         ("fail space", Box::new(move |f| f.state = space(1, None, false))),
         ("warn space", Box::new(move |f| f.state = space(100 << 20, None, false))),
@@ -123,6 +128,8 @@ fn what_is_well_although_it_looks_otherwise() {
     facts.network = Trial::Fails("x".into());
     facts.packet_rules = Trial::Fails("x".into());
     facts.own_addresses = Trial::Fails("x".into());
+    facts.names_port_taken = true;
+    facts.firewalled = vec!["berth0".into()];
     facts.cgroup.options.clear();
     facts.is_root = false;
     facts.group = Some(Group { name: "berth".into(), exists: true, is_member: true });

@@ -1,8 +1,11 @@
 //! Settings of the node without which pods' packets end at the bridge.
 
+use crate::network::{link, netlink::Netlink};
 use std::{fs, io, path::Path};
 
 const SYSCTLS: &str = "/proc/sys/net";
+/// Routes of the network namespace that the thread is in.
+const ROUTES: &str = "/proc/thread-self/net";
 
 /// The node speaks IPv6.
 pub(in crate::network) fn has_ipv6() -> bool {
@@ -78,12 +81,11 @@ pub(in crate::network) fn quiet(v6: bool) -> io::Result<()> {
 }
 
 /// The MTU of the interface with the default route; none if there is no such route.
-pub(in crate::network) fn mtu_of_the_way_out() -> Option<u32> {
-    let v4 = fs::read_to_string("/proc/net/route").unwrap_or_default();
-    let v6 = fs::read_to_string("/proc/net/ipv6_route").unwrap_or_default();
+pub(in crate::network) fn mtu_of_the_way_out(netlink: &mut Netlink) -> Option<u32> {
+    let routes = |name: &str| fs::read_to_string(Path::new(ROUTES).join(name)).unwrap_or_default();
+    let (v4, v6) = (routes("route"), routes("ipv6_route"));
     let name = default_v4(&v4).or_else(|| default_v6(&v6))?;
-    let mtu = fs::read_to_string(Path::new("/sys/class/net").join(name).join("mtu")).ok()?;
-    mtu.trim().parse().ok()
+    link::mtu(netlink, name).ok().flatten()
 }
 
 /// Columns: interface, destination, gateway, flags, …, mask the eighth.

@@ -4,7 +4,7 @@
 //! The kernel's words for them: rtnetlink(7) and Documentation/netlink/specs/rt_link.yaml, rt_addr.yaml,
 //! rt_route.yaml.
 
-use crate::network::netlink::{Netlink, Refused, u32_at};
+use crate::network::netlink::{Netlink, Refused, attributes, u32_at};
 use berth_core::network::attachments::{Attachment, Kind, Mode};
 use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE};
 use netlink_packet_route::{
@@ -27,11 +27,18 @@ use std::{
 /// The table of what is the node's own (`RT_TABLE_LOCAL`).
 const TABLE_LOCAL: u8 = 255;
 
+/// Bytes of `struct ifinfomsg`; behind it, bytes in a packet (`IFLA_MTU`) and what kind of interface it is
+/// (`IFLA_LINKINFO`, and in it `IFLA_INFO_KIND`).
+const INFO_LEN: usize = 16;
+const ATTR_MTU: u16 = 4;
+const ATTR_INFO: u16 = 18;
+const ATTR_KIND: u16 = 1;
+
 /// Hardware address of an Ethernet device.
 pub(in crate::network) type Mac = [u8; 6];
 
-/// Makes the bridge, up; one that is there is only brought up. It has a hardware address of its own: without,
-/// it would change with every pod that comes or goes, and neighbours would look for it.
+/// Makes the bridge, up; one that is there is brought up and gets the size of packets. It has a hardware address of its
+/// own: without, it would change with every pod that comes or goes, and neighbours would look for it.
 pub(in crate::network) fn ensure_bridge(
     netlink: &mut Netlink,
     name: &str,
@@ -52,6 +59,7 @@ pub(in crate::network) fn ensure_bridge(
         Err(refused) if refused.is(libc::EEXIST) => {
             let mut bridge = named(name);
             up(&mut bridge);
+            bridge.attributes.push(LinkAttribute::Mtu(mtu));
             netlink.ask(RouteNetlinkMessage::SetLink(bridge), 0)
         }
         other => other,
@@ -99,15 +107,20 @@ pub(in crate::network) fn add_pair(netlink: &mut Netlink, pair: &Pair<'_>) -> Re
     netlink.ask(RouteNetlinkMessage::NewLink(outer), NLM_F_CREATE | NLM_F_EXCL)
 }
 
-/// Moves the interface with this number to the namespace that `ns` is open on, where it is called `name`.
+/// Moves the interface with this number to the namespace that `ns` is open on, where it is called `name`. The kernel takes
+/// it down on the way; with `is_up` it is up again when it is there.
 pub(in crate::network) fn hand_over(
     netlink: &mut Netlink,
     index: u32,
     name: &str,
     ns: RawFd,
+    is_up: bool,
 ) -> Result<(), Refused> {
     let mut message = named(name);
     message.header.index = index;
+    if is_up {
+        up(&mut message);
+    }
     message.attributes.push(LinkAttribute::NetNsFd(ns));
     netlink.ask(RouteNetlinkMessage::SetLink(message), 0)
 }
@@ -192,14 +205,50 @@ pub(in crate::network) fn remove(netlink: &mut Netlink, name: &str) -> Result<()
     }
 }
 
+/// What the kernel says of the interface; none if there is no such interface.
+fn look(netlink: &mut Netlink, name: &str) -> Result<Option<Vec<u8>>, Refused> {
+    match netlink.query(RouteNetlinkMessage::GetLink(named(name)), 0) {
+        Err(refused) if refused.is(libc::ENODEV) => Ok(None),
+        other => Ok(other?.into_iter().next()),
+    }
+}
+
 /// The interface's number; none if there is no such interface.
 pub(in crate::network) fn index(netlink: &mut Netlink, name: &str) -> Result<Option<u32>, Refused> {
-    let answer = match netlink.query(RouteNetlinkMessage::GetLink(named(name)), 0) {
-        Err(refused) if refused.is(libc::ENODEV) => return Ok(None),
-        other => other?,
-    };
     // `ifi_index` of `struct ifinfomsg`.
-    Ok(answer.first().and_then(|body| u32_at(body, 4)))
+    Ok(look(netlink, name)?.and_then(|body| u32_at(&body, 4)))
+}
+
+/// The interface is up; none if there is no such interface.
+pub(in crate::network) fn is_up(netlink: &mut Netlink, name: &str) -> Result<Option<bool>, Refused> {
+    // `ifi_flags` of `struct ifinfomsg`.
+    let flags = look(netlink, name)?.and_then(|body| u32_at(&body, 8));
+    Ok(flags.map(|flags| LinkFlags::from_bits_retain(flags).contains(LinkFlags::Up)))
+}
+
+/// Bytes in a packet; none if there is no such interface.
+pub(in crate::network) fn mtu(netlink: &mut Netlink, name: &str) -> Result<Option<u32>, Refused> {
+    let body = look(netlink, name)?.unwrap_or_default();
+    let all = attributes(body.get(INFO_LEN..).unwrap_or_default());
+    Ok(all.into_iter().find(|(kind, _)| *kind == ATTR_MTU).and_then(|(_, value)| u32_at(value, 0)))
+}
+
+/// Bytes in a packet from now on.
+pub(in crate::network) fn set_mtu(netlink: &mut Netlink, name: &str, mtu: u32) -> Result<(), Refused> {
+    let mut message = named(name);
+    message.attributes.push(LinkAttribute::Mtu(mtu));
+    netlink.ask(RouteNetlinkMessage::SetLink(message), 0)
+}
+
+/// The interface is a bridge.
+pub(in crate::network) fn is_bridge(netlink: &mut Netlink, name: &str) -> Result<bool, Refused> {
+    let answer = look(netlink, name)?;
+    let find = |bytes: &[u8], wanted: u16| {
+        let found = attributes(bytes).into_iter().find(|(kind, _)| *kind == wanted);
+        found.map(|(_, value)| value.to_vec())
+    };
+    let kind = answer.and_then(|body| find(find(body.get(INFO_LEN..)?, ATTR_INFO)?.as_slice(), ATTR_KIND));
+    Ok(kind.is_some_and(|kind| kind.strip_suffix(b"\0").unwrap_or(&kind) == b"bridge"))
 }
 
 /// Gives the interface this address, with neighbours whose addresses have the first `prefix` bits in common with it. It
@@ -244,7 +293,7 @@ pub(in crate::network) fn add_default_route(
     netlink.ask(RouteNetlinkMessage::NewRoute(message), NLM_F_CREATE | NLM_F_REPLACE)
 }
 
-/// What comes by this interface for the address is the node's own.
+/// What comes by this interface for the address is the node's own. Each interface has a route of its own for that.
 pub(in crate::network) fn add_local_route(
     netlink: &mut Netlink,
     index: u32,
@@ -262,7 +311,10 @@ pub(in crate::network) fn add_local_route(
     };
     let destination = RouteAttribute::Destination(RouteAddress::Inet6(address));
     message.attributes = vec![destination, RouteAttribute::Oif(index)];
-    netlink.ask(RouteNetlinkMessage::NewRoute(message), NLM_F_CREATE | NLM_F_REPLACE)
+    match netlink.ask(RouteNetlinkMessage::NewRoute(message), NLM_F_CREATE) {
+        Err(refused) if refused.is(libc::EEXIST) => Ok(()),
+        other => other,
+    }
 }
 
 fn family(address: IpAddr) -> AddressFamily {

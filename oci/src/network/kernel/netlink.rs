@@ -3,7 +3,7 @@
 //!
 //! The form of messages: netlink(7) and the kernel's Documentation/userspace-api/netlink/intro.rst.
 
-use netlink_packet_core::{NLM_F_ACK, NLM_F_REQUEST, NLMSG_ERROR, NetlinkMessage};
+use netlink_packet_core::{NLM_F_ACK, NLM_F_DUMP, NLM_F_REQUEST, NLMSG_DONE, NLMSG_ERROR, NetlinkMessage};
 use netlink_packet_route::RouteNetlinkMessage;
 use netlink_sys::{Socket, protocols};
 use nix::sys::socket::{setsockopt, sockopt::SndBufForce};
@@ -140,6 +140,50 @@ impl Netlink {
                 }
             }
         }
+    }
+
+    /// Asks for all there is of a kind, in a message that is encoded but for its head. Hands over one after the other, heads
+    /// cut off: there may be more than should lie in memory.
+    pub(in crate::network) fn dump(
+        &mut self,
+        kind: u16,
+        body: &[u8],
+        mut each: impl FnMut(&[u8]),
+    ) -> Result<(), Refused> {
+        self.raw(kind, NLM_F_DUMP, body)?;
+        loop {
+            for (head, body) in messages(&self.hear()?) {
+                match head {
+                    Head { sequence, .. } if sequence != self.sequence => {}
+                    Head { kind: NLMSG_DONE, .. } => return Ok(()),
+                    Head { kind: NLMSG_ERROR, .. } => return refused(body).map_or(Ok(()), Err),
+                    _ => each(body),
+                }
+            }
+        }
+    }
+
+    /// As [`Self::ask`], with a message that is encoded but for its head.
+    pub(in crate::network) fn order(&mut self, kind: u16, body: &[u8]) -> Result<(), Refused> {
+        self.raw(kind, NLM_F_ACK, body)?;
+        loop {
+            for (head, body) in messages(&self.hear()?) {
+                if head.sequence == self.sequence && head.kind == NLMSG_ERROR {
+                    return refused(body).map_or(Ok(()), Err);
+                }
+            }
+        }
+    }
+
+    fn raw(&mut self, kind: u16, flags: u16, body: &[u8]) -> Result<(), Refused> {
+        self.sequence += 1;
+        let mut bytes = u32::try_from(HEAD_LEN + body.len()).unwrap_or(u32::MAX).to_ne_bytes().to_vec();
+        bytes.extend(kind.to_ne_bytes());
+        bytes.extend((NLM_F_REQUEST | flags).to_ne_bytes());
+        bytes.extend(self.sequence.to_ne_bytes());
+        bytes.extend([0; 4]);
+        bytes.extend(body);
+        self.send(&bytes)
     }
 
     /// Sends what is encoded already. The kernel takes no message that is larger than the socket's buffer: that grows with

@@ -1,11 +1,11 @@
-//! Hears when somebody takes interfaces of ours away: the bridge, or a pod's end on it. What is then to be done is
+//! Hears when somebody takes interfaces of ours away: a bridge, or a pod's end on it. What is then to be done is
 //! `repair`'s.
 
 use crate::network::{
     attachment::LINK_PREFIX,
-    bridge,
     netlink::{Head, Netlink, Refused, attributes, messages},
 };
+use berth_core::network::named;
 use std::{io, thread, time::Duration};
 
 /// Notices of interfaces that come, go and change (`RTNLGRP_LINK`).
@@ -47,7 +47,9 @@ pub(in crate::network) fn taken_away(ear: &Netlink) -> io::Result<()> {
 }
 
 fn is_ours(head: Head, body: &[u8]) -> bool {
-    let ours = |name: &[u8]| name == bridge::NAME.as_bytes() || name.starts_with(LINK_PREFIX.as_bytes());
+    let ours = |name: &[u8]| {
+        name.starts_with(LINK_PREFIX.as_bytes()) || std::str::from_utf8(name).is_ok_and(named::is_bridge)
+    };
     head.kind == DEL_LINK
         && attributes(body.get(INFO_LEN..).unwrap_or_default())
             .iter()
@@ -72,6 +74,7 @@ mod tests {
         for (head, body, ours) in [
             (head(DEL_LINK), about("berth0"), true),
             (head(DEL_LINK), about("bth0123456789ab"), true),
+            (head(DEL_LINK), about("berth-plant"), true),
             (head(DEL_LINK), about("eth0"), false),
             (head(DEL_LINK), about("berth00"), false),
             (head(16), about("berth0"), false),

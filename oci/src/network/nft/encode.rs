@@ -64,11 +64,11 @@ impl Writer {
             }
             Expr::From(interface) => {
                 self.meta(6);
-                self.compare(EQUAL, &padded(interface));
+                self.compare(EQUAL, &interface.0);
             }
             Expr::By { interface, not } => {
                 self.meta(7);
-                self.compare(if not { UNEQUAL } else { EQUAL }, &padded(interface));
+                self.compare(if not { UNEQUAL } else { EQUAL }, &interface.0);
             }
             Expr::Source { base, prefix } => self.address(base, prefix, if base.is_ipv4() { 12 } else { 8 }),
             Expr::Destination { base, prefix } => {
@@ -108,9 +108,13 @@ impl Writer {
                 self.mask(&(1_u32 << 1 | 1 << 2).to_ne_bytes());
                 self.compare(UNEQUAL, &[0; 4]);
             }
-            Expr::Icmp6 => {
+            Expr::Icmp6 { first, last } => {
                 self.meta(16);
                 self.compare(EQUAL, &[58]);
+                // The first byte of the transport header.
+                self.kernel("payload", |writer| writer.numbers(&[ONE, 2, 0, 1]));
+                self.compare(NOT_BELOW, &[first]);
+                self.compare(NOT_ABOVE, &[last]);
             }
             Expr::WasTranslated => {
                 // `NFT_CT_STATUS` has `IPS_DST_NAT`.
@@ -216,20 +220,13 @@ fn number_of(protocol: Protocol) -> u8 {
     }
 }
 
-/// An interface's name as the kernel compares it.
-pub(super) fn padded(interface: &str) -> [u8; NAME_LEN] {
-    let mut padded = [0; NAME_LEN];
-    padded.iter_mut().zip(interface.bytes()).for_each(|(to, from)| *to = from);
-    padded
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::network::{
         netlink::messages,
         nft::{
-            rules::tests::full,
+            rules::tests::{full, several},
             writer::{BATCH_BEGIN, BATCH_END, DEL_TABLE, FIRST, NEW_TABLE},
         },
     };
@@ -238,8 +235,8 @@ mod tests {
     /// numbered, in order, and ends as it should.
     #[test]
     fn a_batch_is_well_formed() {
-        for anew in [false, true] {
-            let (rules, batch) = (full(), batch(&full(), anew));
+        for (rules, anew) in [(full(), false), (full(), true), (several(), false)] {
+            let batch = batch(&rules, anew);
             let found = messages(&batch.bytes);
             let kinds: Vec<u16> = found.iter().map(|(head, _)| head.kind).collect();
             let mut expected = vec![BATCH_BEGIN, NEW_TABLE];

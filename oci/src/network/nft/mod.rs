@@ -1,7 +1,8 @@
-//! Our tables of packet rules: `inet berth`, with what must be in it (`rules`, pure) and how that is written for the kernel
+//! Our tables of packet rules: `inet berth`, with what must be in it (`rules` and `apart`, pure) and how that is written for the kernel
 //! (`encode`, pure), and `bridge berth`, by which pods send as nobody else (`origin`, pure). Each is replaced at one
 //! stroke. Other tables are never looked at.
 
+mod apart;
 mod encode;
 mod origin;
 mod rules;
@@ -12,7 +13,7 @@ use netlink_packet_core::NLMSG_ERROR;
 use std::{io, thread, time::Duration};
 
 pub(super) use origin::Origin;
-pub(super) use rules::{Pod, ruleset};
+pub(super) use rules::{Interface, Pod, Side, ruleset};
 use rules::{Ruleset, TABLE};
 
 /// Notices of all that changes in nf_tables (`NFNLGRP_NFTABLES`).
@@ -50,6 +51,25 @@ impl Nft {
     pub(super) fn doubt(&mut self) {
         self.applied = None;
         self.held = None;
+    }
+
+    /// `nft flush ruleset`: all tables of all families go.
+    #[cfg(test)]
+    pub(super) fn flush_ruleset(&mut self) -> Result<(), Refused> {
+        self.commit(&writer::Writer::flush())
+    }
+
+    /// Names of all tables, each with its family.
+    #[cfg(test)]
+    pub(super) fn tables(&mut self) -> Result<Vec<(u8, String)>, Refused> {
+        let mut found = Vec::new();
+        self.netlink.dump(writer::SUBSYSTEM << 8 | 1, &[0; NFGEN_LEN], |body| found.push(body.to_vec()))?;
+        let named = found.iter().filter_map(|body| {
+            let all = attributes(body.get(NFGEN_LEN..)?);
+            let (_, name) = all.into_iter().find(|(kind, _)| *kind == ATTR_TABLE)?;
+            Some((*body.first()?, String::from_utf8_lossy(name).trim_end_matches('\0').to_owned()))
+        });
+        Ok(named.collect())
     }
 
     /// What was last wanted is there.

@@ -9,8 +9,8 @@
 
 use super::writer::{Batch, DEL_ELEMENTS, DEL_RULE, NEW_CHAIN, NEW_ELEMENTS, NEW_RULE, NEW_SET, Writer};
 use super::{
-    encode::{EQUAL, NAME_LEN, UNEQUAL, padded},
-    rules::TABLE,
+    encode::{EQUAL, NAME_LEN, UNEQUAL},
+    rules::{Interface, TABLE},
 };
 use crate::network::{attachment::LINK_PREFIX, link::Mac};
 use std::net::IpAddr;
@@ -88,7 +88,7 @@ impl Set {
     }
 
     fn elements(self, origins: &[Origin]) -> Vec<Vec<u8>> {
-        let head = |origin: &Origin| [&padded(&origin.link)[..], &origin.mac, &[0; 2]].concat();
+        let head = |origin: &Origin| [&Interface::named(&origin.link).0[..], &origin.mac, &[0; 2]].concat();
         let of = |origin: &Origin| -> Vec<Vec<u8>> {
             if self == Self::Macs {
                 return vec![head(origin)];

@@ -70,6 +70,17 @@ impl Writer {
         Batch { bytes: writer.bytes, last }
     }
 
+    /// A batch by which all tables of all families go.
+    #[cfg(test)]
+    pub(super) fn flush() -> Batch {
+        let mut writer = Self::new(0);
+        writer.bound(BATCH_BEGIN);
+        writer.message(DEL_TABLE, NLM_F_ACK, |_| {});
+        let last = writer.sequence;
+        writer.bound(BATCH_END);
+        Batch { bytes: writer.bytes, last }
+    }
+
     /// Something that may be there already.
     pub(super) fn create(&mut self, kind: u16, body: impl FnOnce(&mut Self)) {
         self.message(kind, NLM_F_CREATE, body);

@@ -1,10 +1,10 @@
 //! What one pod has on the network: decided once, written to tmpfs before any of it is made, read again by
 //! every later agent.
 
-use crate::{error::Result, paths::Roots, records};
+use crate::{error::Result, network::Net, paths::Roots, records};
 use berth_core::{
     ids::{PodKey, PodUid, hex},
-    network::{Bandwidth, HostPort, policy::NamedPort},
+    network::{Bandwidth, HostPort, named::DEFAULT, policy::NamedPort},
     time::Mono,
 };
 use serde::{Deserialize, Serialize};
@@ -23,6 +23,9 @@ const MAC_PREFIX: [u8; 2] = [0x0a, 0x58];
 pub(in crate::network) struct Attachment {
     /// Namespace and name.
     pub(in crate::network) pod: PodKey,
+    /// The network that it is on, as that was then; none: the default one, as an earlier version wrote it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(in crate::network) net: Option<Net>,
     /// The number of its addresses.
     pub(in crate::network) offset: u32,
     /// Its addresses, IPv4 first.
@@ -43,6 +46,13 @@ pub(in crate::network) struct Attachment {
     pub(in crate::network) bandwidth: Bandwidth,
     /// Since when: of two that want a port the later one has it, the earlier one has ended.
     pub(in crate::network) since: Mono,
+}
+
+impl Attachment {
+    /// The name of the network that it is on.
+    pub(in crate::network) fn network(&self) -> &str {
+        self.net.as_ref().map_or(DEFAULT, |net| &net.name)
+    }
 }
 
 /// The name of a pod's end on the bridge.

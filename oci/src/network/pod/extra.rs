@@ -1,5 +1,5 @@
 //! Interfaces of the node that pods ask for beside their own (`berth_core::network::attachments`): given to a pod, made for
-//! it, and given back. What a pod gets is written down before; whatever of it is there already stays.
+//! it, and given back, up if they were. What a pod gets is written down before; whatever of it is there already stays.
 
 use crate::network::{
     INTERFACE, inside, link,
@@ -17,7 +17,19 @@ use berth_core::{
     manifest::DesiredPod,
     network::attachments::{ATTACHMENTS, Attachment, Kind, attachments},
 };
+use serde::{Deserialize, Serialize};
 use std::{fs::File, os::fd::AsRawFd};
+
+/// One of them, as it is written down.
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Given {
+    #[serde(flatten)]
+    attachment: Attachment,
+    /// The node's interface was up before: it is again when the pod has gone.
+    #[serde(default)]
+    was_up: bool,
+}
 
 /// Gives the pod what it asks for, if anything. Idempotent, as long as nobody is in there.
 ///
@@ -29,11 +41,15 @@ pub(in crate::network) fn attach(roots: &Roots, pod: &DesiredPod) -> Result<()> 
         return Ok(());
     };
     let wanted = attachments(text, &[INTERFACE]).map_err(Error::Config)?;
-    write(roots, &pod.uid, &wanted)?;
+    let mut outside = Netlink::route().map_err(refused("open a netlink socket"))?;
+    let before = read(roots, &pod.uid)?.unwrap_or_default();
+    let found = wanted.into_iter().map(|attachment| found(attachment, &before, &mut outside));
+    let wanted = found.collect::<std::result::Result<Vec<_>, _>>();
+    let wanted = wanted.map_err(refused("look at the node's interfaces"))?;
+    records::write(&roots.pod_attachments(&pod.uid), &wanted)?;
     let ns = open(roots, &pod.uid)?;
     let mut inside = inside::socket(&ns, true).map_err(refused("enter the pod's network namespace"))?;
-    let mut outside = Netlink::route().map_err(refused("open a netlink socket"))?;
-    wanted.iter().try_for_each(|one| {
+    wanted.iter().map(|one| &one.attachment).try_for_each(|one| {
         let given = give(one, &ns, &mut outside, &mut inside);
         given.map_err(|error| match error {
             Lacking::Interface => Error::Network(format!(
@@ -43,6 +59,19 @@ pub(in crate::network) fn attach(roots: &Roots, pod: &DesiredPod) -> Result<()> 
             Lacking::Kernel(error) => no_such(one, &error),
         })
     })
+}
+
+/// With the node's interface as it is; of one that the pod has already, as it was.
+fn found(
+    attachment: Attachment,
+    before: &[Given],
+    outside: &mut Netlink,
+) -> std::result::Result<Given, Refused> {
+    let was_up = match link::is_up(outside, &attachment.interface)? {
+        Some(is_up) => is_up,
+        None => before.iter().any(|one| one.was_up && one.attachment.interface == attachment.interface),
+    };
+    Ok(Given { attachment, was_up })
 }
 
 enum Lacking {
@@ -65,7 +94,7 @@ fn give(
     if link::index(inside, &one.name)?.is_none() {
         let node = link::index(outside, &one.interface)?.ok_or(Lacking::Interface)?;
         match one.kind {
-            Kind::Host => link::hand_over(outside, node, &one.name, ns.as_raw_fd())?,
+            Kind::Host => link::hand_over(outside, node, &one.name, ns.as_raw_fd(), false)?,
             _ => link::add_on_top(outside, node, one, ns.as_raw_fd())?,
         }
     }
@@ -104,10 +133,11 @@ pub(in crate::network) fn detach(roots: &Roots, uid: &PodUid) -> Result<()> {
         let path = "/proc/thread-self/ns/net";
         let node = File::open(path).map_err(Error::io("open", path))?;
         let mut inside = inside::socket(&ns, true).map_err(refused("enter the pod's network namespace"))?;
-        for one in given.iter().filter(|one| one.kind == Kind::Host) {
+        for Given { attachment: one, was_up } in given.iter().filter(|one| one.attachment.kind == Kind::Host)
+        {
             let back = link::index(&mut inside, &one.name).and_then(|index| {
                 index.map_or(Ok(()), |index| {
-                    link::hand_over(&mut inside, index, &one.interface, node.as_raw_fd())
+                    link::hand_over(&mut inside, index, &one.interface, node.as_raw_fd(), *was_up)
                 })
             });
             back.map_err(refused("give the node its interface back"))?;
@@ -121,10 +151,23 @@ fn open(roots: &Roots, uid: &PodUid) -> Result<File> {
     File::open(&path).map_err(Error::io("open", &path))
 }
 
-fn write(roots: &Roots, uid: &PodUid, given: &[Attachment]) -> Result<()> {
-    records::write(&roots.pod_attachments(uid), &given)
+fn read(roots: &Roots, uid: &PodUid) -> Result<Option<Vec<Given>>> {
+    records::read(&roots.pod_attachments(uid))
 }
 
-fn read(roots: &Roots, uid: &PodUid) -> Result<Option<Vec<Attachment>>> {
-    records::read(&roots.pod_attachments(uid))
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_written_down_is_read_again() {
+        let [attachment] = attachments("[{interface: can0, name: bus}]", &[]).unwrap().try_into().unwrap();
+        // As before it was known whether they were up.
+        let old = serde_json::to_string(&attachment).unwrap();
+        let read: Given = serde_json::from_str(&old).unwrap();
+        assert_eq!(read, Given { attachment, was_up: false });
+        let given = Given { was_up: true, ..read };
+        let text = serde_json::to_string(&given).unwrap();
+        assert_eq!(serde_json::from_str::<Given>(&text).unwrap(), given);
+    }
 }

@@ -11,7 +11,7 @@ use crate::{
 };
 use berth_core::network::{LEASES_MAX, Leases};
 
-/// Bytes in the file: a namespace and a name have 63 and 253, and each entry some punctuation.
+/// Bytes in the file: a namespace, a name and a network have 63, 253 and 63, and each entry some punctuation.
 const LEN_MAX_BYTES: u64 = (LEASES_MAX as u64) * 512;
 
 /// Reads the table; one that cannot be read is told of and begun anew.
@@ -50,7 +50,7 @@ mod tests {
         assert_eq!(load(&roots), Leases::default());
         let mut leases = Leases::default();
         let key = PodKey { namespace: "default".into(), name: "web".into() };
-        leases.take(&key, &(2..100), &Default::default()).unwrap();
+        leases.take("default", &key, &(2..100), &Default::default()).unwrap();
         save(&roots, &leases).unwrap();
         assert_eq!(load(&roots), leases);
         for rubbish in [b"{".to_vec(), b"\xff".to_vec(), vec![b' '; LEN_MAX_BYTES as usize + 1]] {

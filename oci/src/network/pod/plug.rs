@@ -2,7 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::network::{
-    INTERFACE, Setup, attachment,
+    INTERFACE, Net, attachment,
     attachment::{Attachment, link_name},
     bridge::Bridge,
     host, lacking, link,
@@ -18,7 +18,7 @@ use std::{fs::File, os::fd::AsRawFd};
 /// Makes the pair between bridge and pod, and all that is on the pod's end of it. A pair that is there is of an
 /// attempt that did not get to its end. Returns what the kernel lacks for the rates that the pod is to be held to.
 pub(in crate::network) fn plug(
-    setup: &Setup,
+    net: &Net,
     bridge: &Bridge,
     uid: &PodUid,
     attachment: &Attachment,
@@ -54,7 +54,7 @@ pub(in crate::network) fn plug(
         let index = index.ok_or(Refused { errno: libc::ENODEV, text: String::new() })?;
         let ranges = || {
             attachment.addresses.iter().filter_map(|address| {
-                Some((*address, setup.ranges.all().find(|range| range.contains(*address))?))
+                Some((*address, net.ranges.all().find(|range| range.contains(*address))?))
             })
         };
         for (address, _) in ranges() {

@@ -1,4 +1,4 @@
-//! What has gone over a pod's interface: the kernel's counters, read from sysfs at the pod's end on the bridge. Changes
+//! What has gone over a pod's interface: the kernel's counters, read from sysfs at its end on the node's side. Changes
 //! nothing and asks nobody else.
 
 use crate::network::{INTERFACE, attachment::link_name};
@@ -13,7 +13,7 @@ const INTERFACES: &str = "/sys/class/net";
 pub struct Traffic {
     /// The interface's name in the pod.
     pub inside: &'static str,
-    /// The name of its other end, on the bridge.
+    /// The name of its other end, on the bridge or what CNI plugins have instead.
     pub outside: String,
     /// Bytes that came to the pod.
     pub received_bytes: u64,
@@ -29,8 +29,17 @@ pub struct Traffic {
 
 /// Of the pod; none if it has no interface of ours.
 pub fn traffic(uid: &PodUid) -> Option<Traffic> {
-    let name = link_name(uid);
-    read(&Path::new(INTERFACES).join(&name), name)
+    traffic_at(link_name(uid))
+}
+
+/// Of a pod whose interface has this other end on the node.
+pub fn traffic_at(outside: String) -> Option<Traffic> {
+    read(&Path::new(INTERFACES).join(&outside), outside)
+}
+
+/// The first that is no bridge: plugins name that, too, beside the pod's end.
+pub(in crate::network) fn end_of(outside: &[String]) -> Option<&String> {
+    outside.iter().find(|name| !Path::new(INTERFACES).join(name).join("bridge").exists())
 }
 
 /// What one end sends the other one receives.

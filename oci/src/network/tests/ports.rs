@@ -10,15 +10,15 @@ use std::{
 };
 
 /// What the node is called outside, and who asks there.
-const NODE: [&str; 2] = ["192.0.2.1", "2001:db8::1"];
-const OUTSIDE: [&str; 2] = ["192.0.2.2", "2001:db8::2"];
+pub(super) const NODE: [&str; 2] = ["192.0.2.1", "2001:db8::1"];
+pub(super) const OUTSIDE: [&str; 2] = ["192.0.2.2", "2001:db8::2"];
 /// Whether packets on bridges pass the rules for IPv6.
-const BRIDGED_RULES: &str = "/proc/sys/net/bridge/bridge-nf-call-ip6tables";
+pub(super) const BRIDGED_RULES: &str = "/proc/sys/net/bridge/bridge-nf-call-ip6tables";
 /// Seconds in which the rules must be back.
-const RESTORED_WITHIN_S: u64 = 20;
+pub(super) const RESTORED_WITHIN_S: u64 = 20;
 
 /// A network namespace that is not the node's, and reaches it.
-fn outside() -> File {
+pub(super) fn outside() -> File {
     let made = thread::scope(|scope| {
         let unshared = || {
             unshare(CloneFlags::CLONE_NEWNET).unwrap();
@@ -44,7 +44,7 @@ fn outside() -> File {
     made
 }
 
-fn in_ns<T: Send>(ns: &File, work: impl FnOnce() -> T + Send) -> T {
+pub(super) fn in_ns<T: Send>(ns: &File, work: impl FnOnce() -> T + Send) -> T {
     let enter = move || {
         setns(ns, CloneFlags::CLONE_NEWNET).unwrap();
         work()
@@ -53,7 +53,7 @@ fn in_ns<T: Send>(ns: &File, work: impl FnOnce() -> T + Send) -> T {
 }
 
 /// A pod with such ports: address, number on the node, number in the pod.
-fn with_ports(name: &str, uid: &str, ports: &[(&str, u16, u16, &str)]) -> DesiredPod {
+pub(super) fn with_ports(name: &str, uid: &str, ports: &[(&str, u16, u16, &str)]) -> DesiredPod {
     let port = |(ip, host, container, protocol): &(&str, u16, u16, &str)| ContainerPort {
         container_port: *container,
         host_port: Some(*host),
@@ -68,12 +68,13 @@ fn with_ports(name: &str, uid: &str, ports: &[(&str, u16, u16, &str)]) -> Desire
 }
 
 /// Tells every caller his address, as long as the test lasts.
-fn serve_all(listener: TcpListener) {
+pub(super) fn serve_all(listener: TcpListener) {
     thread::spawn(move || {
         for stream in listener.incoming() {
             let mut stream = stream.unwrap();
-            let from = stream.peer_addr().unwrap().ip().to_canonical();
-            let _ = stream.write_all(from.to_string().as_bytes());
+            // Who only looked whether somebody answers may be gone already.
+            let Ok(from) = stream.peer_addr() else { continue };
+            let _ = stream.write_all(from.ip().to_canonical().to_string().as_bytes());
         }
     });
 }
@@ -141,6 +142,66 @@ fn a_port_of_the_node_leads_to_its_pod_for_everybody() {
     });
 }
 
+/// Each packet of a sender keeps alive what the kernel made of the first one.
+#[test]
+fn who_goes_on_sending_while_a_pod_is_away_reaches_it_again() {
+    on_a_node(|roots| {
+        let network = network(roots, SETUP);
+        let world = outside();
+        // It has the kernel look at connections all the while.
+        let other = named("other", "u0");
+        create(roots, &network, &other).unwrap();
+        let away = |client: &UdpSocket| {
+            for node in NODE {
+                // Nobody is there; nor at the second time, when the kernel knows the sender.
+                (0..2).for_each(|_| drop(client.send_to(b"1", (node, 53))));
+            }
+        };
+        let client = in_ns(&world, || UdpSocket::bind("[::]:7000").unwrap());
+        let from_node = UdpSocket::bind("[::]:7000").unwrap();
+        let follows = |pod: &DesiredPod, network: &Arc<Network>| {
+            let server = within(roots, pod, || UdpSocket::bind("[::]:5353").unwrap());
+            server.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+            for (i, node) in NODE.into_iter().enumerate() {
+                for (sender, name) in [(&client, "outside"), (&from_node, "node")] {
+                    let said = format!("{name} by {node}");
+                    sender.send_to(said.as_bytes(), (node, 53)).unwrap();
+                    let mut heard = [0; 64];
+                    let (len, from) =
+                        server.recv_from(&mut heard).unwrap_or_else(|error| panic!("{said}: {error}"));
+                    assert_eq!(&heard[..len], said.as_bytes());
+                    server.send_to(b"answer", from).unwrap();
+                    sender.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+                    let (len, from) = sender.recv_from(&mut heard).unwrap();
+                    assert_eq!((&heard[..len], from.port(), i), (&b"answer"[..], 53, i));
+                }
+            }
+            network.lock().leads.len()
+        };
+        let udp = [("", 53, 5353, "UDP"), ("", 8080, 80, "TCP")];
+        for uid in ["u1", "u2"] {
+            [&client, &from_node].into_iter().for_each(away);
+            let one = with_ports("one", uid, &udp);
+            create(roots, &network, &one).unwrap();
+            assert_eq!(follows(&one, &network), 2);
+            // While it is there, what comes and goes beside it changes nothing; nor does another agent.
+            let beside = named("beside", "u3");
+            let next = self::network(roots, SETUP);
+            create(roots, &next, &beside).unwrap();
+            assert_eq!(follows(&one, &next), 2);
+            sandbox::remove_with(roots, &next, &beside).unwrap();
+            sandbox::remove_with(roots, &network, &one).unwrap();
+        }
+        // Another pod has the port now, and another address.
+        let two = with_ports("two", "u4", &udp);
+        create(roots, &network, &two).unwrap();
+        assert_eq!(follows(&two, &network), 2);
+        for pod in [&two, &other] {
+            sandbox::remove_with(roots, &network, pod).unwrap();
+        }
+    });
+}
+
 #[test]
 fn interfaces_that_somebody_removes_come_back() {
     on_a_node(|roots| {
@@ -188,10 +249,19 @@ fn rules_that_somebody_removes_come_back() {
         // Until the guard hears it may be too early: somebody is at it until it is undone.
         let reachable = || TcpStream::connect(("127.0.0.1", 8080)).is_ok();
         let begun = std::time::Instant::now();
-        for _ in 0..2 {
-            let mut other = Nft::open().unwrap();
-            other.apply(nft::ruleset(&SETUP.parse().unwrap(), true, [].into_iter(), &[])).unwrap();
-            while !reachable() {
+        let mut other = Nft::open().unwrap();
+        let ours = other.tables().unwrap();
+        assert_eq!(ours.iter().map(|(_, name)| name.as_str()).collect::<Vec<_>>(), ["berth"; 2]);
+        for flushed in [false, true, false, true] {
+            if flushed {
+                // As `nft flush ruleset` does.
+                other.flush_ruleset().unwrap();
+            } else {
+                let side = Net::default(SETUP.parse().unwrap(), None).side();
+                other.doubt();
+                other.apply(nft::ruleset(&[side], true, [].into_iter(), &[])).unwrap();
+            }
+            while !reachable() || other.tables().unwrap().len() < ours.len() {
                 assert!(begun.elapsed() < Duration::from_secs(RESTORED_WITHIN_S), "they are still away");
                 thread::sleep(Duration::from_millis(20));
             }

@@ -98,7 +98,7 @@ fn one(root: &Inside, mount: &Mount, held: Option<OwnedFd>, users: Option<&Owned
 ///
 /// # Errors
 /// [`Error::Io`], [`Error::Config`].
-pub(super) fn map_layers(dir: &Path, layers: &[&Path], users: &OwnedFd) -> Result<Vec<String>> {
+pub(crate) fn map_layers(dir: &Path, layers: &[&Path], users: &OwnedFd) -> Result<Vec<String>> {
     let mut names = Vec::with_capacity(layers.len());
     for (index, layer) in layers.iter().enumerate() {
         let name = index.to_string();

@@ -11,6 +11,11 @@ def base_set_filespath(d):
 def harness_unpackdir(d):
     return d.getVar('WORKDIR' if d.getVar('HARNESS_SERIES') == 'scarthgap' else 'UNPACKDIR')
 
+bbfatal() {
+    echo "ERROR: $*"
+    exit 1
+}
+
 addtask fetch
 python base_do_fetch() {
     sources = (d.getVar('SRC_URI') or '').split()

@@ -1,7 +1,10 @@
 //! Questions to the agent over its socket, in the words of the command line: one JSON document a line, answers until it
 //! closes. An agent that is away is waited for.
 
-use nix::unistd::Pid;
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
 use serde_json::Value;
 use std::{
     fs,
@@ -90,14 +93,20 @@ pub(super) fn ask(question: &Value) -> Result<Value, String> {
     }
 }
 
-/// The agent's process.
-pub(super) fn pid() -> Result<Pid, String> {
+/// Kills the process of Berth that does this, which the keeper starts again.
+pub(super) fn killed(applet: &str) -> Result<(), String> {
+    let pid = pid(applet)?;
+    kill(pid, Signal::SIGKILL).map_err(|error| format!("kill {pid}: {error}"))
+}
+
+fn pid(applet: &str) -> Result<Pid, String> {
     let processes = fs::read_dir("/proc").map_err(|error| format!("/proc: {error}"))?.flatten();
-    let agent = |pid: &i32| {
+    let does = |pid: &i32| {
         let words = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
         let mut words = words.split(|byte| *byte == 0);
-        words.next().is_some_and(|program| program.ends_with(b"berth")) && words.any(|word| word == b"agent")
+        words.next().is_some_and(|program| program.ends_with(b"berth"))
+            && words.any(|word| word == applet.as_bytes())
     };
     let mut pids = processes.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
-    pids.find(agent).map(Pid::from_raw).ok_or_else(|| "there is no agent".to_owned())
+    pids.find(does).map(Pid::from_raw).ok_or_else(|| format!("there is no {applet}"))
 }

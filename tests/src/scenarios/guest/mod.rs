@@ -1,26 +1,31 @@
 //! A real machine as a stage for scenarios: Berth as it is installed, containers that are processes. Seen is what the
 //! agent tells whoever watches its pods, as `berth wait` does: with each change, though not with each of several at once.
 
+mod address;
 mod agent;
+mod ask;
+mod files;
+mod kept;
+mod node;
 mod process;
 
-use super::{Happening, Host, Scenario, Told, look};
+use super::{Ask, Happening, Host, Printed, Scenario, Told, look};
+use address::Address;
 use agent::{Asked, Watch};
-use nix::sys::{
-    signal::{Signal, kill},
-    stat::{Mode, SFlag, makedev, mknod},
-};
+pub use kept::Kept;
+use nix::sys::stat::{Mode, SFlag, makedev, mknod};
 use process::Process;
 use serde_json::{Value, json};
 use std::{
     collections::BTreeSet,
-    fs, io,
+    fs,
     path::{Path, PathBuf},
+    process::Command,
     time::{Duration, Instant},
 };
 
-/// Where manifests are put.
-const MANIFESTS: &str = "/etc/berth/manifests";
+/// Starts and stops Berth.
+const SERVICE: &str = "/etc/init.d/berth";
 /// Where something of pods would be left.
 const LEFT: [&str; 4] =
     ["/run/berth/pods", "/run/berth/containers", "/var/lib/berth/pods", "/var/lib/berth/containers"];
@@ -32,18 +37,17 @@ pub struct Guest {
     /// As last shown.
     list: Value,
     devices: BTreeSet<PathBuf>,
+    address: Address,
 }
 
 impl Guest {
     /// Berth runs, or is about to.
-    pub fn new() -> Self {
-        Self { begun: Instant::now(), watch: None, list: Value::Null, devices: BTreeSet::new() }
-    }
-}
-
-impl Default for Guest {
-    fn default() -> Self {
-        Self::new()
+    ///
+    /// # Errors
+    /// The address of manifests cannot be served.
+    pub fn new() -> Result<Self, String> {
+        let address = Address::serve()?;
+        Ok(Self { begun: Instant::now(), watch: None, list: Value::Null, devices: BTreeSet::new(), address })
     }
 }
 
@@ -54,25 +58,31 @@ impl Host for Guest {
 
     fn happens(&mut self, what: &Happening, scenario: &Scenario) -> Result<(), String> {
         match what {
-            Happening::Drop(name) => write(name, scenario.text(name)?),
-            Happening::Replace { file, with } => write(file, scenario.text(with)?),
-            Happening::Remove(name) => {
-                let path = Path::new(MANIFESTS).join(name);
-                fs::remove_file(&path).map_err(|error| format!("{}: {error}", path.display()))
+            Happening::Drop(name) => files::write(name, scenario.text(name)?),
+            Happening::Replace { file, with } => files::write(file, scenario.text(with)?),
+            Happening::Remove(name) => files::remove(name),
+            Happening::Move { file, to } => files::rename(file, to),
+            Happening::Link { file, with } => files::link(file, scenario.text(with)?),
+            Happening::AddressSays(name) => {
+                self.address.says(Some(scenario.text(name)?));
+                Ok(())
             }
-            Happening::Exit(exit) => {
-                Process::find(&self.list, &exit.pod, &exit.container)?.exits(exit.code, &exit.message)
+            Happening::AddressFails => {
+                self.address.says(None);
+                Ok(())
             }
-            Happening::File(file) => {
-                Process::find(&self.list, &file.pod, &file.container)?.file(&file.path, file.there)
-            }
-            Happening::KillAgent => {
-                let pid = agent::pid()?;
-                kill(pid, Signal::SIGKILL).map_err(|error| format!("kill {pid}: {error}"))
-            }
+            Happening::Exit(exit) => Process::find(&self.list, &exit.pod, &exit.container)?.exits(exit),
+            Happening::File(file) => Process::find(&self.list, &file.pod, &file.container)?.file(file),
+            Happening::KillAgent => agent::killed("agent"),
+            Happening::KillRuntime => agent::killed("zygote"),
+            Happening::AgentAway(all) => self.agent_away(all, scenario),
+            Happening::ShortOf(signal) => node::short_of(signal),
+            Happening::Enough => node::enough(),
+            Happening::Halt => node::halt(),
             Happening::Plug(path) => self.plug(Path::new(path)),
             Happening::Unplug(path) => self.unplug(Path::new(path)),
-            Happening::Note(_) => Ok(()),
+            // Those are the interpreter's affair.
+            Happening::Note(_) | Happening::Reboot(_) => Ok(()),
         }
     }
 
@@ -106,10 +116,19 @@ impl Host for Guest {
         Ok(look::items(&events["items"]).map(told).collect())
     }
 
+    fn prints(&mut self, ask: &Ask) -> Result<Option<Printed>, String> {
+        ask::prints(ask, &self.list).map(Some)
+    }
+
+    /// Who plays is of the machine; see [`Guest::boots`].
+    fn reboots(&mut self, _: &[Happening], _: &Scenario) -> Result<bool, String> {
+        Ok(false)
+    }
+
     fn clear(&mut self) -> Result<(), String> {
-        for entry in fs::read_dir(MANIFESTS).map_err(|error| format!("{MANIFESTS}: {error}"))?.flatten() {
-            fs::remove_file(entry.path()).map_err(|error| format!("{}: {error}", entry.path().display()))?;
-        }
+        files::clear()?;
+        node::enough()?;
+        self.address.says(Some(address::NO_PODS));
         let devices: Vec<PathBuf> = self.devices.iter().cloned().collect();
         devices.iter().try_for_each(|path| self.unplug(path))
     }
@@ -121,6 +140,22 @@ impl Host for Guest {
 }
 
 impl Guest {
+    /// The service is stopped and started: a killed agent would be back at once. Keeper and containers stay.
+    fn agent_away(&mut self, all: &[Happening], scenario: &Scenario) -> Result<(), String> {
+        service("stop")?;
+        // What the old agent has still said is not what the new one says.
+        self.watch = None;
+        for what in all {
+            let ends = match what {
+                Happening::Exit(exit) => Some(Process::find(&self.list, &exit.pod, &exit.container)?),
+                _ => None,
+            };
+            self.happens(what, scenario)?;
+            ends.map_or(Ok(()), |process| process.reaped())?;
+        }
+        service("start")
+    }
+
     /// The node of a device that every kernel has: null.
     fn plug(&mut self, path: &Path) -> Result<(), String> {
         mknod(path, SFlag::S_IFCHR, Mode::from_bits_truncate(0o666), makedev(1, 3))
@@ -135,12 +170,7 @@ impl Guest {
     }
 }
 
-/// Renamed in, as a careful person does it.
-fn write(name: &str, text: &str) -> Result<(), String> {
-    let new = Path::new(MANIFESTS).join(format!(".{name}.new"));
-    let rename = || -> io::Result<()> {
-        fs::write(&new, text)?;
-        fs::rename(&new, Path::new(MANIFESTS).join(name))
-    };
-    rename().map_err(|error| format!("{MANIFESTS}/{name}: {error}"))
+fn service(word: &str) -> Result<(), String> {
+    let done = Command::new(SERVICE).arg(word).status().map_err(|error| format!("{SERVICE}: {error}"))?;
+    done.success().then_some(()).ok_or_else(|| format!("{SERVICE} {word}: {done}"))
 }

@@ -1,12 +1,25 @@
 //! A container's program (`tests/xtask/src/images/actor.sh`), from outside: found by its cgroup, reached through its root.
 
-use super::look::{named, statuses};
+use super::{
+    super::{Exit, InContainer},
+    look::{named, statuses},
+};
 use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,
 };
 use serde_json::Value;
-use std::{fs, io, path::PathBuf};
+use std::{
+    fs, io,
+    path::PathBuf,
+    thread,
+    time::{Duration, Instant},
+};
+
+/// A process that was told to end has ended within this.
+const REAPED_MAX: Duration = Duration::from_secs(60);
+/// Between two looks whether it has.
+const AGAIN: Duration = Duration::from_millis(20);
 
 /// The first process of a container.
 #[derive(Debug)]
@@ -38,20 +51,33 @@ impl Process {
     }
 
     /// Has it end.
-    pub(super) fn exits(&self, code: i32, message: &str) -> Result<(), String> {
+    pub(super) fn exits(&self, exit: &Exit) -> Result<(), String> {
+        let how = if exit.oom { "oom".to_owned() } else { exit.code.to_string() };
         let written = || -> io::Result<()> {
-            fs::write(self.path("/dev/termination-log"), message)?;
-            fs::write(self.path("/end.new"), format!("{code}\n"))?;
+            fs::write(self.path("/dev/termination-log"), &exit.message)?;
+            fs::write(self.path("/end.new"), format!("{how}\n"))?;
             fs::rename(self.path("/end.new"), self.path("/end"))
         };
         written().map_err(|error| format!("process {}: {error}", self.0))?;
         kill(self.0, Signal::SIGUSR1).map_err(|error| format!("process {}: {error}", self.0))
     }
 
+    /// Waits until its parent knows that it has ended: nothing tells anybody else.
+    pub(super) fn reaped(&self) -> Result<(), String> {
+        let until = Instant::now() + REAPED_MAX;
+        while kill(self.0, None).is_ok() {
+            if Instant::now() > until {
+                return Err(format!("process {} does not end within {REAPED_MAX:?}", self.0));
+            }
+            thread::sleep(AGAIN);
+        }
+        Ok(())
+    }
+
     /// Has a file be there or not.
-    pub(super) fn file(&self, path: &str, there: bool) -> Result<(), String> {
-        let path = self.path(path);
-        let done = if there { fs::write(&path, "") } else { fs::remove_file(&path) };
+    pub(super) fn file(&self, file: &InContainer) -> Result<(), String> {
+        let path = self.path(&file.path);
+        let done = if file.there { fs::write(&path, vec![b'x'; file.bytes]) } else { fs::remove_file(&path) };
         done.map_err(|error| format!("{}: {error}", path.display()))
     }
 }

@@ -25,6 +25,16 @@ pub(super) fn add(rng: &mut Rng, container: &mut Container, grace_s: u64) {
     }
 }
 
+/// Gives the container other probes, or takes them.
+pub(super) fn change(rng: &mut Rng, container: &mut Container) {
+    for probe in [&mut container.liveness_probe, &mut container.readiness_probe, &mut container.startup_probe]
+    {
+        if rng.chance(400) {
+            *probe = if rng.chance(600) { Some(self::probe(rng)) } else { None };
+        }
+    }
+}
+
 fn probe(rng: &mut Rng) -> Probe {
     Probe {
         tcp_socket: Some(TcpSocket { port: PortRef::Number(80), host: None }),

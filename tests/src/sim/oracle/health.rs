@@ -39,7 +39,7 @@ fn post_start(container: &Container) -> Option<&LifecycleHandler> {
     container.lifecycle.as_ref()?.post_start.as_ref()
 }
 
-fn probe(container: &Container, purpose: Purpose) -> Option<&Probe> {
+pub(super) fn probe(container: &Container, purpose: Purpose) -> Option<&Probe> {
     match purpose {
         Purpose::Startup => container.startup_probe.as_ref(),
         Purpose::Liveness => container.liveness_probe.as_ref(),
@@ -49,6 +49,12 @@ fn probe(container: &Container, purpose: Purpose) -> Option<&Probe> {
 }
 
 impl Health {
+    /// Nothing is known of what the probe that there is now has found.
+    pub(super) fn forget(&mut self, purpose: Purpose) {
+        self.asked.remove(&purpose);
+        self.rows.remove(&purpose);
+    }
+
     /// When the hook before the stop was begun.
     pub(super) fn pre_stop_at(&self) -> Option<Mono> {
         self.asked.get(&Purpose::PreStop).copied()
@@ -145,7 +151,7 @@ impl Oracle {
         Ok(())
     }
 
-    fn is_post_start_over(&self, run: &Run, spec: &Container, since: Mono, now: Mono) -> bool {
+    pub(super) fn is_post_start_over(&self, run: &Run, spec: &Container, since: Mono, now: Mono) -> bool {
         let Some(hook) = post_start(spec) else { return true };
         match &hook.sleep {
             Some(sleep) => now >= since.plus_s(sleep.seconds),

@@ -6,6 +6,7 @@ use berth_core::{
     event::{Checkpoint, DesiredSet, Event, Exit, FailReason, Failure, Inventory, Outcome, RecordState},
     ids::{ActionId, ContainerId},
     time::{Mono, Now},
+    world::World,
 };
 use std::{collections::BTreeSet, sync::Arc};
 
@@ -128,10 +129,18 @@ impl Oracle {
     }
 
     /// The core is about to hear this.
-    pub(crate) fn hears(&mut self, events: &[Event], now: Now, machine: &Machine) {
-        for event in events {
+    pub(crate) fn hears(&mut self, events: &[Event], world: &World, now: Now, machine: &Machine) {
+        self.unwanted_now.clear();
+        // Of several the core has done nothing for all but the last.
+        let last = events.iter().rposition(|event| matches!(event, Event::Desired(_)));
+        for (i, event) in events.iter().enumerate() {
             match event {
-                Event::Desired(set) => self.hears_desired(set),
+                Event::Desired(set) => {
+                    self.seen.extend(set.pods.iter().map(|pod| pod.uid.clone()));
+                    if Some(i) == last {
+                        self.hears_desired(set, world, now.mono);
+                    }
+                }
                 Event::Done { action, outcome } => self.hears_answer(*action, outcome, now.mono, machine),
                 Event::Exited { id, exit, .. } => self.hears_exit(id, exit, now.mono),
                 Event::Started { id, at, .. } => {
@@ -162,12 +171,16 @@ impl Oracle {
         self.mark_terminating(now.mono);
     }
 
-    fn hears_desired(&mut self, set: &Arc<DesiredSet>) {
+    fn hears_desired(&mut self, said: &Arc<DesiredSet>, world: &World, now: Mono) {
+        // What lacks an object is known from here on.
+        self.desired = Some(said.clone());
+        let set = &self.under_uids(said, world);
         self.desired = Some(set.clone());
         self.evictions_hear_desired();
         for new in &set.pods {
             self.seen.insert(new.uid.clone());
             self.ever.insert(new.uid.clone(), new.clone());
+            self.takes_on(new, now);
             // The same revision in another file now; or the same but for what it lacks.
             let lacks = new.base.is_some() && self.lacks(new);
             for (uid, pod) in &mut self.begun {

@@ -6,7 +6,7 @@ use berth_core::{
     time::{Mono, NS_PER_S},
 };
 
-/// The waits between restarts, seconds; the last one for ever.
+/// The waits between restarts, seconds, within their bound; the last one for ever.
 const WAITS_S: [u64; 7] = [0, 10, 20, 40, 80, 160, 300];
 /// A run longer than this begins the row anew, seconds.
 const LONG_RUN_S: u64 = 600;
@@ -95,9 +95,9 @@ impl Ledger {
     }
 
     /// Not to be started again before.
-    pub(crate) fn not_before(&self) -> Mono {
+    pub(crate) fn not_before(&self, bound_s: u64) -> Mono {
         match (self.ended_at, self.ends) {
-            (Some(at), Some(ends)) => at.plus_s(WAITS_S[ends.min(WAITS_S.len() - 1)]),
+            (Some(at), Some(ends)) => at.plus_s(WAITS_S[ends.min(WAITS_S.len() - 1)].min(bound_s)),
             _ => Mono(0),
         }
     }

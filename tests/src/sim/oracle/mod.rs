@@ -2,9 +2,11 @@
 //! really has. The oracle has its own books and none of the core's code.
 
 mod anew;
+mod cpus;
 mod devices;
 mod health;
 mod hears;
+mod in_place;
 mod ledger;
 mod plans;
 mod pressure;
@@ -17,14 +19,16 @@ use super::machine::{Machine, Process};
 use berth_core::{
     action::Plan,
     check::Purpose,
+    cpus::Policy,
     devices::Seen,
     event::{DesiredSet, SandboxRecord},
     ids::{ActionId, ContainerId, PodKey, PodUid},
-    manifest::DesiredPod,
+    manifest::{DesiredPod, Problem},
     pressure::Signal,
     time::{Mono, Now},
     world::World,
 };
+pub(crate) use cpus::wholes;
 use ledger::Ledger;
 pub(crate) use room::{milli, priority};
 use std::{
@@ -77,6 +81,10 @@ pub enum Rule {
     Anew,
     /// Nothing begins without its devices.
     Devices,
+    /// What can be applied to a pod that runs is, and nothing else.
+    InPlace,
+    /// A processor that a container has to itself has nobody else.
+    Cpus,
     /// A port of the node has one pod.
     Ports,
     /// What is desired comes to be.
@@ -141,6 +149,8 @@ pub(crate) struct Oracle {
     desired: Option<Arc<DesiredSet>>,
     /// By uid: what was begun, as it was begun.
     begun: BTreeMap<PodUid, DesiredPod>,
+    /// All that was ever begun, as it was then.
+    known: BTreeMap<PodUid, DesiredPod>,
     terminating: BTreeSet<PodUid>,
     /// Begun by this agent: the limits hold for them.
     made: BTreeSet<PodUid>,
@@ -156,6 +166,10 @@ pub(crate) struct Oracle {
     containers_max: usize,
     /// Thousandths of a CPU that there are.
     cpu_milli: u64,
+    /// Containers may have processors to themselves.
+    pub(crate) cpus: Option<Policy>,
+    /// The longest wait between restarts, seconds.
+    pub(crate) crash_wait_max_s: u64,
     /// Attempts that came as far as a process (or a refusal to be one), since the pod was last removed.
     reached: BTreeMap<(PodUid, String), u32>,
     /// When the pod's present sandbox was begun.
@@ -178,6 +192,10 @@ pub(crate) struct Oracle {
     devices: Arc<Seen>,
     /// Ended with this plan for others.
     preempted: BTreeSet<PodUid>,
+    /// Wanted no more since the last news: what came before that news counts of them.
+    unwanted_now: BTreeSet<PodUid>,
+    /// On their way out for others, to begin anew when there is room.
+    giving_way: BTreeSet<PodUid>,
     /// Wanted no more, and perhaps waiting for others to go first.
     held: BTreeSet<PodUid>,
     /// All that was desired in this agent's life.
@@ -186,6 +204,8 @@ pub(crate) struct Oracle {
 
 /// Exit code of a program that could not be started.
 const START_ERROR: i32 = 128;
+/// The longest wait between restarts unless something else is configured, seconds.
+const CRASH_WAIT_MAX_S: u64 = 300;
 /// After a kill an exit is waited for so long, seconds.
 const EXIT_WAIT_S: u64 = 5;
 /// Failures in a row after which the core may go on without the disk.
@@ -193,7 +213,7 @@ const DISK_TRIES: u32 = 3;
 
 impl Oracle {
     pub(crate) fn new(containers_max: usize, cpu_milli: u64) -> Self {
-        Self { containers_max, cpu_milli, ..Self::default() }
+        Self { containers_max, cpu_milli, crash_wait_max_s: CRASH_WAIT_MAX_S, ..Self::default() }
     }
 
     /// The first broken rule counts.
@@ -268,6 +288,7 @@ impl Oracle {
         self.sandboxes.remove(uid);
         self.stops.remove(uid);
         self.evictions.going.remove(uid);
+        self.giving_way.remove(uid);
         self.held.remove(uid);
         self.anew.remove(uid);
         self.forget_measurements(uid);
@@ -305,7 +326,7 @@ impl Oracle {
     /// Whether the container need not run yet.
     pub(crate) fn may_wait(&self, uid: &str, name: &str, now: Mono) -> bool {
         let place = (PodUid(uid.into()), name.to_owned());
-        self.ledgers.get(&place).is_some_and(|ledger| now < ledger.not_before())
+        self.ledgers.get(&place).is_some_and(|ledger| now < ledger.not_before(self.crash_wait_max_s))
     }
 
     /// What was begun and is not wanted any more has to go, and never comes back as it was.
@@ -327,6 +348,7 @@ impl Oracle {
             self.held.remove(&uid);
             self.forget_measurements(&uid);
             if self.terminating.insert(uid.clone()) {
+                self.unwanted_now.insert(uid.clone());
                 self.stops.insert(uid, now);
             }
         }
@@ -339,7 +361,7 @@ impl Oracle {
     /// file is broken, and no other file has its key.
     fn wanted(&self, uid: &PodUid, pod: &DesiredPod) -> bool {
         let Some(set) = &self.desired else { return false };
-        let same = |new: &&DesiredPod| new.uid == *uid && new.pod == pod.pod;
+        let same = |new: &&DesiredPod| new.uid == *uid && self.is_revision(pod, new);
         let lacks = |new: &&DesiredPod| {
             (&new.key, &new.base) == (&pod.key, &pod.base)
                 && new.base.is_some()
@@ -349,8 +371,11 @@ impl Oracle {
         if set.pods.iter().any(|new| same(&new) || lacks(&new)) {
             return true;
         }
-        set.problems.iter().any(|problem| problem.file == pod.origin)
-            && set.pods.iter().all(|new| new.key != pod.key)
+        // Of what says which pod is wrong the others of the file are no part.
+        let concerns = |problem: &Problem| {
+            problem.file == pod.origin && problem.pod.as_ref().is_none_or(|key| *key == pod.key)
+        };
+        set.problems.iter().any(concerns) && set.pods.iter().all(|new| new.key != pod.key)
     }
 
     /// Its variables or files come from the ConfigMap, and there is none.
@@ -374,9 +399,10 @@ impl Oracle {
         if self.desired.is_none() && !plan.actions.is_empty() {
             self.broken(Rule::Desired, "it acts before the sources have spoken".to_owned());
         }
+        self.check_resized(world);
         self.check_held(world, now.mono);
         self.check_evictions(plan, now.mono);
-        self.check_preemptions(plan);
+        self.check_preemptions(plan, world);
         for action in &plan.actions {
             self.check_end_of_preempted(action, now.mono);
             self.check_action(action, now.mono, machine);

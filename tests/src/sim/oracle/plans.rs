@@ -42,12 +42,14 @@ impl Oracle {
                     self.check_devices(desired, "a sandbox");
                 }
                 self.begun.insert(uid.clone(), (**desired).clone());
+                self.known.insert(uid.clone(), (**desired).clone());
                 self.made.insert(uid.clone());
                 self.sandbox_made(uid, *begun);
             }
             ActionKind::RefreshFiles { desired, objects } => {
                 self.check_wanted(uid, desired, "a refresh");
                 self.check_files(desired, objects);
+                self.check_content(uid, desired);
                 if machine.sandboxes.get(uid).is_none_or(|sandbox| !sandbox.ready) {
                     self.broken(
                         Rule::Order,
@@ -58,8 +60,23 @@ impl Oracle {
                     self.broken(Rule::Objects, format!("files of {uid} go with the ConfigMap"));
                 }
             }
+            ActionKind::Resize { desired, runs } => {
+                self.check_content(uid, desired);
+                let known = |id: &ContainerId| machine.containers.contains_key(id);
+                if let Some(run) = runs.iter().find(|run| !known(&run.id)) {
+                    self.broken(Rule::Order, format!("{} of {uid} is resized, and was never begun", run.id));
+                }
+            }
+            ActionKind::Update { desired } => {
+                self.check_wanted(uid, desired, "an update");
+                self.check_content(uid, desired);
+                if machine.sandboxes.get(uid).is_none_or(|sandbox| !sandbox.ready) {
+                    self.broken(Rule::Order, format!("{uid} is updated before its sandbox is ready"));
+                }
+            }
             ActionKind::StartContainer { desired, container, attempt, id, objects, .. } => {
                 self.check_wanted(uid, desired, container);
+                self.check_content(uid, desired);
                 let named = |set: &DesiredSet| set.objects.of(&desired.key.namespace, &desired.pod.spec);
                 if self.desired.as_deref().is_none_or(|set| named(set) != *objects) {
                     self.broken(Rule::Objects, format!("{uid}/{container} starts with other objects"));
@@ -133,7 +150,9 @@ impl Oracle {
         if self.desired.is_none() {
             return;
         }
-        for ((uid, name), ledger) in self.ledgers.iter().filter(|(_, ledger)| now < ledger.not_before()) {
+        for ((uid, name), ledger) in
+            self.ledgers.iter().filter(|(_, ledger)| now < ledger.not_before(self.crash_wait_max_s))
+        {
             let Some(pod) =
                 self.begun.get(uid).filter(|_| !self.terminating.contains(uid) && !self.held.contains(uid))
             else {
@@ -161,10 +180,10 @@ impl Oracle {
                 && !self.finished(uid, spec)
                 && self.not_its_turn(uid, spec, name).is_none();
             let waits = quiet && due;
-            if waits && plan.wake.is_none_or(|wake| wake > ledger.not_before()) {
+            if waits && plan.wake.is_none_or(|wake| wake > ledger.not_before(self.crash_wait_max_s)) {
                 late = Some(format!(
                     "{uid}/{name} is due at {:?}, wake is {:?}",
-                    ledger.not_before(),
+                    ledger.not_before(self.crash_wait_max_s),
                     plan.wake
                 ));
             }
@@ -179,6 +198,13 @@ impl Oracle {
             self.broken(Rule::Desired, format!("{what} of {uid} begins, and the pod is on its way out"));
         } else if !self.wanted(uid, desired) {
             self.broken(Rule::Desired, format!("{what} of {uid} begins, and nobody wants it"));
+        }
+    }
+
+    /// What is done for the pod is of the revision that it has now.
+    fn check_content(&mut self, uid: &PodUid, desired: &DesiredPod) {
+        if self.begun.get(uid).is_some_and(|begun| begun.pod != desired.pod) {
+            self.broken(Rule::InPlace, format!("something is done for an earlier revision of {uid}"));
         }
     }
 
@@ -201,8 +227,8 @@ impl Oracle {
             );
             self.broken(Rule::Count, message);
         }
-        if now < ledger.not_before() {
-            let wait = ledger.not_before().since(now) as f64 / 1e9;
+        if now < ledger.not_before(self.crash_wait_max_s) {
+            let wait = ledger.not_before(self.crash_wait_max_s).since(now) as f64 / 1e9;
             self.broken(Rule::Backoff, format!("{uid}/{name} starts {wait} s too early"));
         }
         if machine.sandboxes.get(uid).is_none_or(|sandbox| !sandbox.ready) {
@@ -335,6 +361,7 @@ impl Oracle {
             ActionKind::EnsureImage { image, .. } => (format!("image {image}"), Doing::Pull(image.clone())),
             ActionKind::CreateSandbox { .. }
             | ActionKind::RefreshFiles { .. }
+            | ActionKind::Update { .. }
             | ActionKind::RemoveSandbox { .. } => ("sandbox".to_owned(), Doing::Other),
             ActionKind::StartContainer { container, id, .. } => {
                 let doing = Doing::Start { name: container.clone(), id: id.clone(), asked: now };
@@ -345,6 +372,7 @@ impl Oracle {
             ActionKind::Check { id, check } => {
                 (format!("{:?} of {id}", check.purpose), Doing::Check(id.clone(), check.purpose))
             }
+            ActionKind::Resize { .. } => ("resources".to_owned(), Doing::Other),
             ActionKind::Measure { .. } => ("storage".to_owned(), Doing::Measure),
             ActionKind::Note { id, .. } => (format!("note of {id}"), Doing::Other),
             ActionKind::Observe | ActionKind::Reclaim => ("node".to_owned(), Doing::Other),

@@ -99,7 +99,8 @@ impl Oracle {
 
     fn why_not(&self, uid: &PodUid, now: Mono) -> Option<String> {
         let books = &self.pressure;
-        let Some(pod) = self.begun.get(uid).filter(|_| !self.terminating.contains(uid)) else {
+        let goes = self.terminating.contains(uid) && !self.unwanted_now.contains(uid);
+        let Some(pod) = self.begun.get(uid).filter(|_| !goes) else {
             return Some("is not there".to_owned());
         };
         if priority(&pod.pod.spec) >= CRITICAL {

@@ -11,14 +11,30 @@ use berth_core::{
         types::{Container, PodSpec},
     },
     time::Mono,
+    world::World,
 };
 
-/// The simulator's pods ask in one container, and in thousandths.
+/// Those of the simulator ask in thousandths; scenarios in whole ones, too.
+pub(super) fn of_container(container: &Container) -> u64 {
+    let Some(asked) = container.resources.requests.get("cpu") else { return 0 };
+    match asked.strip_suffix('m') {
+        Some(milli) => milli.parse().unwrap_or(0),
+        None => asked.parse::<u64>().map_or(0, |whole| whole * 1000),
+    }
+}
+
 pub(crate) fn milli(spec: &PodSpec) -> u64 {
-    let of = |container: &Container| {
-        container.resources.requests.get("cpu").and_then(|text| text.strip_suffix('m')?.parse::<u64>().ok())
-    };
-    spec.containers.iter().filter_map(of).sum()
+    peak(spec, of_container)
+}
+
+/// Of what is asked for, what those containers need that are there at one time.
+pub(super) fn peak(spec: &PodSpec, of: impl Fn(&Container) -> u64) -> u64 {
+    let (mut sidecars, mut most) = (0, 0);
+    for init in &spec.init_containers {
+        most = most.max(sidecars + of(init));
+        sidecars += if init.restarts_always() { of(init) } else { 0 };
+    }
+    most.max(sidecars + spec.containers.iter().map(of).sum::<u64>())
 }
 
 pub(crate) fn priority(spec: &PodSpec) -> i32 {
@@ -41,15 +57,16 @@ impl Oracle {
     }
 
     /// Who goes for another one goes for one that is more important and is not there.
-    pub(super) fn check_preemptions(&mut self, plan: &Plan) {
+    pub(super) fn check_preemptions(&mut self, plan: &Plan, world: &World) {
         for event in plan.events.iter().filter(|event| event.reason == "Preempting") {
             let uid = &event.uid;
             let rank = self.begun.get(uid).map(|pod| priority(&pod.pod.spec));
-            let better = self.desired.as_ref().is_some_and(|set| {
-                set.pods.iter().any(|other| {
-                    Some(priority(&other.pod.spec)) > rank && !self.begun.contains_key(&other.uid)
-                })
-            });
+            // One that was evicted begins anew although its manifest cannot be read now: only the core has it.
+            let goes_for = |other: &DesiredPod| {
+                Some(priority(&other.pod.spec)) > rank && !self.begun.contains_key(&other.uid)
+            };
+            let better =
+                self.desired.iter().flat_map(|set| &set.pods).any(goes_for) || world.pods().any(goes_for);
             if rank.is_none() || !better || self.terminating.contains(uid) {
                 self.broken(
                     Rule::Limit,
@@ -57,6 +74,7 @@ impl Oracle {
                 );
             }
             self.preempted.insert(uid.clone());
+            self.evictions.end_row(uid);
         }
     }
 
@@ -82,6 +100,7 @@ impl Oracle {
 
     fn preempt(&mut self, uid: &PodUid, now: Mono) {
         self.forget_measurements(uid);
+        self.giving_way.insert(uid.clone());
         if self.terminating.insert(uid.clone()) {
             self.stops.insert(uid.clone(), now);
         }

@@ -51,10 +51,24 @@ impl Evictions {
     }
 }
 
+impl Evictions {
+    /// It goes for another reason, and does not wait for this one any more.
+    pub(super) fn end_row(&mut self, uid: &PodUid) {
+        self.past.remove(uid);
+    }
+}
+
 impl Oracle {
     pub(super) fn evictions_up(&mut self, checkpoints: &[Checkpoint], boot: &str) {
         self.evictions = Evictions::default();
         self.pressure = Books::default();
+        let goes = |checkpoint: &&Checkpoint, cause| {
+            let ended = checkpoint.evicted.as_ref().filter(|evicted| evicted.cause == cause);
+            let of_boot = checkpoint.boot_id == boot && self.begun.contains_key(&checkpoint.uid);
+            of_boot && ended.is_some_and(|evicted| checkpoint.terminating == Some(evicted.at))
+        };
+        let giving_way = checkpoints.iter().filter(|checkpoint| goes(checkpoint, Cause::Preempting));
+        self.giving_way = giving_way.map(|checkpoint| checkpoint.uid.clone()).collect();
         for checkpoint in checkpoints {
             let Some(evicted) = checkpoint.evicted.as_ref().filter(|e| e.cause == Cause::Evicted) else {
                 continue;
@@ -77,10 +91,12 @@ impl Oracle {
     /// What is desired otherwise now is another pod.
     pub(super) fn evictions_hear_desired(&mut self) {
         let Some(set) = self.desired.clone() else { return };
-        self.evictions.past.retain(|uid, (_, _, pod)| {
+        let mut past = std::mem::take(&mut self.evictions.past);
+        past.retain(|uid, (_, _, pod)| {
             let new = set.pods.iter().find(|new| new.uid == *uid);
-            new.is_some_and(|new| pod.get_or_insert_with(|| new.clone()).pod == new.pod)
+            new.is_some_and(|new| self.is_revision(pod.get_or_insert_with(|| new.clone()), new))
         });
+        self.evictions.past = past;
     }
 
     pub(super) fn check_measure(&mut self, uid: &PodUid, now: Mono) {

@@ -24,6 +24,9 @@ fn is_last(spec: &PodSpec, container: &Container, code: i32, doomed: bool) -> bo
     if doomed {
         return policy == RestartPolicy::Never && !is_sidecar(spec, &container.name);
     }
+    if is_init(spec, &container.name) && code == 0 {
+        return true;
+    }
     if is_sidecar(spec, &container.name)
         || container.restart_policy_rules.iter().any(|rule| rule.exit_codes.matches(code))
     {
@@ -32,7 +35,7 @@ fn is_last(spec: &PodSpec, container: &Container, code: i32, doomed: bool) -> bo
     match policy {
         RestartPolicy::Never => true,
         RestartPolicy::OnFailure => code == 0,
-        RestartPolicy::Always => is_init(spec, &container.name) && code == 0,
+        RestartPolicy::Always => false,
     }
 }
 

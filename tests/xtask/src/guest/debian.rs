@@ -75,15 +75,26 @@ pub(crate) const SYSTEMD: &[&str] = &[
     "zlib1g",
 ];
 /// Of the packages, what programs need.
-const NEEDED: [&str; 9] =
-    ["bin", "etc", "lib", "lib64", "sbin", "usr/bin", "usr/lib", "usr/sbin", "usr/share/dbus-1"];
+const NEEDED: [&str; 10] = [
+    "bin",
+    "etc",
+    "lib",
+    "lib64",
+    "sbin",
+    "usr/bin",
+    "usr/lib",
+    "usr/sbin",
+    "usr/share/apparmor-features",
+    "usr/share/dbus-1",
+];
 
-/// The packages' files, each as `vm --put` takes it.
+/// The packages' files, each as `vm --put` takes it. One that is the same for all architectures is called `NAME:all`.
 pub(crate) fn puts(arch: Arch, packages: &[&str]) -> Result<Vec<String>> {
     let mut puts = Vec::new();
-    for name in packages {
+    for package in packages {
+        let (name, of) = package.split_once(':').unwrap_or((package, arch.debian()));
         let folder = dir(arch).join("debian").join(name);
-        let unpacked = apt::unpack(&format!("{name}:{}", arch.debian()), &folder)?;
+        let unpacked = apt::unpack(&format!("{name}:{of}"), &folder)?;
         let there = NEEDED.iter().filter(|part| unpacked.join(part).exists());
         puts.extend(there.map(|part| format!("{}:/{part}", unpacked.join(part).display())));
     }

@@ -1,15 +1,19 @@
-//! Debian's cloud kernel with the modules that an appliance needs, and a static busybox.
+//! Debian's kernels with the modules that an appliance needs, and a static busybox.
 
 use super::dir;
 use crate::{apt, arch::Arch, sh::Result};
+use clap::ValueEnum;
 use std::{
     collections::BTreeSet,
     fs,
     path::{Path, PathBuf},
 };
 
-/// What the appliance loads at boot; what these need comes with them.
-const MODULES: [&str; 18] = [
+/// What the appliance loads at boot; what these need comes with them. The first two are built into the cloud kernel;
+/// of the checksum's implementation nobody says that he needs it.
+const MODULES: [&str; 21] = [
+    "crc32c_generic",
+    "ext4",
     "virtio_pci",
     "virtio_mmio",
     "virtio_blk",
@@ -18,6 +22,7 @@ const MODULES: [&str; 18] = [
     "overlay",
     "veth",
     "bridge",
+    "nf_conntrack_netlink",
     "nf_tables",
     "nft_chain_nat",
     "nft_ct",
@@ -30,27 +35,61 @@ const MODULES: [&str; 18] = [
     "sctp",
 ];
 
+/// Which of Debian's kernels.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Flavour {
+    /// Without drivers that only real machines need: smaller, and up sooner.
+    #[default]
+    Cloud,
+    /// With all of them, CAN among them.
+    Full,
+}
+
+impl Flavour {
+    /// The meta-package that depends on the newest of them, and the folder below the guests' where it is unpacked.
+    const fn package(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Cloud => ("linux-image-cloud-", "kernel"),
+            Self::Full => ("linux-image-", "kernel-full"),
+        }
+    }
+}
+
 /// A kernel to boot.
 pub(crate) struct Kernel {
     /// The image.
     pub(crate) image: PathBuf,
     /// The module files in loading order.
     pub(crate) modules: Vec<PathBuf>,
+    /// Names of those that are there and not loaded at boot.
+    without: Vec<String>,
 }
 
 impl Kernel {
-    /// Fetches the kernel of `arch`; `more`: modules beside the usual ones.
-    pub(crate) fn fetch(arch: Arch, more: &[String]) -> Result<Self> {
+    /// Fetches the kernel of `arch`; `more`: modules beside the usual ones, `without`: which of these are not loaded.
+    pub(crate) fn fetch(arch: Arch, flavour: Flavour, more: &[String], without: &[String]) -> Result<Self> {
         let deb = arch.debian();
-        let unpacked = dir(arch).join("kernel");
+        let (meta, folder) = flavour.package();
+        let unpacked = dir(arch).join(folder);
         if !unpacked.join(".unpacked").exists() {
-            let package = apt::dependency(&format!("linux-image-cloud-{deb}:{deb}"), "linux-image-")?;
+            let package = apt::dependency(&format!("{meta}{deb}:{deb}"), "linux-image-")?;
             let package = package.split(':').next().unwrap_or(&package);
             apt::unpack(&format!("{package}:{deb}"), &unpacked)?;
         }
         let image = only(&unpacked.join("boot"), "vmlinuz-")?;
         let tree = only(&unpacked.join("lib/modules"), "")?;
-        Ok(Self { image, modules: closure(&tree, more)? })
+        let modules = closure(&tree, more)?;
+        if let Some(unknown) =
+            without.iter().find(|name| !modules.iter().any(|file| module_name(file) == **name))
+        {
+            return Err(format!("{unknown} is no module of the guest's, so it cannot be left out").into());
+        }
+        Ok(Self { image, modules, without: without.to_vec() })
+    }
+
+    /// The appliance loads it at boot.
+    pub(crate) fn loads(&self, module: &Path) -> bool {
+        !self.without.contains(&module_name(module))
     }
 }
 

@@ -1,4 +1,4 @@
-//! The appliance that the guests boot: Debian's cloud kernel, a small root with busybox, Berth as it would
+//! The appliance that the guests boot: Debian's cloud kernel (or its full one), a small root with busybox, Berth as it would
 //! be installed. Everything is made below `target/guest`; nothing is taken from the host's own system.
 
 mod cpio;
@@ -7,7 +7,7 @@ mod kernel;
 pub(crate) mod qemu;
 mod root;
 
-pub(crate) use kernel::{Kernel, busybox};
+pub(crate) use kernel::{Flavour, Kernel, busybox};
 pub(crate) use root::{Root, build};
 
 use crate::{arch::Arch, sh};

@@ -60,7 +60,9 @@ pub(crate) fn build(root: &Root, kernel: &Kernel, file: &Path) -> Result {
     for module in &kernel.modules {
         let name = module.file_name().unwrap_or_default().to_string_lossy().into_owned();
         cpio.file(&format!("lib/modules/{name}"), 0o644, &fs::read(module)?)?;
-        order.push_str(&format!("{name}\n"));
+        if kernel.loads(module) {
+            order.push_str(&format!("{name}\n"));
+        }
     }
     cpio.file("lib/modules/order", 0o644, order.as_bytes())?;
     for (from, to) in &root.puts {

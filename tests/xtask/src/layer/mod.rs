@@ -3,14 +3,18 @@
 
 mod crates;
 mod harness;
+mod mistakes;
+mod real;
 mod recipes;
 mod tools;
 mod units;
+mod wks;
 
 use crate::{
     apt,
     sh::{self, Result},
 };
+use real::Core;
 use recipes::Layer;
 use std::{
     fs,
@@ -37,9 +41,11 @@ pub(crate) struct Check {
     /// Compile and install by the recipe too (minutes)
     #[arg(long)]
     full: bool,
-    /// Show that mistakes are found: a wrong checksum, a bad variable, with --full a missing crate
+    /// Show that mistakes are found: a wrong checksum, a missing crate, a bad variable, an image that is not baked
     #[arg(long)]
     bites: bool,
+    #[command(flatten)]
+    core: Core,
 }
 
 impl Check {
@@ -70,13 +76,21 @@ pub(crate) fn check(args: &Check) -> Result {
     match tools::ensure() {
         Ok(tools) => {
             tally.step("oelint-adv", || tools.oelint(&root));
+            tally.step("Python files", || tools.python_files(&layer));
             tally.step("kas files", || tools.kas(&root));
             tally.step("bitbake's library", || harness::run(&tools, args.full));
             if args.bites {
-                tally.step("mistakes are found", || harness::bites(&tools, args.full));
+                tally.step("mistakes are found", || mistakes::bite(&tools));
             }
         }
         Err(error) => println!("-- SKIP oelint-adv, kas, bitbake: {error}"),
+    }
+    if args.core.given() {
+        tally.step("real core", || args.core.check(&layer, &sh::target().join("layer/core")));
+    } else {
+        println!(
+            "-- SKIP real core (parse, dependencies, yocto-check-layer): give --oe-core DIR and --bitbake DIR"
+        );
     }
     tally.close()
 }

@@ -1,6 +1,7 @@
-//! What can be seen in the layer's files without bitbake: versions, licences, files that are named and not there,
-//! and what one of the two series refuses.
+//! What can be seen in the layer's files without bitbake: versions, licences, files that are named and not there, layouts
+//! of disks, what one of the two series refuses, and what yocto-check-layer asks of a layer's README.
 
+use super::wks;
 use crate::sh::{self, Result};
 use std::{
     collections::BTreeMap,
@@ -16,6 +17,12 @@ const BANS: [(&str, &str); 5] = [
     ("_append", "written :append since series 3.4"),
     ("AUTOREV", "asks the network while recipes are parsed"),
 ];
+
+/// Folders whose files recipes elsewhere in the layer name.
+const SHARED: [&str; 2] = ["recipes-kernel/linux/linux-yocto", "recipes-containers/berth/files/hooks"];
+
+/// The recipe of the image, whose disks are laid out by the files beside it.
+const IMAGE: &str = "recipes-core/images/berth-image.bb";
 
 /// The layer as it lies in the tree.
 pub(super) struct Layer {
@@ -78,6 +85,8 @@ impl Layer {
             }
         }
         problems.extend(self.versions(version));
+        problems.extend(self.disks());
+        problems.extend(self.readme().map(|what| format!("README.md: {what}")));
         problems.extend(self.licence(licence));
         problems
     }
@@ -88,8 +97,10 @@ impl Layer {
         let repository = self.root.join("../..");
         let stem = recipe.file_stem().and_then(|s| s.to_str()).unwrap_or_default();
         let name = stem.split('_').next().unwrap_or(stem);
-        let fragments = self.root.join("recipes-kernel/linux/linux-yocto");
-        let places = [folder.join("files"), folder.join(name), folder.clone(), repository, fragments];
+        // What recipes in `dynamic-layers` find by FILESEXTRAPATHS.
+        let shared = SHARED.map(|folder| self.root.join(folder));
+        let own = [folder.join("files"), folder.join(name), folder.clone(), repository];
+        let places: Vec<_> = own.into_iter().chain(shared).collect();
         let entries = code(text).into_iter().filter(|(_, line)| !line.contains("LIC_FILES_CHKSUM"));
         let entries = entries.flat_map(|(_, line)| line.split("file://").skip(1).collect::<Vec<_>>());
         let end = |c: char| c.is_whitespace() || c == '"' || c == ';' || c == '\\';
@@ -109,6 +120,37 @@ impl Layer {
             }
         }
         problems
+    }
+
+    /// The layouts of disks.
+    fn disks(&self) -> Vec<String> {
+        let recipe = self.files.get(Path::new(IMAGE)).map_or("", String::as_str);
+        let of = |(path, _): &(&PathBuf, &String)| path.to_string_lossy().ends_with(".wks.in");
+        let named = |(path, text): (&PathBuf, &String)| {
+            let problems = wks::problems(text, recipe);
+            problems.into_iter().map(|what| format!("{}: {what}", path.display())).collect::<Vec<_>>()
+        };
+        self.files.iter().filter(of).flat_map(named).collect()
+    }
+
+    /// What yocto-check-layer's `test_readme` and `test_security` find missing, and what keeps it from looking.
+    fn readme(&self) -> Option<String> {
+        let text = self.files.get(Path::new("README.md")).map_or("", String::as_str);
+        let lower = text.to_lowercase();
+        if lower.contains("readme") {
+            return Some("names another README, so that yocto-check-layer does not look at this one".into());
+        }
+        let lacks = ["maintainer", "patch"].into_iter().find(|word| !lower.contains(word));
+        let address =
+            |word: &str| word.split_once('@').is_some_and(|(who, at)| who.len() > 1 && at.contains('.'));
+        if let Some(word) = lacks {
+            return Some(format!("has no word of {word:?}"));
+        }
+        if !text.split_whitespace().any(address) {
+            return Some("has no address of the maintainers".into());
+        }
+        let security = self.files.get(Path::new("SECURITY.md")).is_none_or(String::is_empty);
+        security.then(|| "there is no SECURITY.md beside it".into())
     }
 
     fn licence(&self, md5: &str) -> Option<String> {
@@ -164,6 +206,15 @@ mod tests {
             ),
             (inc, "md5=18", "md5=19", "LICENSE has changed"),
             (inc, "S = \"${UNPACKDIR}/berth\"", "S = \"${WORKDIR}/berth\"", "fatal in wrynose"),
+            ("README.md", "@", " at ", "no address of the maintainers"),
+            ("README.md", "atches", "ieces", "no word of \"patch\""),
+            ("README.md", "# meta-berth", "See also the README", "names another README"),
+            (
+                "recipes-core/images/berth-image.wks.in",
+                "--fstype",
+                "--filesystem",
+                "\"--filesystem\" is not known",
+            ),
             (append, "require ", "SRC_URI:append = \" file://x\"\nrequire ", "whatever the distro features"),
         ] {
             let problems = with(file, |text| text.replace(from, to));

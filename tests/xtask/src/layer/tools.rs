@@ -72,6 +72,17 @@ impl Tools {
         Ok(())
     }
 
+    /// Every Python file of the layer is one: among them the tests of a booted image, which nothing here can run.
+    pub(super) fn python_files(&self, layer: &Path) -> Result {
+        const COMPILE: &str =
+            "import pathlib, sys\nfor f in sys.argv[1:]: compile(pathlib.Path(f).read_text(), f, 'exec')";
+        let files = files(layer, &["py"])?;
+        if files.is_empty() {
+            return Err("there are no Python files".into());
+        }
+        sh::run(self.python().args(["-W", "error", "-c", COMPILE]).args(&files))
+    }
+
     /// Every kas file is one by kas' own schema, and includes only files that are there.
     pub(super) fn kas(&self, root: &Path) -> Result {
         let files = files(&root.join("kas"), &["yml"])?;

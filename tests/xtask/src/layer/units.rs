@@ -1,10 +1,16 @@
 //! The units of systemd, by systemd's own judgement.
 
 use crate::sh::{self, Result, cmd};
-use std::{fs, path::Path};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 /// Programs of the target that this machine does not have; a unit that names one is judged with `/bin/true`.
 const PROGRAMS: [&str; 2] = ["/usr/bin/berth", "/usr/libexec/berth/swupdate"];
+
+/// The service to which RAUC's drop-in belongs, as far as the drop-in is concerned.
+const MARK_GOOD: &str = "rauc-mark-good.service";
 
 /// What is exposed at most, in tenths, by `systemd-analyze security`; docs/updates.md has the figures and why the service
 /// itself is not among them.
@@ -35,6 +41,7 @@ pub(super) fn verify(layer: &Path) -> Result {
         fs::write(scratch.join(to), text)?;
         units.push(scratch.join(to));
     }
+    units.push(with_drop_in(&scratch, &files.join("hooks/rauc.conf"))?);
     let out =
         cmd("systemd-analyze", ["verify", "--man=no", "--recursive-errors=one"]).args(&units).output()?;
     let said = String::from_utf8_lossy(&out.stderr);
@@ -47,6 +54,17 @@ pub(super) fn verify(layer: &Path) -> Result {
         return Err(format!("{}: {said}", out.status).into());
     }
     EXPOSURE.iter().try_for_each(|(unit, most)| sandboxed(&scratch.join(unit), *most))
+}
+
+/// A stand-in for RAUC's service, with the drop-in beside it; its file.
+fn with_drop_in(scratch: &Path, drop_in: &Path) -> Result<PathBuf> {
+    let unit = scratch.join(MARK_GOOD);
+    fs::write(&unit, "[Unit]\nDescription=Stand-in\n[Service]\nType=oneshot\nExecStart=/bin/true\n")?;
+    let folder = scratch.join(format!("{MARK_GOOD}.d"));
+    fs::create_dir_all(&folder)?;
+    // Named so that what is said of it is taken for ours.
+    fs::copy(drop_in, folder.join("berth.conf"))?;
+    Ok(unit)
 }
 
 /// The unit exposes no more than `most` tenths.

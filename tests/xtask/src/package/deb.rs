@@ -13,7 +13,8 @@ use std::{
 };
 
 /// Files that belong to the owner once they are there.
-const CONFIGURATION: [&str; 2] = ["/etc/berth/config.yaml", "/etc/init.d/berth"];
+const CONFIGURATION: [&str; 3] =
+    ["/etc/apparmor.d/berth-default", "/etc/berth/config.yaml", "/etc/init.d/berth"];
 /// What runs around the installation, in `yocto-layer/debian`.
 const SCRIPTS: [&str; 3] = ["postinst", "prerm", "postrm"];
 
@@ -47,7 +48,7 @@ fn fields(arch: Arch, version: &str, size_kib: &str) -> String {
         "Package: berth\n\
          Version: {version}\n\
          Architecture: {}\n\
-         Maintainer: The maintainers of Berth <root@localhost>\n\
+         Maintainer: The maintainers of Berth <maintainers@berth.example>\n\
          Installed-Size: {size_kib}\n\
          Section: admin\n\
          Priority: optional\n\

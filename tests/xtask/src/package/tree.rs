@@ -13,18 +13,23 @@ use std::{
 };
 
 /// Below the layer's recipes: what is installed where, with which permissions.
-const FILES: [(&str, &str, u32); 14] = [
+const FILES: [(&str, &str, u32); 15] = [
     ("berth/files/berth.service", "usr/lib/systemd/system/berth.service", 0o644),
     ("berth/files/berth-halt.service", "usr/lib/systemd/system/berth-halt.service", 0o644),
     ("berth/files/berth-health.service", "usr/lib/systemd/system/berth-health.service", 0o644),
     ("berth/files/berth-healthy.target", "usr/lib/systemd/system/berth-healthy.target", 0o644),
     ("berth/files/berth.tmpfiles", "usr/lib/tmpfiles.d/berth.conf", 0o644),
     ("berth/files/berth.init", "etc/init.d/berth", 0o755),
+    ("berth/files/berth.apparmor", "etc/apparmor.d/berth-default", 0o644),
     ("berth-conf/files/config.yaml", "etc/berth/config.yaml", 0o644),
     ("berth/files/hooks/rauc.conf", "usr/share/doc/berth/examples/rauc.conf", 0o644),
     ("berth/files/hooks/swupdate", "usr/share/doc/berth/examples/swupdate", 0o755),
     ("berth/files/hooks/swupdate.service", "usr/share/doc/berth/examples/swupdate.service", 0o644),
-    ("berth/files/hooks/mender", "usr/share/doc/berth/examples/mender", 0o755),
+    (
+        "berth/files/hooks/ArtifactCommit_Enter_50_berth",
+        "usr/share/doc/berth/examples/ArtifactCommit_Enter_50_berth",
+        0o755,
+    ),
     ("berth/files/hooks/greenboot", "usr/share/doc/berth/examples/greenboot", 0o755),
     ("../../../LICENSE", "usr/share/doc/berth/copyright", 0o644),
     ("../../../CHANGELOG.md", "usr/share/doc/berth/changelog", 0o644),

@@ -5,7 +5,6 @@ SUMMARY:${PN}-sysvinit = "Berth as a service of sysvinit or busybox init"
 SUMMARY:${PN}-health = "Holds boot-complete.target back until all required pods are well"
 SUMMARY:${PN}-rauc = "RAUC marks a slot good only when all required pods are well"
 SUMMARY:${PN}-swupdate = "An update by SWUpdate is confirmed only when all required pods are well"
-SUMMARY:${PN}-mender = "Mender commits an update only when all required pods are well"
 SUMMARY:${PN}-greenboot = "greenboot asks whether all required pods are well"
 
 DEPENDS += "libseccomp"
@@ -21,13 +20,13 @@ SRC_URI += "\
     file://berth-halt.service \
     file://berth.init \
     file://berth.tmpfiles \
+    file://berth.apparmor \
     file://berth.volatiles \
     file://run-ptest \
     file://berth-health.service \
     file://berth-healthy.target \
     file://after-volatile.conf \
     file://hooks/greenboot \
-    file://hooks/mender \
     file://hooks/rauc.conf \
     file://hooks/swupdate.service \
     file://hooks/swupdate \
@@ -69,12 +68,14 @@ do_install:append() {
         install -m 0755 ${UNPACKDIR}/berth.init ${D}${sysconfdir}/init.d/berth
         install -m 0644 ${UNPACKDIR}/berth.volatiles ${D}${sysconfdir}/default/volatiles/99_berth
     fi
+    if ${@bb.utils.contains('DISTRO_FEATURES', 'apparmor', 'true', 'false', d)}; then
+        install -d ${D}${sysconfdir}/apparmor.d
+        install -m 0644 ${UNPACKDIR}/berth.apparmor ${D}${sysconfdir}/apparmor.d/berth-default
+    fi
     install -d ${D}${libexecdir}/berth
     install -m 0755 ${UNPACKDIR}/hooks/swupdate ${D}${libexecdir}/berth/swupdate
     install -d ${D}${sysconfdir}/greenboot/check/required.d
     install -m 0755 ${UNPACKDIR}/hooks/greenboot ${D}${sysconfdir}/greenboot/check/required.d/50-berth.sh
-    install -d ${D}${sysconfdir}/mender/scripts
-    install -m 0755 ${UNPACKDIR}/hooks/mender ${D}${sysconfdir}/mender/scripts/ArtifactCommit_Enter_50_berth
     if ${@bb.utils.contains('PACKAGECONFIG', 'completion', 'true', 'false', d)}; then
         install -d ${D}${datadir}/bash-completion/completions ${D}${datadir}/zsh/site-functions \
             ${D}${datadir}/fish/vendor_completions.d
@@ -88,7 +89,7 @@ do_install:append() {
 }
 
 PACKAGES =+ "\
-    ${PN}-systemd ${PN}-sysvinit ${PN}-health ${PN}-rauc ${PN}-swupdate ${PN}-mender ${PN}-greenboot ${PN}-zsh-completion ${PN}-fish-completion \
+    ${PN}-systemd ${PN}-sysvinit ${PN}-health ${PN}-rauc ${PN}-swupdate ${PN}-greenboot ${PN}-zsh-completion ${PN}-fish-completion \
 "
 FILES:${PN}-systemd = "\
     ${nonarch_libdir}/tmpfiles.d \
@@ -100,7 +101,6 @@ FILES:${PN}-sysvinit = "${sysconfdir}/init.d ${sysconfdir}/default/volatiles"
 FILES:${PN}-health = "${systemd_system_unitdir}/berth-health*"
 FILES:${PN}-rauc = "${systemd_system_unitdir}/rauc-mark-good.service.d"
 FILES:${PN}-swupdate = "${libexecdir}/berth/swupdate ${systemd_system_unitdir}/berth-swupdate.service"
-FILES:${PN}-mender = "${sysconfdir}/mender"
 FILES:${PN}-greenboot = "${sysconfdir}/greenboot"
 FILES:${PN}-zsh-completion = "${datadir}/zsh"
 FILES:${PN}-fish-completion = "${datadir}/fish"
@@ -112,7 +112,6 @@ RDEPENDS:${PN}-health = "${PN}-systemd"
 RDEPENDS:${PN}-ptest += "berth-example"
 RDEPENDS:${PN}-rauc = "${PN}-health"
 RDEPENDS:${PN}-swupdate = "${PN}-health"
-RDEPENDS:${PN}-mender = "${PN}"
 RDEPENDS:${PN}-greenboot = "${PN}"
 
 # The configuration is a recipe of its own, so that a distribution replaces it without building this one anew. The

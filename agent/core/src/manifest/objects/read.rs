@@ -79,6 +79,9 @@ pub(in super::super) fn read(
     if kind == ObjectKind::Secret {
         findings.problems.iter_mut().chain(&mut findings.warnings).for_each(|found| hide(found, base));
     }
+    if kind == ObjectKind::PersistentVolumeClaim {
+        findings.problems.iter_mut().for_each(one_pod);
+    }
     // Of this kind it is another one's.
     let policy = (kind == ObjectKind::NetworkPolicy).then(|| document.remove("spec").unwrap_or_default());
     let written: Written = match serde_json::from_value(document.into()) {
@@ -128,6 +131,15 @@ fn hide(found: &mut Finding, base: &Path) {
         && !found.message.starts_with("Duplicate key")
     {
         "a string is required here: quote it".clone_into(&mut found.message);
+    }
+}
+
+/// Why there is no such mode.
+fn one_pod(found: &mut Finding) {
+    if found.message.starts_with("Unsupported value: \"ReadWriteOncePod\"") {
+        found.message.push_str(
+            "; nothing would keep a second pod from the claim: write ReadWriteOnce, and its name into one pod only",
+        );
     }
 }
 

@@ -15,6 +15,8 @@ use std::{fmt, sync::Arc};
 
 /// Keeps these hashes apart from any other use of SHA-256.
 const DOMAIN: &[u8] = b"berth pod environment 1\0";
+/// As `DOMAIN`, for the values without the pod.
+const VALUES_DOMAIN: &[u8] = b"berth pod values 1\0";
 /// Bytes of the hash that make the uid.
 const UID_LEN_BYTES: usize = 16;
 /// Characters of a uid that Berth has made.
@@ -36,36 +38,49 @@ pub fn revise(pod: &DesiredPod, objects: &Objects, salt: &Salt) -> DesiredPod {
         return pod.clone();
     }
     let base = pod.base.clone().unwrap_or_else(|| pod.uid.clone());
-    let mut hash = Sha256::new();
-    let mut part = |bytes: &[u8]| {
-        hash.update((bytes.len() as u64).to_be_bytes());
-        hash.update(bytes);
-    };
-    part(DOMAIN);
-    part(&salt.0);
-    part(base.0.as_bytes());
-    for container in pod.pod.spec.all_containers() {
-        match env::variables(&pod.key.namespace, container, objects) {
-            // A pod that lacks something has not begun; what it lacks makes no difference.
-            Err(_) => part(b"incomplete"),
-            Ok(variables) => {
-                for variable in variables {
-                    if let env::Given::Kept(value) = variable.value {
-                        part(variable.name.as_bytes());
-                        part(value.as_bytes());
-                    }
-                }
-                part(b"complete");
-            }
+    let (parts, complete) = parts(pod, objects);
+    let hash = |domain: &[u8], whose: &[u8]| {
+        let mut hash = Sha256::new();
+        let all = [domain, &salt.0, whose].into_iter().chain(parts.iter().map(|part| part.as_bytes()));
+        for part in all {
+            hash.update((part.len() as u64).to_be_bytes());
+            hash.update(part);
         }
-    }
-    let revision = hex(&hash.finalize()[..UID_LEN_BYTES]);
+        hex(&hash.finalize()[..UID_LEN_BYTES])
+    };
+    let revision = hash(DOMAIN, base.0.as_bytes());
+    // Of the values alone: a change of something else leaves it as it is.
+    let values = complete.then(|| hash(VALUES_DOMAIN, pod.key.to_string().as_bytes()).into());
     let mut new = pod.pod.as_ref().clone();
     new.metadata.annotations.insert(ANNOTATION_HASH.to_owned(), revision.clone());
     // A uid that the manifest gives stays; the annotation makes the pod another one then.
     let uid = if is_made(&base) { PodUid(revision.into()) } else { base.clone() };
     uid.0.as_ref().clone_into(&mut new.metadata.uid);
-    DesiredPod { uid, base: Some(base), pod: Arc::new(new), ..pod.clone() }
+    DesiredPod { uid, base: Some(base), values, pod: Arc::new(new), ..pod.clone() }
+}
+
+/// What the hash is over: names and values of the variables that objects give, container by container. False: not
+/// all of them are there.
+fn parts(pod: &DesiredPod, objects: &Objects) -> (Vec<String>, bool) {
+    let (mut parts, mut all) = (Vec::new(), true);
+    for container in pod.pod.spec.all_containers() {
+        match env::variables(&pod.key.namespace, container, objects) {
+            // A pod that lacks something has not begun; what it lacks makes no difference.
+            Err(_) => {
+                all = false;
+                parts.push("incomplete".to_owned());
+            }
+            Ok(variables) => {
+                for variable in variables {
+                    if let env::Given::Kept(value) = variable.value {
+                        parts.extend([variable.name.to_string(), value.to_string()]);
+                    }
+                }
+                parts.push("complete".to_owned());
+            }
+        }
+    }
+    (parts, all)
 }
 
 /// The uid is a hash over the pod's content.

@@ -20,11 +20,7 @@ pub(super) const CONTAINER: &[Field] = &[
     yes("env", Kind::List(&Kind::Object(ENV_VAR))),
     yes("envFrom", Kind::List(&Kind::Object(ENV_FROM))),
     yes("resources", Kind::Object(RESOURCES)),
-    never(
-        "resizePolicy",
-        Kind::List(&Kind::Object(RESIZE_POLICY)),
-        "a static pod is not resized but replaced",
-    ),
+    yes("resizePolicy", Kind::List(&Kind::Object(RESIZE_POLICY))),
     yes("restartPolicy", Kind::Choice(&["Always", "Never", "OnFailure"])),
     yes("restartPolicyRules", Kind::List(&Kind::Object(RESTART_RULE))),
     yes("volumeMounts", Kind::List(&Kind::Object(VOLUME_MOUNT))),
@@ -42,7 +38,7 @@ pub(super) const CONTAINER: &[Field] = &[
     yes("terminationMessagePolicy", Kind::Choice(&["FallbackToLogsOnError", "File"]))
         .default(Literal::Text("File")),
     yes("stdin", Kind::Bool).or_false(),
-    later("stdinOnce", Kind::Bool).or_false(),
+    later("stdinOnce", Kind::Bool, "stdin stays open for everybody who attaches; remove it").or_false(),
     yes("tty", Kind::Bool).or_false(),
 ];
 
@@ -81,7 +77,11 @@ const EXIT_CODES: &[Field] = &[
     yes("values", Kind::List(&INT32)),
 ];
 
-const RESIZE_POLICY: &[Field] = &[yes("resourceName", Kind::Text), yes("restartPolicy", Kind::Text)];
+const RESIZE_POLICY: &[Field] = &[
+    yes("resourceName", Kind::Choice(&["cpu", "memory"])).required("`cpu` or `memory`"),
+    yes("restartPolicy", Kind::Choice(&["NotRequired", "RestartContainer"]))
+        .required("`NotRequired` or `RestartContainer`"),
+];
 
 const VOLUME_MOUNT: &[Field] = &[
     yes("name", Kind::Text).required("the name of a volume of the pod"),

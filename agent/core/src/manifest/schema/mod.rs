@@ -111,13 +111,8 @@ const fn accepted(name: &'static str, kind: Kind, why: &'static str) -> Field {
     Field::new(name, kind, Support::Accepted(why))
 }
 
-/// A field that waits to be built.
-const fn later(name: &'static str, kind: Kind) -> Field {
-    Field::new(name, kind, Support::NotYet(""))
-}
-
 /// A field that waits to be built, with what to do meanwhile.
-const fn later_but(name: &'static str, kind: Kind, why: &'static str) -> Field {
+const fn later(name: &'static str, kind: Kind, why: &'static str) -> Field {
     Field::new(name, kind, Support::NotYet(why))
 }
 

@@ -3,7 +3,7 @@
 use super::{
     COUNT, Field, INT32, Kind, Literal, NEEDS_API, NO_SCHEDULER, TEXTS, accepted,
     container::{CONTAINER, EPHEMERAL, RESOURCES},
-    later, later_but,
+    later,
     meta::METADATA,
     never,
     scheduling::{AFFINITY, READINESS_GATE, RESOURCE_CLAIM, TOLERATION, TOPOLOGY_SPREAD},
@@ -71,8 +71,12 @@ const SPEC: &[Field] = &[
     yes("priority", INT32),
     yes("preemptionPolicy", Kind::Choice(&["Never", "PreemptLowerPriority"]))
         .default(Literal::Text("PreemptLowerPriority")),
-    later("readinessGates", Kind::List(&Kind::Object(READINESS_GATE))),
-    later_but("runtimeClassName", Kind::Text, "there is one runtime"),
+    never(
+        "readinessGates",
+        Kind::List(&Kind::Object(READINESS_GATE)),
+        "who sets such conditions does it through an API server, and there is none; use a readinessProbe",
+    ),
+    later("runtimeClassName", Kind::Text, "there is one runtime; remove it"),
     never("overhead", Kind::QuantityMap, "it belongs to a RuntimeClass, and there is no API server"),
     accepted("os", Kind::Object(OS), "every node of Berth is Linux"),
     never("serviceAccountName", Kind::Text, NEEDS_API),
@@ -81,7 +85,7 @@ const SPEC: &[Field] = &[
     never(
         "imagePullSecrets",
         Kind::List(&Kind::Object(NAMED)),
-        "Secrets need an API server, and there is none",
+        "names and passwords of registries stand in /etc/berth/auth.json (registryAuthPath), for all pods",
     ),
     never("resourceClaims", Kind::List(&Kind::Object(RESOURCE_CLAIM)), NEEDS_API),
 ];

@@ -17,7 +17,7 @@ pub(super) const POD_SECURITY: &[Field] = &[
     accepted(
         "seLinuxChangePolicy",
         Kind::Choice(&["MountOption", "Recursive"]),
-        "no volume is relabelled, in either way",
+        "volumes are relabelled file by file, in either way",
     ),
     yes("sysctls", Kind::List(&Kind::Object(SYSCTL))),
     never("windowsOptions", Kind::Any, WINDOWS),

@@ -6,6 +6,8 @@ use super::{
     later, never, yes,
 };
 
+const MOUNT_IT: &str = "mount it on the node, in /etc/fstab, say, and use hostPath of type Directory";
+
 const NO_CLAIMS: &str = "there is nobody to make a claim for each pod; use emptyDir, or write a claim";
 
 /// `v1.Volume`.
@@ -21,9 +23,9 @@ pub(super) const VOLUME: &[Field] = &[
     yes("persistentVolumeClaim", Kind::Object(CLAIM)),
     never("ephemeral", Kind::Any, NO_CLAIMS),
     never("csi", Kind::Any, NEEDS_CLOUD),
-    later("nfs", Kind::Object(NFS)),
-    later("iscsi", Kind::Any),
-    later("fc", Kind::Any),
+    later("nfs", Kind::Object(NFS), MOUNT_IT),
+    later("iscsi", Kind::Any, MOUNT_IT),
+    later("fc", Kind::Any, MOUNT_IT),
     never("flexVolume", Kind::Any, NEEDS_CLOUD),
     never("gitRepo", Kind::Any, "Kubernetes has withdrawn it; clone into an emptyDir"),
     never("awsElasticBlockStore", Kind::Any, NEEDS_CLOUD),

@@ -127,6 +127,9 @@ pub struct Container {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub env: Vec<EnvVar>,
     pub resources: Resources,
+    /// What a change of its resources does while it runs; nothing for what is not named.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub resize_policy: Vec<ResizePolicy>,
     /// Overrides the pod's. On an init container `Always` makes it a sidecar.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub restart_policy: Option<RestartPolicy>,
@@ -195,6 +198,20 @@ pub struct Resources {
     pub limits: BTreeMap<String, String>,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub requests: BTreeMap<String, String>,
+}
+
+/// [`ResizePolicy::restart_policy`] of a container that is restarted for its new resources.
+pub const RESTART_CONTAINER: &str = "RestartContainer";
+
+/// `v1.ContainerResizePolicy`.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+#[allow(missing_docs)]
+pub struct ResizePolicy {
+    /// `cpu` or `memory`.
+    pub resource_name: String,
+    /// `NotRequired` or `RestartContainer`.
+    pub restart_policy: String,
 }
 
 /// `v1.VolumeMount`.

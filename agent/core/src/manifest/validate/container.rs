@@ -11,6 +11,10 @@ use std::collections::BTreeSet;
 pub(super) fn validate(container: &Container, volumes: &Volumes<'_>, path: &Path, findings: &mut Findings) {
     syntax(names::dns_label(&container.name), &container.name, &path.field("name"), findings);
     image(&container.image, &path.field("image"), findings);
+    if let Some(dir) = container.working_dir.as_ref().filter(|dir| !dir.starts_with('/')) {
+        // Kubernetes leaves it to the runtime, where it fails.
+        findings.invalid(&path.field("workingDir"), dir, "must be an absolute path");
+    }
     resources::container(&container.resources, &path.field("resources"), findings);
     let mut seen = BTreeSet::new();
     for (i, mount) in container.volume_mounts.iter().enumerate() {

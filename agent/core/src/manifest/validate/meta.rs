@@ -18,8 +18,6 @@ use crate::{
 const FILE_NAME_LEN_MAX_BYTES: usize = 255;
 /// Characters of a uid when it is a hash.
 const UID_HASH_LEN: usize = 32;
-/// AppArmor profiles in annotations, the way before `appArmorProfile`: Kubernetes still honours them.
-const APP_ARMOR_ANNOTATION: &str = "container.apparmor.security.beta.kubernetes.io/";
 /// What only the agent may write.
 const RESERVED_ANNOTATION: &str = "kubernetes.io/config.mirror";
 
@@ -31,7 +29,7 @@ pub(super) fn validate(metadata: &Metadata, node: &str, path: &Path, findings: &
         syntax(names::uid(&metadata.uid), &metadata.uid, &here, findings);
         findings.warn(
             &here,
-            "with a fixed uid a changed manifest takes effect only when the uid changes too; remove it",
+            "the pods of one uid are taken for one: logs and volumes of those before may be mixed up with it; remove it",
         );
     }
     let labels = path.field("labels");
@@ -45,8 +43,6 @@ pub(super) fn validate(metadata: &Metadata, node: &str, path: &Path, findings: &
         syntax(names::qualified(&key.to_lowercase()), key, &here, findings);
         if key == RESERVED_ANNOTATION {
             findings.forbidden(&here, "it marks copies in an API server; remove it");
-        } else if key.starts_with(APP_ARMOR_ANNOTATION) {
-            findings.forbidden(&here, "AppArmor profiles are not supported yet; remove it");
         } else if key == identity::ANNOTATION_HASH || key == identity::ANNOTATION_SOURCE {
             findings.warn(&here, "the agent writes this annotation itself; remove it");
         } else if key == ANNOTATION_START_AFTER {
@@ -71,6 +67,10 @@ pub(super) fn validate(metadata: &Metadata, node: &str, path: &Path, findings: &
             && let Err(why) = network::attachments::attachments(value, &["eth0"])
         {
             findings.value(&here, format!("Invalid value: {why}"));
+        } else if key == network::named::NETWORK
+            && let Err(why) = network::named::check_name(value)
+        {
+            findings.invalid(&here, value, &format!("it names a network of the configuration and {why}"));
         } else if key.starts_with(devices::CDI)
             && let Err(why) = devices::check_cdi(value)
         {

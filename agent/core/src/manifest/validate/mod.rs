@@ -20,13 +20,14 @@ mod users;
 mod volume;
 
 use super::{
+    app_armor,
     finding::Findings,
     path::Path,
-    types::{Container, Pod, PodSpec},
+    types::{Container, Pod, PodSpec, RestartPolicy},
 };
 use crate::{
     devices::{self, DEVICES},
-    network::attachments::ATTACHMENTS,
+    network::{attachments::ATTACHMENTS, named::NETWORK},
 };
 use std::collections::BTreeSet;
 
@@ -35,6 +36,7 @@ pub(super) use names::SUBDOMAIN_LEN_MAX;
 /// Everything that is wrong with `pod`, which stands at `base` in its document and runs on `node`.
 pub(super) fn validate(pod: &Pod, node: &str, base: &Path, findings: &mut Findings) {
     meta::validate(&pod.metadata, node, &base.field("metadata"), findings);
+    app_armor::validate(pod, base, findings);
     let path = base.field("spec");
     let spec = &pod.spec;
     if let Some(written) = spec.node_name.as_ref().filter(|written| !written.eq_ignore_ascii_case(node)) {
@@ -49,6 +51,10 @@ pub(super) fn validate(pod: &Pod, node: &str, base: &Path, findings: &mut Findin
     if spec.host_network && pod.metadata.annotations.contains_key(ATTACHMENTS) {
         let here = base.field("metadata").field("annotations").entry(ATTACHMENTS);
         findings.forbidden(&here, "a pod on the node's network has all of the node's interfaces; remove it");
+    }
+    if spec.host_network && pod.metadata.annotations.contains_key(NETWORK) {
+        let here = base.field("metadata").field("annotations").entry(NETWORK);
+        findings.forbidden(&here, "a pod on the node's network is on no other; remove it, or hostNetwork");
     }
     if let Some(list) = pod.metadata.annotations.get(DEVICES) {
         let names: Vec<&str> = spec.all_containers().map(|container| container.name.as_str()).collect();
@@ -74,6 +80,10 @@ pub(super) fn validate(pod: &Pod, node: &str, base: &Path, findings: &mut Findin
         security::container(container, spec, &here.field("securityContext"), findings);
         restart::validate(container, &here, findings);
         let init = !spec.lasting_containers().any(|lasting| std::ptr::eq(lasting, container));
+        let sidecar = !init && spec.init_containers.iter().any(|other| std::ptr::eq(other, container));
+        let policy = container.restart_policy.unwrap_or(spec.restart_policy);
+        let never = policy == RestartPolicy::Never && !sidecar;
+        resources::policy(container, never, init, &here, findings);
         let grace_s = spec.termination_grace_period_seconds.unwrap_or_default();
         health::validate(&health::Place { container, init, grace_s }, &here, findings);
     }

@@ -7,7 +7,7 @@ use crate::{
         huge_pages,
         path::Path,
         quantity::{self, Quantity},
-        types::{PodSpec, Resources},
+        types::{Container, PodSpec, RESTART_CONTAINER as RESTART, Resources},
     },
 };
 
@@ -26,6 +26,29 @@ pub(super) fn container(resources: &Resources, path: &Path, findings: &mut Findi
         findings.key(&path.field(list).entry(name), format!("Invalid value: {}: {why}", quote(name)));
     }
     huge_pages_rules(resources, path, findings);
+}
+
+/// What a change of them does to a container that runs. `never`: it is never to be restarted; `init`: it runs to its
+/// end before the others begin.
+pub(super) fn policy(container: &Container, never: bool, init: bool, path: &Path, findings: &mut Findings) {
+    let path = path.field("resizePolicy");
+    if init && !container.resize_policy.is_empty() {
+        findings.forbidden(&path, "must not be set for init containers that are no sidecars");
+    }
+    for (i, policy) in container.resize_policy.iter().enumerate() {
+        let here = path.index(i);
+        if container.resize_policy.iter().take(i).any(|other| other.resource_name == policy.resource_name) {
+            findings.duplicate(
+                &here.field("resourceName"),
+                &policy.resource_name,
+                "one policy for each resource",
+            );
+        }
+        if never && policy.restart_policy == RESTART {
+            let why = "must be NotRequired for a container that is never restarted";
+            findings.invalid(&here.field("restartPolicy"), RESTART, why);
+        }
+    }
 }
 
 /// Of the pod: no less than its containers ask for together, and no container may use more. `path` is that

@@ -13,11 +13,18 @@ fn left_running(pod: &DesiredPod, attempt: u32) -> Inventory {
         image: facts(&spec.image),
         state: RecordState::Running { pid: 9, at },
         devices: Vec::new(),
+        given: None,
         standing: Standing::default(),
     });
     let containers = containers.collect();
-    let sandboxes =
-        vec![SandboxRecord { desired: pod.clone(), ready: true, begun: Mono(1), ips: Vec::new() }];
+    let sandboxes = vec![SandboxRecord {
+        desired: pod.clone(),
+        ready: true,
+        begun: Mono(1),
+        ips: Vec::new(),
+        unsettled: false,
+        given: None,
+    }];
     Inventory { boot_id: "boot".to_owned(), sandboxes, containers, checkpoints: Vec::new() }
 }
 
@@ -264,6 +271,38 @@ fn grace_goes_on_where_the_last_agent_left_it() {
     assert_eq!(scene.doing(), [""; 0], "its grace is not over");
     scene.pass(1);
     assert_eq!(scene.doing(), ["kill"]);
+}
+
+#[test]
+fn a_deadline_counts_from_the_pods_turn_over_agents() {
+    let (old, mut new) = (web(), pod("web", 2, &["app=nginx"], RestartPolicy::Always));
+    Arc::make_mut(&mut new.pod).spec.active_deadline_seconds = Some(60);
+    let mut scene = running(&old);
+    scene.desire(&[&new]);
+    scene.ok("signal");
+    scene.pass(20);
+    scene.exit(&old, "app", 0);
+    scene.settle();
+    let turn = scene.now.mono;
+    assert_eq!(scene.wake, Some(turn.plus_s(60)), "what it waited does not count");
+    scene.exit(&new, "app", 1);
+    let kept = scene.saving().next().unwrap().clone();
+    assert_eq!(kept.active, Some(turn));
+
+    for (checkpoints, begun, over) in [
+        (vec![kept.clone()], turn.plus_s(5), turn.plus_s(60)),
+        (vec![], turn.plus_s(5), turn.plus_s(65)),
+        // As an older version has left it.
+        (vec![Checkpoint { active: None, ..kept.clone() }], Mono(0), kept.started.mono.plus_s(60)),
+    ] {
+        let mut left = left_running(&new, 1);
+        left.sandboxes[0].begun = begun;
+        left.checkpoints = checkpoints;
+        let mut again = Scene::found_at(left, scene.now);
+        again.desire(&[&new]);
+        again.settle();
+        assert_eq!(again.wake, Some(over));
+    }
 }
 
 #[test]

@@ -95,9 +95,17 @@ fn next(scene: &Scene, pod: &DesiredPod, runs: &[(&ContainerId, &str, RecordStat
         image: facts("x"),
         state: state.clone(),
         devices: Vec::new(),
+        given: None,
         standing: Standing::default(),
     };
-    let sandbox = SandboxRecord { desired: pod.clone(), ready: true, begun: Mono(1), ips: vec![] };
+    let sandbox = SandboxRecord {
+        desired: pod.clone(),
+        ready: true,
+        begun: Mono(1),
+        ips: vec![],
+        unsettled: false,
+        given: None,
+    };
     let inventory = Inventory {
         boot_id: "boot".to_owned(),
         sandboxes: vec![sandbox],
@@ -124,4 +132,27 @@ fn what_was_killed_to_begin_anew_does_not_count_when_the_next_agent_hears_of_it(
     next.exit(&pod, "setup", 0);
     next.settle();
     expect(&next, &pod, [(1, false), (1, true), (1, true), (1, true)]);
+}
+
+#[test]
+fn what_has_completed_keeps_its_room_where_it_may_begin_anew() {
+    let allocatable = crate::node::Amounts::default().with("pods", 9).with("containers", 4);
+    let other = pod("other", 1, &["a=x"], RestartPolicy::Always);
+    for (rules, begins) in [(true, false), (false, true)] {
+        let mut web = ruled();
+        if !rules {
+            Arc::make_mut(&mut web.pod).spec.containers[0].restart_policy_rules.clear();
+        }
+        let config = WorldConfig { allocatable: allocatable.clone(), ..WorldConfig::default() };
+        let mut scene = Scene::with(config, Inventory::default());
+        scene.desire(&[&web]);
+        scene.settle();
+        for name in ["setup", "job"] {
+            scene.exit(&web, name, 0);
+            scene.settle();
+        }
+        scene.desire(&[&web, &other]);
+        scene.settle();
+        assert_eq!(scene.world.runs(&other.uid).iter().any(|run| run.pid.is_some()), begins, "{rules}");
+    }
 }

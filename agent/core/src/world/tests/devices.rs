@@ -171,9 +171,17 @@ fn a_container_that_was_found_keeps_its_device() {
         image: facts("i"),
         state: RecordState::Running { pid: 42, at: now },
         devices: vec![grant],
+        given: None,
         standing: Standing::default(),
     };
-    let sandbox = SandboxRecord { desired: one.clone(), ready: true, begun: now.mono, ips: Vec::new() };
+    let sandbox = SandboxRecord {
+        desired: one.clone(),
+        ready: true,
+        begun: now.mono,
+        ips: Vec::new(),
+        unsettled: false,
+        given: None,
+    };
     let found = Inventory {
         boot_id: "boot".to_owned(),
         sandboxes: vec![sandbox],

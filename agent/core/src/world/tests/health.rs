@@ -207,6 +207,23 @@ fn a_pod_that_goes_is_asked_for_its_readiness_only() {
 }
 
 #[test]
+fn an_answer_that_was_out_when_the_pod_began_to_go_ends_no_sidecar() {
+    let mut pod = pod("app", 1, &["sidecar s=x", "main=x"], RestartPolicy::Always);
+    Arc::make_mut(&mut pod.pod).spec.init_containers[0].liveness_probe = tcp(1, 1);
+    let mut scene = Scene::new();
+    scene.desire(&[&pod]);
+    scene.ok("create sandbox");
+    scene.answer("image", Outcome::Image(Box::new(facts("x"))));
+    scene.answer("start s", Outcome::Started { pid: 1, at: scene.now });
+    scene.answer("start main", Outcome::Started { pid: 2, at: scene.now });
+    scene.pass(1);
+    assert!(scene.doing().contains(&"check Liveness".to_owned()), "{:?}", scene.doing());
+    scene.desire(&[]);
+    say(&mut scene, Verdict::Failure);
+    assert!(!scene.events.iter().any(|event| event.message.contains("liveness")), "{:?}", scene.events);
+}
+
+#[test]
 fn a_sidecar_holds_up_the_others_until_its_startup_probe_has_succeeded() {
     let mut pod = pod("app", 1, &["sidecar s=x", "main=x"], RestartPolicy::Always);
     Arc::make_mut(&mut pod.pod).spec.init_containers[0].startup_probe = tcp(1, 30);
@@ -241,9 +258,17 @@ fn a_new_agent_goes_on_from_what_is_noted() {
             image: facts("nginx"),
             state: RecordState::Running { pid: 3, at },
             devices: Vec::new(),
+            given: None,
             standing: Standing { started, ready, ..Standing::default() },
         };
-        let sandbox = SandboxRecord { desired: pod.clone(), ready: true, begun: Mono(1000), ips: Vec::new() };
+        let sandbox = SandboxRecord {
+            desired: pod.clone(),
+            ready: true,
+            begun: Mono(1000),
+            ips: Vec::new(),
+            unsettled: false,
+            given: None,
+        };
         let mut scene = Scene::found(Inventory {
             boot_id: "boot".to_owned(),
             sandboxes: vec![sandbox],

@@ -153,7 +153,7 @@ fn hooks_of_sidecars_begin_with_the_stop_and_their_signals_wait_for_their_turn()
 }
 
 #[test]
-fn a_new_agent_does_not_begin_a_hook_again() {
+fn a_new_agent_does_not_begin_a_hook_again_and_waits_for_it_as_long_as_it_may_take() {
     let at = Now { mono: Mono(1500), wall: Wall(7) };
     for (standing, asked) in [
         (Standing::default(), vec!["check PostStart"]),
@@ -169,6 +169,7 @@ fn a_new_agent_does_not_begin_a_hook_again() {
             image: facts("x"),
             state: RecordState::Running { pid: 3, at },
             devices: Vec::new(),
+            given: None,
             standing,
         };
         let mut scene = Scene::found(Inventory {
@@ -178,6 +179,8 @@ fn a_new_agent_does_not_begin_a_hook_again() {
                 ready: true,
                 begun: Mono(1000),
                 ips: Vec::new(),
+                unsettled: false,
+                given: None,
             }],
             containers: vec![record],
             checkpoints: Vec::new(),
@@ -189,7 +192,17 @@ fn a_new_agent_does_not_begin_a_hook_again() {
         assert_eq!(checks(&scene), asked);
         scene.settle();
         scene.desire(&[]);
-        let expected = if standing.pre_stop { "signal 2" } else { "check PreStop" };
-        assert!(scene.doing().contains(&expected.to_owned()), "{:?}", scene.doing());
+        if !standing.pre_stop {
+            assert!(scene.doing().contains(&"check PreStop".to_owned()), "{:?}", scene.doing());
+            continue;
+        }
+        scene.pass(29);
+        scene.settle();
+        assert_eq!(scene.doing(), [""; 0], "nobody knows whether it is over");
+        scene.pass(1);
+        assert_eq!(scene.doing(), ["signal 2"]);
+        scene.ok("signal");
+        scene.pass(2);
+        assert!(scene.doing().contains(&"kill".to_owned()), "{:?}", scene.doing());
     }
 }

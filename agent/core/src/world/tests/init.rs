@@ -209,6 +209,7 @@ fn an_agent_that_is_new_does_not_initialise_a_pod_again() {
         image: facts("x"),
         state,
         devices: Vec::new(),
+        given: None,
         standing: Standing::default(),
     };
     let exit = Exit { code: 0, signal: 0, oom: false, at };
@@ -220,6 +221,8 @@ fn an_agent_that_is_new_does_not_initialise_a_pod_again() {
             ready: true,
             begun: Mono(1000),
             ips: Vec::new(),
+            unsettled: false,
+            given: None,
         }],
         containers,
         checkpoints: Vec::new(),

@@ -2,9 +2,12 @@
 
 mod adoption;
 mod anew;
+mod cpus;
 mod devices;
+mod grow;
 mod health;
 mod hooks;
+mod in_place;
 mod init;
 mod late;
 mod life;
@@ -12,6 +15,7 @@ mod node;
 mod objects;
 mod policies;
 mod pressure;
+mod resize;
 mod room;
 mod storage;
 mod together;
@@ -40,11 +44,13 @@ fn blank_checkpoint(pod: &DesiredPod, boot: &str) -> Checkpoint {
         uid: pod.uid.clone(),
         boot_id: boot.to_owned(),
         started: Now::default(),
+        active: None,
         terminating: None,
         ending: None,
         expired: false,
         evicted: None,
         containers: BTreeMap::new(),
+        lineage: None,
     }
 }
 

@@ -2,13 +2,24 @@
 
 use super::*;
 use crate::manifest::types::{
-    AppArmorKind, AppArmorProfile, ImageVolume, PodSpec, SeLinuxOptions, Sysctl, Volume, VolumeMount,
+    AppArmorKind, AppArmorProfile, Container, ImageVolume, PodSpec, SeLinuxOptions, SecurityContext, Sysctl,
+    Volume, VolumeMount,
 };
 
 fn with(change: impl Fn(&mut PodSpec)) -> DesiredPod {
     let mut pod = pod("web", 1, &["app=x"], RestartPolicy::Always);
     change(&mut std::sync::Arc::make_mut(&mut pod.pod).spec);
     pod
+}
+
+/// What is said of an init container.
+fn init(spec: &mut PodSpec) -> &mut SecurityContext {
+    spec.init_containers.push(Container { name: "init".to_owned(), ..Container::default() });
+    spec.init_containers.last_mut().unwrap().security_context.get_or_insert_default()
+}
+
+fn default_profile() -> Option<AppArmorProfile> {
+    Some(AppArmorProfile { kind: AppArmorKind::RuntimeDefault, localhost_profile: None })
 }
 
 #[test]
@@ -27,6 +38,8 @@ fn a_pod_that_may_not_run_here_is_refused_and_nothing_is_made_for_it() {
         ),
         (with(|spec| app_armor(spec, AppArmorKind::RuntimeDefault)), Some("AppArmor")),
         (with(|spec| app_armor(spec, AppArmorKind::Unconfined)), None),
+        (with(|spec| init(spec).app_armor_profile = default_profile()), Some("AppArmor")),
+        (with(|spec| init(spec).se_linux_options = Some(SeLinuxOptions::default())), Some("SELinux")),
         (
             with(|spec| spec.security_context.se_linux_options = Some(SeLinuxOptions::default())),
             Some("SELinux"),

@@ -106,7 +106,14 @@ fn a_pod_that_was_found_running_goes_on_without_its_object() {
     let mut scene = Scene::new();
     scene.set(&one);
     scene.settle();
-    let record = SandboxRecord { desired: pod.clone(), ready: true, begun: scene.now.mono, ips: Vec::new() };
+    let record = SandboxRecord {
+        desired: pod.clone(),
+        ready: true,
+        begun: scene.now.mono,
+        ips: Vec::new(),
+        unsettled: false,
+        given: None,
+    };
     let container = ContainerRecord {
         id: scene.id(pod, "app"),
         pod: pod.uid.clone(),
@@ -115,6 +122,7 @@ fn a_pod_that_was_found_running_goes_on_without_its_object() {
         image: facts("i:1"),
         state: RecordState::Running { pid: 42, at: scene.now },
         devices: Vec::new(),
+        given: None,
         standing: Standing::default(),
     };
     let found = Inventory {

@@ -1,6 +1,7 @@
 //! Scenes of a node that is full: who waits, who begins, who goes for whom.
 
 use super::*;
+use crate::manifest::types::ContainerPort;
 use crate::node::{Amounts, CPU, NODE_CRITICAL, PODS};
 
 /// A pod that asks for so many thousandths of a CPU, with a priority.
@@ -100,6 +101,26 @@ fn room_that_is_being_made_is_not_given_to_others() {
 }
 
 #[test]
+fn ports_of_one_for_whom_room_is_being_made_are_not_given_to_others() {
+    let with_port = |mut pod: DesiredPod| {
+        let port = ContainerPort { container_port: 80, host_port: Some(80), ..ContainerPort::default() };
+        Arc::make_mut(&mut pod.pod).spec.containers[0].ports.push(port);
+        pod
+    };
+    let (large, small) = (asking("large", 900, 0), with_port(asking("small", 0, 0)));
+    let first = with_port(asking("first", 900, 5));
+    let mut scene = node_of(1000);
+    scene.desire(&[&large]);
+    scene.settle();
+    scene.desire(&[&large, &first, &small]);
+    scene.settle();
+    assert_eq!(reason(&scene, &small), "Pending NodePorts", "the other one only waits for room");
+    scene.exit(&large, "app", 143);
+    scene.settle();
+    assert!(runs(&scene, &first) && !runs(&scene, &small) && !runs(&scene, &large));
+}
+
+#[test]
 fn nobody_goes_for_an_equal_or_in_vain_or_for_one_that_does_not_want_it() {
     let low = asking("low", 600, 0);
     let mut modest = asking("modest", 600, 9);
@@ -130,8 +151,14 @@ fn what_was_found_running_is_never_refused() {
     let mut scene = node_of(2000);
     scene.desire(&[&a, &b]);
     scene.settle();
-    let sandbox =
-        |pod: &DesiredPod| SandboxRecord { desired: pod.clone(), ready: true, begun: Mono(1), ips: vec![] };
+    let sandbox = |pod: &DesiredPod| SandboxRecord {
+        desired: pod.clone(),
+        ready: true,
+        begun: Mono(1),
+        ips: vec![],
+        unsettled: false,
+        given: None,
+    };
     let container = |pod: &DesiredPod| ContainerRecord {
         id: scene.id(pod, "app"),
         pod: pod.uid.clone(),
@@ -140,6 +167,7 @@ fn what_was_found_running_is_never_refused() {
         image: facts("nginx"),
         state: RecordState::Running { pid: 9, at: scene.now },
         devices: Vec::new(),
+        given: None,
         standing: Standing::default(),
     };
     let inventory = Inventory {

@@ -4,6 +4,7 @@ use super::*;
 use crate::{
     event::{DesiredSet, Shutdown},
     manifest::start_after::ANNOTATION_START_AFTER,
+    world::ShutdownTime,
 };
 
 fn after(name: &str, others: &str, policy: RestartPolicy) -> DesiredPod {
@@ -201,6 +202,102 @@ fn goes(scene: &mut Scene, pods: &[&DesiredPod]) -> Vec<String> {
         }
     }
     order
+}
+
+/// After how many seconds each of `pods`, of these priorities and graces, got its signal when the machine goes down, and
+/// after how many it was killed: nobody ends of itself, and a kill ends it.
+fn halted(shutdown: ShutdownTime, pods: &[(&str, i32, u64)]) -> Vec<(String, u64, u64)> {
+    let pods: Vec<DesiredPod> = pods
+        .iter()
+        .map(|(name, priority, grace_s)| {
+            let (name, after_which) = name.split_once('>').unwrap_or((name, ""));
+            let mut pod = after(name, after_which, RestartPolicy::Always);
+            let spec = &mut Arc::make_mut(&mut pod.pod).spec;
+            (spec.priority, spec.termination_grace_period_seconds) = (Some(*priority), Some(*grace_s));
+            pod
+        })
+        .collect();
+    let config = WorldConfig { boot_id: "boot".to_owned(), shutdown, ..WorldConfig::default() };
+    let mut scene = Scene::with(config, Inventory::default());
+    scene.desire(&pods.iter().collect::<Vec<_>>());
+    scene.settle();
+    let set = DesiredSet { pods: pods.clone(), shutdown: Some(Shutdown::Halt), ..DesiredSet::default() };
+    scene.tell(&[Event::Desired(Arc::new(set))]);
+    let begun = scene.now.mono;
+    let mut told: BTreeMap<String, (u64, u64)> = BTreeMap::new();
+    for _ in 0..1000 {
+        while let Some(action) = scene.open.first().cloned() {
+            let after_s = scene.now.mono.since(begun) / crate::time::NS_PER_S;
+            let pod = pods.iter().find(|pod| pod.uid == action.pod).unwrap();
+            let name = pod.key.name.trim_end_matches("-node").to_owned();
+            let next = scene.doing()[0].clone();
+            scene.ok(&next);
+            match action.kind {
+                ActionKind::Signal { .. } => told.entry(name).or_default().0 = after_s,
+                ActionKind::Kill { .. } => {
+                    told.entry(name).or_default().1 = after_s;
+                    scene.exit(pod, "app", 137);
+                }
+                _ => {}
+            }
+        }
+        scene.pass(1);
+    }
+    pods.iter()
+        .map(|pod| pod.key.name.trim_end_matches("-node").to_owned())
+        .map(|name| {
+            let (signalled, killed) = told[&name];
+            (name, signalled, killed)
+        })
+        .collect()
+}
+
+#[test]
+fn a_pod_that_does_not_hear_costs_nobody_its_stop_signal() {
+    use crate::node::{CLUSTER_CRITICAL, NODE_CRITICAL};
+    let time = ShutdownTime { all_s: 80, critical_s: 20 };
+    let named = |list: &[(&str, u64, u64)]| -> Vec<(String, u64, u64)> {
+        list.iter().map(|(name, signalled, killed)| ((*name).to_owned(), *signalled, *killed)).collect()
+    };
+    for (pods, expected) in [
+        // There is time enough for all.
+        (vec![("low", 0, 30), ("critical", NODE_CRITICAL, 10)], vec![("low", 0, 30), ("critical", 30, 40)]),
+        (vec![("low", 0, 300), ("critical", NODE_CRITICAL, 300)], vec![("low", 0, 60), ("critical", 60, 80)]),
+        // One that needs less leaves the rest to those before it.
+        (vec![("low", 0, 300), ("high", 9, 5)], vec![("low", 0, 55), ("high", 55, 60)]),
+        (vec![("low", 0, 300), ("high", 9, 300)], vec![("low", 0, 30), ("high", 30, 60)]),
+        // Side by side they share nothing.
+        (vec![("one", 0, 300), ("two", 0, 40)], vec![("one", 0, 60), ("two", 0, 40)]),
+        // Nor do the critical ones go with the others.
+        (
+            vec![("cluster", CLUSTER_CRITICAL, 300), ("node", NODE_CRITICAL, 300)],
+            vec![("cluster", 0, 40), ("node", 40, 80)],
+        ),
+        // The order of the manifests makes turns, too.
+        (vec![("web>db", 0, 300), ("db", 0, 300)], vec![("web", 0, 30), ("db", 30, 60)]),
+    ] {
+        assert_eq!(halted(time, &pods), named(&expected));
+    }
+    let pods = [("low", 0, 300), ("critical", NODE_CRITICAL, 5)];
+    let all_the_time = ShutdownTime { all_s: 0, critical_s: 0 };
+    assert_eq!(halted(all_the_time, &pods), named(&[("low", 0, 300), ("critical", 300, 305)]));
+}
+
+#[test]
+fn who_was_on_its_way_out_already_has_no_more_time_than_the_others() {
+    let mut slow = web();
+    Arc::make_mut(&mut slow.pod).spec.termination_grace_period_seconds = Some(600);
+    let mut scene = running(&slow);
+    scene.desire(&[]);
+    scene.ok("signal");
+    scene.pass(100);
+    let halt = DesiredSet { shutdown: Some(Shutdown::Halt), ..DesiredSet::default() };
+    scene.tell(&[Event::Desired(Arc::new(halt))]);
+    scene.settle();
+    scene.pass(59);
+    assert_eq!(scene.doing(), [""; 0]);
+    scene.pass(1);
+    assert_eq!(scene.doing(), ["kill"]);
 }
 
 #[test]

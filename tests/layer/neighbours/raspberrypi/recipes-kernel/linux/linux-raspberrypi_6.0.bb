@@ -1,0 +1,2 @@
+SUMMARY = "stand-in"
+LICENSE = "GPL-2.0-only"

@@ -1,0 +1,1 @@
+require ${@bb.utils.contains('DISTRO_FEATURES', 'berth', 'rpi-cmdline_berth.inc', '', d)}
