@@ -8,7 +8,7 @@ use self::tally::Tally;
 use crate::{
     apt,
     arch::Arch,
-    fuzz, images, layer, package, perf, scenario,
+    fuzz, images, layer, perf, scenario,
     sh::{self, Result, cmd},
     tidy,
 };

@@ -103,34 +103,39 @@ impl Oracle {
         self.begun.insert(new.uid.clone(), DesiredPod { values, pod, ..new.clone() });
     }
 
-    /// What the core has given to pods that run must be wanted, and there.
+    /// What the core has given to pods that run must be wanted, and there. What some of them give back others have in the
+    /// same plan.
     pub(super) fn check_resized(&mut self, world: &World) {
-        for now in world.pods() {
-            let Some(old) = self.begun.get(&now.uid) else { continue };
-            let (had, has) = (milli(&old.pod.spec), milli(&now.pod.spec));
-            let pod = with_cpu_of(&old.pod, &now.pod);
-            if pod == old.pod {
-                continue;
-            }
-            let mut wanted = self.desired.iter().flat_map(|set| &set.pods);
-            let is_wanted = wanted.any(|new| new.uid == now.uid && milli(&new.pod.spec) == has);
-            let uid = now.uid.clone();
-            let others = self.begun.iter();
-            let others = others
-                .filter(|(other, _)| **other != uid && self.made.contains(*other) && !self.is_over(other));
-            let taken: u64 = others.map(|(_, other)| milli(&other.pod.spec)).sum();
-            if !is_wanted {
-                self.broken(Rule::InPlace, format!("{uid} is given {has}m, which nobody wants"));
-            }
-            if has > had && taken + has > self.cpu_milli {
-                self.broken(
-                    Rule::Limit,
-                    format!("{uid} is given {has}m beside {taken}m of {}m", self.cpu_milli),
-                );
-            }
-            if let Some(begun) = self.begun.get_mut(&uid) {
-                begun.pod = pod;
-            }
+        let resized = |now: &&DesiredPod| {
+            self.begun.get(&now.uid).is_some_and(|old| with_cpu_of(&old.pod, &now.pod) != old.pod)
+        };
+        let mut resized: Vec<&DesiredPod> = world.pods().filter(resized).collect();
+        let had = |oracle: &Self, now: &DesiredPod| {
+            oracle.begun.get(&now.uid).map_or(0, |old| milli(&old.pod.spec))
+        };
+        resized.sort_by_key(|now| milli(&now.pod.spec) > had(self, now));
+        for now in resized {
+            self.check_given(now, had(self, now));
+        }
+    }
+
+    /// The pod has what `now` says from now on, and had `had` thousandths of a processor.
+    fn check_given(&mut self, now: &DesiredPod, had: u64) {
+        let (uid, has) = (&now.uid, milli(&now.pod.spec));
+        let mut wanted = self.desired.iter().flat_map(|set| &set.pods);
+        if !wanted.any(|new| new.uid == *uid && milli(&new.pod.spec) == has) {
+            self.broken(Rule::InPlace, format!("{uid} is given {has}m, which nobody wants"));
+        }
+        let others = self.begun.iter();
+        let others =
+            others.filter(|(other, _)| *other != uid && self.made.contains(*other) && !self.is_over(other));
+        let taken: u64 = others.map(|(_, other)| milli(&other.pod.spec)).sum();
+        if has > had && taken + has > self.cpu_milli {
+            let message = format!("{uid} is given {has}m beside {taken}m of {}m", self.cpu_milli);
+            self.broken(Rule::Limit, message);
+        }
+        if let Some(begun) = self.begun.get_mut(uid) {
+            begun.pod = with_cpu_of(&begun.pod, &now.pod);
         }
     }
 
