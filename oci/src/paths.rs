@@ -259,6 +259,11 @@ impl Roots {
         self.state.join("salt")
     }
 
+    /// Compiled seccomp filters for the next boot.
+    pub(crate) fn filters(&self) -> PathBuf {
+        self.state.join("filters")
+    }
+
     /// The image store.
     pub fn store(&self) -> PathBuf {
         self.state.join("store")

@@ -1,14 +1,16 @@
 //! Which system calls a container may make. A profile (ours, or a file of the node's) is compiled once for
-//! each set of capabilities, kept on tmpfs as the program that the kernel takes, and loaded by the worker's
-//! executor right before the container's own program: compiling costs milliseconds, loading does not.
+//! each set of capabilities, kept as the program that the kernel takes, and loaded by the worker's executor right before
+//! the container's own program: compiling costs milliseconds, loading does not.
 
 mod builtin;
 mod cache;
 mod compile;
 mod file;
+mod kept;
 mod profile;
 mod sys;
 
+use self::cache::Cache;
 use crate::{
     error::{Error, Result},
     node::Policy,
@@ -57,17 +59,17 @@ pub fn choice(pod: &Pod, container: &Container, policy: &Policy) -> Choice {
 /// [`Error::Config`]: the profile of the node's is not there, or not usable. [`Error::Io`]: the filter
 /// cannot be kept.
 pub fn ensure(roots: &Roots, choice: &Choice, capabilities: CapabilitySet) -> Result<Option<PathBuf>> {
-    let dir = cache_dir(roots);
+    let cache = Cache::new(roots);
     match choice {
         Choice::Unconfined => Ok(None),
         Choice::RuntimeDefault => {
             let capabilities = builtin::relevant(capabilities);
-            cache::builtin(&dir, capabilities, || compile::compile(&builtin::profile(capabilities)?))
-                .map(Some)
+            cache.builtin(capabilities, || compile::compile(&builtin::profile(capabilities)?)).map(Some)
         }
         Choice::Localhost(name) => {
             let bytes = read_profile(roots, name)?;
-            cache::file(&dir, &bytes, capabilities, || compile::compile(&file::parse(&bytes, capabilities)?))
+            cache
+                .file(&bytes, capabilities, || compile::compile(&file::parse(&bytes, capabilities)?))
                 .map(Some)
                 .map_err(|error| match error {
                     Error::Config(message) => Error::Config(format!("seccomp profile {name:?}: {message}")),
@@ -77,30 +79,35 @@ pub fn ensure(roots: &Roots, choice: &Choice, capabilities: CapabilitySet) -> Re
     }
 }
 
-/// Compiles ahead what nearly all containers ask for: the profile for the usual capabilities. Takes tens of milliseconds.
+/// Has ready what nearly all containers ask for: the profile for the usual capabilities. Where no earlier boot has kept it
+/// this takes tens of milliseconds.
 ///
 /// # Errors
 /// As [`ensure`].
 pub fn make_usual(roots: &Roots) -> Result<()> {
-    ensure(roots, &Choice::RuntimeDefault, crate::spec::capability_set(&Container::default())?).map(drop)
+    ensure(roots, &Choice::RuntimeDefault, usual_capabilities()?).map(drop)
 }
 
-/// As [`make_usual`], and the profile for no capabilities, so that no start waits for it.
+/// As [`make_usual`], and the profile for no capabilities, so that no start waits for it; and keeps both on the disk, so
+/// that the next boot has them.
 ///
 /// # Errors
 /// As [`ensure`].
 pub fn warm_up(roots: &Roots) -> Result<()> {
-    make_usual(roots)?;
-    ensure(roots, &Choice::RuntimeDefault, CapabilitySet::default()).map(drop)
+    let usual = [usual_capabilities()?, CapabilitySet::default()];
+    for capabilities in usual {
+        ensure(roots, &Choice::RuntimeDefault, capabilities)?;
+    }
+    Cache::new(roots).keep(&usual.map(builtin::relevant))
+}
+
+fn usual_capabilities() -> Result<CapabilitySet> {
+    crate::spec::capability_set(&Container::default())
 }
 
 /// Where profiles of the node's are looked for.
 pub fn profiles_dir(roots: &Roots) -> PathBuf {
     roots.state.join("seccomp")
-}
-
-fn cache_dir(roots: &Roots) -> PathBuf {
-    roots.run.join("seccomp")
 }
 
 fn read_profile(roots: &Roots, name: &str) -> Result<Vec<u8>> {

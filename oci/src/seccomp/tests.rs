@@ -64,6 +64,7 @@ fn a_filter_is_compiled_once_for_each_set_of_capabilities() {
 #[test]
 fn who_needs_a_filter_that_is_being_compiled_waits_for_that_one() {
     let dir = tempfile::tempdir().unwrap();
+    let cache = Cache::new(&roots(dir.path()));
     let compiled = AtomicUsize::new(0);
     let (begun, other) = (Barrier::new(2), AtomicUsize::new(0));
     let compile = || {
@@ -72,15 +73,58 @@ fn who_needs_a_filter_that_is_being_compiled_waits_for_that_one() {
         Ok(vec![0; 8])
     };
     thread::scope(|scope| {
-        scope.spawn(|| cache::builtin(dir.path(), CapabilitySet(0), compile).unwrap());
+        scope.spawn(|| cache.builtin(CapabilitySet(0), compile).unwrap());
         begun.wait();
         let second = || {
             other.fetch_add(1, Ordering::SeqCst);
             Ok(vec![1; 8])
         };
-        cache::builtin(dir.path(), CapabilitySet(0), second).unwrap();
+        cache.builtin(CapabilitySet(0), second).unwrap();
     });
     assert_eq!((compiled.into_inner(), other.into_inner()), (1, 0));
+}
+
+#[test]
+fn the_next_boot_finds_the_usual_filters_and_none_that_is_not_whole() {
+    let dir = tempfile::tempdir().unwrap();
+    let roots = roots(dir.path());
+    let kept = || {
+        let entries = fs::read_dir(roots.filters()).unwrap().map(|entry| entry.unwrap().path());
+        entries.collect::<std::collections::BTreeSet<_>>()
+    };
+    warm_up(&roots).unwrap();
+    let (first, written) = (kept(), |path: &PathBuf| fs::metadata(path).unwrap().modified().unwrap());
+    assert_eq!(first.len(), 2);
+    let (path, usual) = (first.first().unwrap(), builtin::relevant(CapabilitySet::default()));
+    let (before, old) = (written(path), roots.filters().join("default-of-another-kernel.bpf"));
+    fs::write(&old, "x").unwrap();
+    let boot = || {
+        fs::remove_dir_all(&roots.run).unwrap();
+        let compiled = AtomicUsize::new(0);
+        let compile = || {
+            compiled.fetch_add(1, Ordering::SeqCst);
+            compile::compile(&builtin::profile(usual)?)
+        };
+        Filter::read(&Cache::new(&roots).builtin(usual, compile).unwrap()).unwrap();
+        compiled.into_inner()
+    };
+    assert_eq!(boot(), 0);
+    warm_up(&roots).unwrap();
+    assert_eq!(
+        (kept(), written(path)),
+        (first.clone(), before),
+        "not written again, and what is old is gone"
+    );
+    for path in &first {
+        let mut bytes = fs::read(path).unwrap();
+        bytes[100] ^= 1;
+        fs::write(path, &bytes).unwrap();
+    }
+    assert_eq!(boot(), 1);
+    first.iter().for_each(|path| fs::write(path, "short").unwrap());
+    assert_eq!(boot(), 1);
+    warm_up(&roots).unwrap();
+    assert_eq!(boot(), 0);
 }
 
 #[test]

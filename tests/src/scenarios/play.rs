@@ -59,6 +59,14 @@ pub trait Host {
     /// They cannot be removed.
     fn clear(&mut self) -> Result<(), String>;
 
+    /// All pods that are left go, and nobody learns anything from how long they take: that is what the scenario was about.
+    ///
+    /// # Errors
+    /// It cannot be made shorter.
+    fn hurry(&mut self) -> Result<(), String> {
+        Ok(())
+    }
+
     /// What is left of pods when none is shown any more.
     fn left(&self) -> Vec<String>;
 }
@@ -262,6 +270,11 @@ impl<H: Host> Player<'_, H> {
         self.host.clear()?;
         let until_ns = self.host.now_ns() + GONE_WITHIN_S * NS_PER_S;
         while look::items(&self.list["items"]).next().is_some() {
+            if look::items(&self.list["items"])
+                .all(|shown| shown["metadata"]["deletionTimestamp"].is_string())
+            {
+                self.host.hurry()?;
+            }
             self.list = self.host.next(until_ns)?.ok_or("pods are left")?;
         }
         match self.host.left() {

@@ -6,6 +6,9 @@ use std::{fs, io, process::Command};
 /// The agent's configuration, and what it was before something was changed in it.
 const CONFIG: [&str; 2] = ["/etc/berth/config.yaml", "/run/scenario.config.yaml"];
 
+/// Of all pods' cgroup (Documentation/admin-guide/cgroup-v2.rst, `cgroup.kill`).
+const KILL: &str = "/sys/fs/cgroup/kubepods/cgroup.kill";
+
 /// So much is wanted of it that there is never enough; the next agent knows.
 pub(super) fn short_of(signal: &str) -> Result<(), String> {
     let told = |error| format!("{}: {error}", CONFIG[0]);
@@ -24,6 +27,11 @@ pub(super) fn enough() -> Result<(), String> {
     }
     fs::remove_file(CONFIG[1]).map_err(told)?;
     agent::killed("agent")
+}
+
+/// All processes of all pods end at once.
+pub(super) fn end_all() -> Result<(), String> {
+    fs::write(KILL, "1").map_err(|error| format!("{KILL}: {error}"))
 }
 
 /// It waits until all containers have ended, and nobody for it.
