@@ -207,8 +207,8 @@ Y
     command: [sh, -c, 'mkdir -p /www; echo fine >/www/index.html; exec httpd -f -v -p $port -h /www']
     volumeMounts: [{name: v, mountPath: /v}]
     startupProbe: {$start, periodSeconds: 1, failureThreshold: 60}
-    livenessProbe: {$live, periodSeconds: 1, timeoutSeconds: 5}
-    readinessProbe: {$ready, periodSeconds: 1, timeoutSeconds: 5}
+    livenessProbe: {$live, periodSeconds: 1, timeoutSeconds: 20}
+    readinessProbe: {$ready, periodSeconds: 1, timeoutSeconds: 20}
 Y
         i=$((i + 1))
     done
