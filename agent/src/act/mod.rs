@@ -108,9 +108,7 @@ impl Agent {
             ActionKind::RemoveSandbox { desired } => {
                 let slow = self.env.network.executes(&desired);
                 self.on_thread_of(slow, id, move |env| {
-                    let removed = sandbox::remove_with(&env.roots, &env.network, &desired);
-                    env.pods_changed.notify_one();
-                    outcome(removed, FailReason::Internal)
+                    outcome(sandbox::remove_with(&env.roots, &env.network, &desired), FailReason::Internal)
                 });
             }
             ActionKind::SaveCheckpoint { checkpoint } => self.on_thread(id, move |env| {
@@ -132,7 +130,6 @@ impl Agent {
             let made =
                 sandbox::create_with(&env.roots, &env.node, &pod, begun, &objects, &env.spares, &env.network);
             if made.is_ok() {
-                env.pods_changed.notify_one();
                 for warning in sandbox::warnings(&env.roots, &pod.uid) {
                     let _ = told.blocking_send(Told::warned(&pod.key, &pod.uid, warning));
                 }

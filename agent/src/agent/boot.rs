@@ -49,8 +49,8 @@ pub(crate) struct Env {
     pub(crate) spares: Spares,
     /// Where pods get their addresses.
     pub(crate) network: Arc<Network>,
-    /// Rings when a pod may have got its network, or lost it.
-    pub(crate) pods_changed: Notify,
+    /// Rings when names of pods may have changed.
+    pub(crate) names_changed: Arc<Notify>,
 }
 
 /// Why the agent cannot run.
@@ -99,7 +99,10 @@ pub(super) fn prepare(config: Option<&Path>) -> Result<Env, Unfit> {
     let name = Some(&*config.hostname_override).filter(|name| !name.is_empty());
     let mut node = NodeFacts::read(&roots, name)?;
     let cpus = static_cpus(&config, &config_file)?;
-    let network = Arc::new(Network::new(&roots, network_setup(&config)).with_cni(cni_settings(&config)));
+    let names_changed = Arc::new(Notify::new());
+    let bell = Arc::clone(&names_changed);
+    let network = Network::new(&roots, network_setup(&config)).with_cni(cni_settings(&config));
+    let network = Arc::new(network.ringing(move || bell.notify_one()));
     let spares = Spares::default();
     ahead::begin(&config, &roots, &network, &spares);
     node.policy = Policy {
@@ -152,7 +155,7 @@ pub(super) fn prepare(config: Option<&Path>) -> Result<Env, Unfit> {
             certs_dirs: config.registry_certs_paths.0.clone(),
         })
     });
-    let (platform, pods_changed) = (Platform::host(), Notify::new());
+    let platform = Platform::host();
     let env = Env {
         config,
         config_file,
@@ -164,7 +167,7 @@ pub(super) fn prepare(config: Option<&Path>) -> Result<Env, Unfit> {
         platform,
         spares,
         network,
-        pods_changed,
+        names_changed,
     };
     Ok(env)
 }
@@ -281,7 +284,7 @@ impl Env {
             platform: Platform::host(),
             spares: Spares::default(),
             network,
-            pods_changed: Notify::new(),
+            names_changed: Arc::default(),
         }
     }
 }

@@ -154,18 +154,18 @@ pub(super) async fn run(env: Env, socket: OwnedFd, started: Instant) -> Result<(
     agent.pins = source.pins();
     agent.desire(desired);
     agent.tell(source.take_events());
-    let listener = listen::listen(&env.roots.socket(), &env.config.api_socket_group)?;
     let images = ImageWatch::new(&env.config.image_source_paths.0);
-    let devices = DeviceWatch::new(&env.roots.cdi);
+    let mut devices = DeviceWatch::new(&env.roots.cdi);
+    // Before all that no start waits for: at a boot pods begin beside it.
+    agent.first_step(&mut devices, &found);
+    let listener = listen::listen(&env.roots.socket(), &env.config.api_socket_group)?;
     let stalls = agent.watch_stalls();
     tracing::info!(took_us = started.elapsed().as_micros(), %env, "serving");
     agent.ask_keeper(Request::Ready, Vec::new());
     env.network.guard();
     tokio::spawn(names::run(Arc::clone(&env), agent.told.clone()));
     tokio::spawn(listen::serve(listener, Context { asks, changes: see_changes, env }));
-    let mut ears = Ears { told: hear_told, asks: hear_asks, source, images, devices, stalls };
-    agent.first_step(&mut ears, &found);
-    agent.serve(ears).await
+    agent.serve(Ears { told: hear_told, asks: hear_asks, source, images, devices, stalls }).await
 }
 
 /// Tells of pods whose NetworkPolicies are not in force, if they are others than before. Blocks.
@@ -259,8 +259,8 @@ impl Agent {
     }
 
     /// What the agent has found meets what is wanted; what stands for nothing that is wanted is removed then.
-    fn first_step(&mut self, ears: &mut Ears, found: &[PodUid]) {
-        self.news.extend(ears.devices.ask(&self.asked).map(Event::Devices));
+    fn first_step(&mut self, devices: &mut DeviceWatch, found: &[PodUid]) {
+        self.news.extend(devices.ask(&self.asked).map(Event::Devices));
         self.steps();
         self.clean();
         if !self.cleaning {
@@ -292,7 +292,6 @@ impl Agent {
                     tracing::warn!(pod = %uid, %error, "what an earlier boot left stays");
                 }
             }
-            env.pods_changed.notify_one();
             let _ = told.blocking_send(Told::Cleaned);
         });
     }

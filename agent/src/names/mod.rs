@@ -72,11 +72,11 @@ pub(crate) async fn run(env: Arc<Env>, told: mpsc::Sender<Told>) {
         match trouble.wait() {
             // Pods that come and go meanwhile are another reason to try.
             Some(wait) => {
-                if timeout(wait, env.pods_changed.notified()).await.is_err() {
+                if timeout(wait, env.names_changed.notified()).await.is_err() {
                     trouble.later();
                 }
             }
-            None => env.pods_changed.notified().await,
+            None => env.names_changed.notified().await,
         }
     }
 }

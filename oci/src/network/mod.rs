@@ -51,6 +51,7 @@ use pod::{
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
+    fmt,
     fs::File,
     net::IpAddr,
     sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock},
@@ -81,11 +82,22 @@ pub struct Network {
     state: Mutex<State>,
     /// Of the pods that are there, for each network. Beside the state, which is held while the kernel works.
     zones: RwLock<Arc<Vec<Zone>>>,
+    bell: Bell,
     /// Whoever makes a bridge for a pod has this first, and then the state, which an agent that comes up asks for
     /// meanwhile.
     bridging: Mutex<()>,
     /// Only one writes the table of leases at a time.
     saving: Mutex<()>,
+}
+
+/// Rung whenever names of pods may have changed.
+#[derive(Default)]
+struct Bell(Option<Box<dyn Fn() + Send + Sync>>);
+
+impl fmt::Debug for Bell {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Bell")
+    }
 }
 
 #[derive(Debug, Default)]
@@ -138,6 +150,7 @@ impl Network {
             unheld: Mutex::new((Vec::new(), true)),
             state: Mutex::new(state),
             zones: RwLock::default(),
+            bell: Bell::default(),
             bridging: Mutex::new(()),
             saving: Mutex::new(()),
         };
@@ -172,6 +185,12 @@ impl Network {
     #[must_use]
     pub fn with_cni(self, settings: cni::Settings) -> Self {
         Self { cni: Cni::new(settings), ..self }
+    }
+
+    /// With who is to hear when names of pods may have changed: whoever serves them can begin before the pod does.
+    #[must_use]
+    pub fn ringing(self, bell: impl Fn() + Send + Sync + 'static) -> Self {
+        Self { bell: Bell(Some(Box::new(bell))), ..self }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -214,6 +233,9 @@ impl Network {
         };
         let zones = Arc::new(self.nets(state).iter().map(zone).collect());
         *self.zones.write().unwrap_or_else(PoisonError::into_inner) = zones;
+        if let Bell(Some(ring)) = &self.bell {
+            ring();
+        }
     }
 
     /// Gives the pod its network, in its namespaces that are pinned already. Nothing for a pod on the node's
@@ -251,6 +273,7 @@ impl Network {
         let mut inside =
             inside::socket(&ns, bridge.v6).map_err(refused("enter the pod's network namespace"))?;
         let attachment = self.reserve(&mut state, &net, &bridge, pod, names)?;
+        self.tell_names(&state);
         let unshaped = plug::plug(&net, &bridge, &pod.uid, &attachment, &ns, &mut inside)?;
         if state.isolated == Some(true) {
             let isolated = Netlink::route()
@@ -258,7 +281,6 @@ impl Network {
             isolated.map_err(refused("tell the pod's end on the bridge apart"))?;
         }
         let lacking = self.rules_for(&mut state, &attachment)?;
-        self.tell_names(&state);
         let loose = state.loose.as_ref().filter(|_| lacking.is_none()).map(not_held);
         let lacking: Vec<String> = lacking.into_iter().chain(loose).chain(unshaped).collect();
         let lacking = (!lacking.is_empty()).then(|| lacking.join("; "));

@@ -18,6 +18,7 @@ use std::{
     io::{Read, Write},
     net::{Ipv4Addr, TcpListener, TcpStream, UdpSocket},
     os::fd::AsRawFd,
+    sync::mpsc,
 };
 
 mod large;
@@ -107,6 +108,21 @@ fn pods_and_the_node_reach_each_other_by_both_families() {
         }
         assert_eq!(links(), Vec::<String>::new());
         assert!(network.lock().attached.is_empty());
+    });
+}
+
+#[test]
+fn who_serves_names_hears_of_each_change_when_he_can_serve_them() {
+    on_a_node(|roots| {
+        let (rung, heard) = mpsc::channel();
+        let setup = Setup { default: Net::default(SETUP.parse().unwrap(), None), named: Vec::new() };
+        let bell = move || rung.send(UdpSocket::bind("10.86.0.1:53").is_ok()).unwrap();
+        let network = Arc::new(Network::new(roots, Some(setup)).ringing(bell));
+        let one = named("one", "u1");
+        create(roots, &network, &one).unwrap();
+        assert_eq!(heard.try_iter().collect::<Vec<_>>(), [true]);
+        sandbox::remove_with(roots, &network, &one).unwrap();
+        assert_eq!(heard.try_iter().count(), 1);
     });
 }
 

@@ -75,8 +75,7 @@ struct Boot {
 pub(super) fn rows(arch: Arch, stamp: &Path, crun_ms: Option<f64>) -> Result<Vec<Value>> {
     let mut rows = Vec::new();
     for init in [Init::Busybox, Init::Systemd] {
-        let berth = measure(arch, init, stamp, Who::Berth)?;
-        let crun = measure(arch, init, stamp, Who::Crun)?;
+        let (berth, crun) = measure(arch, init, stamp)?;
         let of = |boots: &[Boot], part: fn(&Boot) -> f64| boots.iter().map(part).collect::<Vec<_>>();
         let (agent, at_boot) = (of(&berth, |boot| boot.of_it), middle(of(&crun, |boot| boot.of_it)));
         rows.push(row(&format!("boot-{init}"), arch, &of(&berth, |boot| boot.from_init), None));
@@ -110,15 +109,23 @@ fn row(name: &str, arch: Arch, values: &[f64], peer: Option<(&str, f64)>) -> Val
     row
 }
 
-fn measure(arch: Arch, init: Init, stamp: &Path, who: Who) -> Result<Vec<Boot>> {
+/// Boots with Berth and boots with crun, in turn: a machine that others use, too, is slow for both then.
+fn measure(arch: Arch, init: Init, stamp: &Path) -> Result<(Vec<Boot>, Vec<Boot>)> {
     let folder = guest::dir(arch).join(format!("boot-{init}-{}", std::process::id()));
-    fs::create_dir_all(&folder)?;
-    let boots = boots_in(&folder, arch, init, stamp, who);
+    let [berth, crun] = [Who::Berth, Who::Crun].map(|who| -> Result<vm::Args> {
+        let own = folder.join(if who == Who::Crun { "crun" } else { "berth" });
+        fs::create_dir_all(&own)?;
+        guest_of(&own, arch, init, stamp, who)
+    });
+    let (berth, crun) = (berth?, crun?);
+    let boots = (0..=BOOTS).map(|_| Ok((boot(&berth)?, boot(&crun)?))).collect::<Result<Vec<_>>>();
     fs::remove_dir_all(&folder)?;
-    boots
+    // The first has unpacked the image.
+    Ok(boots?.into_iter().skip(1).unzip())
 }
 
-fn boots_in(folder: &Path, arch: Arch, init: Init, stamp: &Path, who: Who) -> Result<Vec<Boot>> {
+/// The guest that is booted again and again.
+fn guest_of(folder: &Path, arch: Arch, init: Init, stamp: &Path, who: Who) -> Result<vm::Args> {
     let [image, manifest, script, disk] =
         ["stamp.tar", "boot.yaml", "script.sh", "disk"].map(|name| folder.join(name));
     let files = vec![Entry::file("stamp", 0o755, fs::read(stamp)?)];
@@ -135,7 +142,7 @@ fn boots_in(folder: &Path, arch: Arch, init: Init, stamp: &Path, who: Who) -> Re
         put.extend(debian::puts(arch, debian::CRUN)?);
         put.extend(bare::puts(folder, stamp)?);
     }
-    let args = vm::Args {
+    Ok(vm::Args {
         manifest: vec![manifest],
         image: vec![image],
         put,
@@ -143,10 +150,7 @@ fn boots_in(folder: &Path, arch: Arch, init: Init, stamp: &Path, who: Who) -> Re
         no_start: matches!(init, Init::Systemd) || who == Who::Crun,
         timeout: Some(BOOT_MAX_S),
         ..vm::Args::script(arch, script)
-    };
-    let mut boots = (0..=BOOTS).map(|_| boot(&args)).collect::<Result<Vec<Boot>>>()?;
-    // The first has unpacked the image.
-    Ok(boots.split_off(1))
+    })
 }
 
 fn boot(args: &vm::Args) -> Result<Boot> {
