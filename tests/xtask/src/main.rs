@@ -32,7 +32,7 @@ struct Cli {
 enum Task {
     /// Boot an appliance with Berth in QEMU and watch a small application live in it
     Demo(demo::Args),
-    /// Run all tests (the guests of both architectures too)
+    /// Run all tests (the guests of both architectures too); of guests that fail each is tried once more by itself, and told as unsteady if it passes then
     Test(suite::Args),
     /// Boot an appliance with Berth in QEMU and run a script in it
     Vm(vm::Args),
