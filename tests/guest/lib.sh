@@ -24,6 +24,17 @@ eventually() {
 drop() { cat >"$M/.$1.new" && mv "$M/.$1.new" "$M/$1"; }
 ready() { berth wait "pod/$1" --for=condition=Ready --timeout="${2:-60s}" >/dev/null || fail "$1 did not become ready"; echo "ok: $1 is ready"; }
 gone() { berth wait "pod/$1" --for=delete --timeout="${2:-60s}" >/dev/null || fail "$1 did not go"; echo "ok: $1 is gone"; }
+# unpacked IMAGE: a pod of it has come and gone, so no deadline of a later one waits for its layers.
+unpacked() {
+    drop warm.yaml <<Y
+apiVersion: v1
+kind: Pod
+metadata: {name: warm}
+spec: {containers: [{name: main, image: "$1"}]}
+Y
+    ready warm 180s
+    rm $M/warm.yaml; gone warm
+}
 uid_of() { berth get pod "$1" -o yaml | sed -n 's/^  *uid: *"*\([0-9a-zA-Z-]*\)"*$/\1/p' | head -n 1; }
 cgroup_of() { find /sys/fs/cgroup/kubepods -type d -name "pod$(uid_of "$1")"; }
 # column POD N: the N-th column of `get pods` for the pod.

@@ -1,18 +1,19 @@
 //! Filters on the disk, so that a boot does not compile what the one before it has: each with its digest behind it, for a
 //! filter that is not whole would confine by something else. It is a cache: what cannot be read is not there.
 
+use super::sys::{INSTRUCTION_LEN, INSTRUCTIONS_MAX};
 use crate::{
     durable,
     error::{Error, Result},
     fsys,
 };
 use sha2::{Digest, Sha256};
-use std::{fs, io, path::Path};
+use std::{fs, path::Path};
 
 /// Bytes of the digest.
 const DIGEST_LEN: usize = 32;
 /// Bytes of a file: the longest program that a kernel takes, and its digest.
-const FILE_LEN_MAX_BYTES: u64 = 4096 * 8 + DIGEST_LEN as u64;
+const FILE_LEN_MAX_BYTES: u64 = (INSTRUCTIONS_MAX * INSTRUCTION_LEN + DIGEST_LEN) as u64;
 
 /// The filter, if it is there and whole.
 pub(super) fn read(path: &Path) -> Option<Vec<u8>> {
@@ -42,12 +43,7 @@ pub(super) fn remove_others(dir: &Path, names: &[String]) -> Result<()> {
         if names.iter().any(|name| entry.file_name() == name.as_str()) {
             continue;
         }
-        match fs::remove_file(entry.path()) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                return Err(Error::io("remove", entry.path())(error));
-            }
-            _ => {}
-        }
+        fsys::remove_file(&entry.path())?;
     }
     Ok(())
 }

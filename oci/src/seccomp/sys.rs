@@ -4,9 +4,9 @@ use nix::errno::Errno;
 
 const SET_MODE_FILTER: libc::c_uint = 1;
 /// `BPF_MAXINSNS`.
-const INSTRUCTIONS_MAX: usize = 4096;
+pub(super) const INSTRUCTIONS_MAX: usize = 4096;
 /// Bytes of a `struct sock_filter`.
-const INSTRUCTION_LEN: usize = 8;
+pub(super) const INSTRUCTION_LEN: usize = 8;
 
 /// A program that the kernel asks at each system call.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -16,14 +16,7 @@ Y
 serves
 
 step "their image is unpacked before: deadlines of pods do not wait for it"
-drop warm.yaml <<'Y'
-apiVersion: v1
-kind: Pod
-metadata: {name: warm}
-spec: {containers: [{name: main, image: "berth.test/actor:1"}]}
-Y
-ready warm 180s
-rm $M/warm.yaml; gone warm
+unpacked berth.test/actor:1
 
 step "scenarios as data"
 /put/scenarios all-simulated /put/files || fail "a scenario"
