@@ -45,6 +45,9 @@ pub enum Leftover {
     Sandbox(PodUid),
     /// For `container::remove`.
     Container(ContainerId),
+    /// For `container::remove_layer`: of a container of an earlier boot only what it wrote is left. No process, no
+    /// mount and no cgroup is, so nothing has to wait until it is gone.
+    Layer(ContainerId),
 }
 
 /// What lies under the roots.
@@ -54,7 +57,7 @@ pub struct Found {
     pub sandboxes: Vec<SandboxRecord>,
     /// Containers begun in this boot, their state `Unknown`.
     pub containers: Vec<ContainerRecord>,
-    /// To be removed; containers before sandboxes.
+    /// To be removed; containers before sandboxes, layers at any time.
     pub leftovers: Vec<Leftover>,
     /// Records that cannot be read, each also a leftover.
     pub problems: Vec<Error>,
@@ -67,10 +70,11 @@ pub struct Found {
 /// [`Error::Io`]: a directory cannot be listed.
 pub fn inventory(roots: &Roots) -> Result<Found> {
     let mut found = Found::default();
-    let mut containers: BTreeSet<String> = names(&roots.containers_run())?.into_iter().collect();
-    containers.extend(names(&roots.containers_state())?);
-    containers.extend(names(&roots.runtime_state())?);
-    for name in containers {
+    let mut begun: BTreeSet<String> = names(&roots.containers_run())?.into_iter().collect();
+    begun.extend(names(&roots.runtime_state())?);
+    let layers = names(&roots.containers_state())?.into_iter().filter(|name| !begun.contains(name));
+    found.leftovers.extend(layers.map(|name| Leftover::Layer(ContainerId(name.into()))));
+    for name in begun {
         let id = ContainerId(name.into());
         match read_container(roots, &id) {
             Ok(Some(stored)) => found.containers.push(stored.record),

@@ -10,7 +10,7 @@ use berth_core::{
     node::{CPU, MEMORY},
     storage::EPHEMERAL,
 };
-use berth_images::{Platform, Registries, RegistrySettings, Store, StoreConfig};
+use berth_images::{Platform, RecoveryReport, Registries, RegistrySettings, Store, StoreConfig};
 use berth_oci::{
     cgroup,
     network::{Net, Network, Setup, cni},
@@ -19,9 +19,10 @@ use berth_oci::{
     sandbox::Spares,
 };
 use std::{
-    fmt, io,
+    fmt, io, panic,
     path::{Path, PathBuf},
     sync::Arc,
+    thread::{self, JoinHandle},
 };
 use tokio::sync::Notify;
 use tracing::level_filters::LevelFilter;
@@ -81,6 +82,9 @@ impl Unfit {
     }
 }
 
+/// The store, and what was found in it.
+type Opened = Result<(Store, RecoveryReport), berth_images::Error>;
+
 /// Reads the configuration, looks at the machine, opens the store.
 pub(super) fn prepare(config: Option<&Path>) -> Result<Env, Unfit> {
     let config_file = config.unwrap_or(Path::new(DEFAULT_PATH)).to_owned();
@@ -96,6 +100,7 @@ pub(super) fn prepare(config: Option<&Path>) -> Result<Env, Unfit> {
         ..Roots::default()
     };
     roots.check()?;
+    let opening = open_store(&config, &roots)?;
     let name = Some(&*config.hostname_override).filter(|name| !name.is_empty());
     let mut node = NodeFacts::read(&roots, name)?;
     let cpus = static_cpus(&config, &config_file)?;
@@ -130,12 +135,7 @@ pub(super) fn prepare(config: Option<&Path>) -> Result<Env, Unfit> {
     if let Err(error) = cgroup::refresh_all(&roots, &node) {
         tracing::warn!(%error, "what all pods may use together stays as it was");
     }
-    let (store, report) = Store::open(StoreConfig {
-        vendor_dirs: config.image_store_paths.0.clone(),
-        policy_file: Some(config.image_policy_path.clone()),
-        fs_verity: config.image_fs_verity,
-        ..StoreConfig::new(roots.store(), config.image_source_paths.0.clone())
-    })?;
+    let (store, report) = opening.join().unwrap_or_else(|panic| panic::resume_unwind(panic))?;
     if !report.leftovers_removed.is_empty() {
         let count = report.leftovers_removed.len();
         tracing::info!(count, "what interrupted imports left in the image store is removed");
@@ -170,6 +170,17 @@ pub(super) fn prepare(config: Option<&Path>) -> Result<Env, Unfit> {
         names_changed,
     };
     Ok(env)
+}
+
+/// Opens the image store beside all else that is read and made first.
+fn open_store(config: &Config, roots: &Roots) -> io::Result<JoinHandle<Opened>> {
+    let config = StoreConfig {
+        vendor_dirs: config.image_store_paths.0.clone(),
+        policy_file: Some(config.image_policy_path.clone()),
+        fs_verity: config.image_fs_verity,
+        ..StoreConfig::new(roots.store(), config.image_source_paths.0.clone())
+    };
+    thread::Builder::new().name("berth-store".into()).spawn(move || Store::open(config))
 }
 
 /// Who may have which processors, by the configuration and those that are online now.

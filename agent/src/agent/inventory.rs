@@ -25,12 +25,18 @@ use std::{
 /// Seconds that the processes of one leftover may take to die.
 const LEFTOVER_DEADLINE_S: u64 = 5;
 
-/// Reads everything. Returns the slots too, with the descriptors in them.
-pub(super) async fn take(
-    env: &Env,
-    link: &mut KeeperLink,
-    slots: Vec<Slot>,
-) -> Result<(Inventory, Vec<Slot>), Unfit> {
+/// What there is.
+pub(super) struct Taken {
+    /// For the core.
+    pub(super) inventory: Inventory,
+    /// The keeper's table, with the descriptors in it.
+    pub(super) slots: Vec<Slot>,
+    /// What containers of an earlier boot have written: to be removed when there is time.
+    pub(super) layers: Vec<ContainerId>,
+}
+
+/// Reads everything. Looks at no network: see [`Network::reconcile`](berth_oci::network::Network::reconcile).
+pub(super) async fn take(env: &Env, link: &mut KeeperLink, slots: Vec<Slot>) -> Result<Taken, Unfit> {
     let mut found = records::inventory(&env.roots)?;
     for problem in &found.problems {
         tracing::warn!(%problem, "a record cannot be read");
@@ -40,7 +46,6 @@ pub(super) async fn take(
         slots.into_iter().partition(|slot| recorded.contains(&*slot.id));
     let strays: BTreeSet<ContainerId> = strays.into_iter().map(|slot| ContainerId(slot.id.into())).collect();
     remove_leftovers(env, link, &found.leftovers, &strays).await;
-    env.network.reconcile();
     let (checkpoints, problems) = checkpoint::load_all(&env.roots)?;
     for problem in problems {
         tracing::warn!(%problem, "a checkpoint cannot be read");
@@ -62,7 +67,11 @@ pub(super) async fn take(
         containers: found.containers,
         checkpoints,
     };
-    Ok((inventory, slots))
+    let layers = found.leftovers.into_iter().filter_map(|leftover| match leftover {
+        Leftover::Layer(id) => Some(id),
+        Leftover::Container(_) | Leftover::Sandbox(_) => None,
+    });
+    Ok(Taken { inventory, slots, layers: layers.collect() })
 }
 
 fn place(env: &Env, sandboxes: &[SandboxRecord], record: &ContainerRecord) -> Option<(ContainerId, Place)> {
@@ -91,7 +100,7 @@ async fn remove_leftovers(
     let deadline = Duration::from_secs(LEFTOVER_DEADLINE_S);
     let containers = leftovers.iter().filter_map(|leftover| match leftover {
         Leftover::Container(id) => Some(id),
-        Leftover::Sandbox(_) => None,
+        Leftover::Sandbox(_) | Leftover::Layer(_) => None,
     });
     let containers: BTreeSet<&ContainerId> = containers.chain(strays).collect();
     for id in containers {

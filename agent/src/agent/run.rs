@@ -31,13 +31,14 @@ use berth_core::{
 };
 use berth_keeper::protocol::Request;
 use berth_oci::{
-    clock,
+    clock, container,
     network::Network,
     records,
     sandbox::{self, Warning},
 };
 use std::{
     collections::{BTreeSet, HashMap},
+    io,
     os::fd::OwnedFd,
     sync::Arc,
     time::{Duration, Instant},
@@ -66,6 +67,8 @@ pub(crate) enum Told {
     Unheld(Vec<(PodKey, String)>),
     /// What nobody wants any more is removed.
     Cleaned,
+    /// What containers of an earlier boot have written is removed.
+    RoomMade,
     /// The command of a check has had its time.
     Overtime(String),
     /// The keeper has another program now: the next agent is to be of that too.
@@ -136,8 +139,11 @@ struct Ears {
 pub(super) async fn run(env: Env, socket: OwnedFd, started: Instant) -> Result<(), Unfit> {
     let mut link = KeeperLink::new(socket)?;
     let welcome = link.hello().await?;
-    let (inventory, slots) = inventory::take(&env, &mut link, welcome.slots).await?;
+    let inventory::Taken { inventory, slots, layers } =
+        inventory::take(&env, &mut link, welcome.slots).await?;
     let env = Arc::new(env);
+    let network = Arc::clone(&env.network);
+    let reconciled = tokio::task::spawn_blocking(move || network.reconcile());
     let (told, hear_told) = mpsc::channel(TOLD_MAX);
     let (asks, hear_asks) = mpsc::channel(ASKS_MAX);
     let (changes, see_changes) = watch::channel(0);
@@ -149,15 +155,19 @@ pub(super) async fn run(env: Env, socket: OwnedFd, started: Instant) -> Result<(
     let noted = warned::noted(&env.roots, &inventory);
     agent.news.push(Event::Inventory(Box::new(inventory)));
     agent.news.extend(noted);
-    agent.look_at_node();
+    if layers.is_empty() {
+        agent.look_at_node();
+    }
     let desired = source.look().unwrap_or_default();
     agent.pins = source.pins();
     agent.desire(desired);
     agent.tell(source.take_events());
     let images = ImageWatch::new(&env.config.image_source_paths.0);
     let mut devices = DeviceWatch::new(&env.roots.cdi);
+    reconciled.await.map_err(io::Error::from)?;
     // Before all that no start waits for: at a boot pods begin beside it.
     agent.first_step(&mut devices, &found);
+    agent.remove_layers(layers);
     let listener = listen::listen(&env.roots.socket(), &env.config.api_socket_group)?;
     let stalls = agent.watch_stalls();
     tracing::info!(took_us = started.elapsed().as_micros(), %env, "serving");
@@ -272,6 +282,25 @@ impl Agent {
     /// The pods that are wanted, by the uids under which they stand: not before the core has heard of them.
     pub(super) fn wanted(&self) -> impl Iterator<Item = &PodUid> {
         self.desired.pods.iter().map(|pod| self.world.standing(&pod.uid))
+    }
+
+    /// Removes what containers of an earlier boot have written. How full the disk is counts after that: no pod is to be
+    /// evicted for what is about to go.
+    fn remove_layers(&self, layers: Vec<ContainerId>) {
+        if layers.is_empty() {
+            return;
+        }
+        let (env, told) = (Arc::clone(&self.env), self.told.clone());
+        tokio::task::spawn_blocking(move || {
+            tracing::info!(count = layers.len(), "removing what containers of an earlier boot have written");
+            for id in layers {
+                if let Err(error) = container::remove_layer(&env.roots, &id) {
+                    tracing::warn!(container = %id, %error, "what an earlier boot left stays");
+                }
+            }
+            // Fails when the agent ends.
+            let _ = told.blocking_send(Told::RoomMade);
+        });
     }
 
     /// Removes volumes, logs and checkpoints of pods of an earlier boot that nobody wants any more. Not while
@@ -413,6 +442,7 @@ impl Agent {
                 self.cleaning = false;
                 self.settle_network();
             }
+            Told::RoomMade => self.look_at_node(),
             Told::Overtime(session) => self.exec_kill(&session),
             Told::Leave => self.leaving = true,
         }

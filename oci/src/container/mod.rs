@@ -7,7 +7,9 @@ mod remove;
 pub(crate) mod standing;
 
 pub use prepare::{Prepared, Run, prepare};
-pub use remove::{TERMINATION_MESSAGE_LEN_MAX_BYTES, kill, oom_killed, remove, termination_message};
+pub use remove::{
+    TERMINATION_MESSAGE_LEN_MAX_BYTES, kill, oom_killed, remove, remove_layer, termination_message,
+};
 pub use standing::{note, note_hook};
 
 #[cfg(test)]

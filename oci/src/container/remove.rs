@@ -41,6 +41,14 @@ pub fn remove(roots: &Roots, id: &ContainerId, deadline: Duration) -> Result<()>
     remove_tree(&bundle)
 }
 
+/// Removes what a container of an earlier boot has written, of which nothing else is left. Blocking, idempotent.
+///
+/// # Errors
+/// [`crate::Error::Io`].
+pub fn remove_layer(roots: &Roots, id: &ContainerId) -> Result<()> {
+    remove_tree(&roots.container_state(id))
+}
+
 /// Kills all that is in the container's cgroup; does not wait. Already gone is no error.
 ///
 /// # Errors

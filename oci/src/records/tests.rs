@@ -92,11 +92,11 @@ fn what_has_no_readable_record_is_a_leftover() {
     assert_eq!(
         found.leftovers,
         [
+            Leftover::Layer(ContainerId("upper".into())),
             container("binary"),
             container("half"),
             container("none"),
             container("runtime"),
-            container("upper"),
             container("wrong"),
             Leftover::Sandbox(PodUid("bare".into())),
         ]

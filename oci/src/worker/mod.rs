@@ -19,7 +19,7 @@ pub(crate) mod trouble;
 pub(crate) use create::bare_create;
 pub(crate) use executor::Nothing;
 pub(crate) use mounts::map_layers;
-pub(crate) use rootfs::{escape as overlay_path, own_mounts};
+pub(crate) use rootfs::{escape as overlay_path, overlay, own_mounts};
 
 use crate::devices::{self, DeviceError, DeviceRule, Program};
 use berth_keeper::{

@@ -57,7 +57,7 @@ pub(super) fn own_cgroup_view() -> Result<()> {
 ///
 /// # Errors
 /// [`Error::Io`], [`Error::Config`].
-pub(super) fn overlay(
+pub(crate) fn overlay(
     bundle: &Path,
     target: &Path,
     plan: &OverlayPlan,

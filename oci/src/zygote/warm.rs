@@ -5,7 +5,8 @@
 
 use super::sys::{self, Fork};
 use crate::{
-    bundle,
+    bundle::{self, OverlayPlan},
+    error::Error,
     spec::{self, PodNamespaces, ROOTFS, SpecInput},
     users::ProcessUser,
     worker,
@@ -57,6 +58,8 @@ fn create() -> Option<()> {
     let shm = bundle.join("shm");
     fs::create_dir_all(bundle.join(ROOTFS)).ok()?;
     fs::create_dir(&shm).ok()?;
+    // Where it fails, so it will for the real ones, which say so.
+    let _ = overlay(&bundle);
     let spec = spec(&shm)?;
     worker::mount_below(&bundle.join(ROOTFS), &bundle::early_mounts(&spec)).ok()?;
     bundle::put(&bundle.join(bundle::CONFIG), &bundle::for_libcontainer(&spec)).ok()?;
@@ -68,6 +71,21 @@ fn create() -> Option<()> {
     }
     while waitpid(None, None).is_ok() {}
     started.ok()
+}
+
+/// A root file system of one empty layer.
+fn overlay(bundle: &Path) -> crate::error::Result<()> {
+    let [lower, upper, work] = ["lower", "upper", "work"].map(|name| bundle.join(name));
+    for dir in [&lower, &upper, &work] {
+        fs::create_dir(dir).map_err(Error::io("create the directory", dir))?;
+    }
+    let lower = vec![lower.to_string_lossy().into_owned()];
+    worker::overlay(
+        bundle,
+        &bundle.join(ROOTFS),
+        &OverlayPlan { lower, upper, work, volatile: true, label: None },
+        None,
+    )
 }
 
 /// As a container's of a pod that asks for nothing.
