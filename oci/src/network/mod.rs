@@ -158,8 +158,9 @@ impl Network {
         network
     }
 
-    /// Begins to make the default network's bridge, on a thread, if it is not there and this box has had pods on it: the
-    /// first of a boot would wait for it longest. That it fails is that pod's to tell. None: nothing is begun.
+    /// Begins to make the default network's bridge and the packet rules that speak of no pod, on a thread, if the bridge
+    /// is not there and this box has had pods on it: the first of a boot would wait for them longest. That it fails is
+    /// that pod's to tell. None: nothing is begun.
     pub fn make_ahead(self: &Arc<Self>) -> Option<JoinHandle<()>> {
         let net = self.setup.as_ref()?.default.clone();
         if !self.lock().leases.is_used(&net.name) || !bridge::links(&net.bridge()).is_empty() {
@@ -170,7 +171,10 @@ impl Network {
             let _one = network.bridging();
             let mut bridges = network.lock().bridges.clone();
             if bridge::ensure(&mut bridges, &net).is_ok() {
-                network.lock().bridges.extend(bridges);
+                let mut state = network.lock();
+                state.bridges.extend(bridges);
+                // Many kernels load half a dozen modules for the first rule.
+                let _ = network.write_rules(&mut state);
             }
         };
         thread::Builder::new().name("berth-bridge".into()).spawn(make).ok()

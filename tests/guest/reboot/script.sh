@@ -63,12 +63,15 @@ Y
     exit 0
 fi
 step "second boot"
+layers() { [ "$(ls /var/lib/berth/containers)" = "$(ls /run/berth/containers)" ]; }
+check "what containers of the first boot have written is there" sh -c '[ -n "$(ls /var/lib/berth/containers)" ]'
 # A real box has its manifests on the disk: they are there before Berth is.
 cp /var/keep/app.yaml $M/app.yaml
 /etc/init.d/berth start
 serves
 ready app; ready own
 berth get pods
+eventually 20 "and is removed beside the pods of this one" layers
 is "emptyDir outlived the reboot" 2 "$(berth exec app -- sh -c 'wc -l </data/boots')"
 is "a pod whose manifest got other labels is the one that it was" "$(cat /var/keep/app.uid)" "$(uid_of app)"
 is "and has them" 1 "$(berth get pods -l tier=two --no-headers | grep -c '^app-')"

@@ -31,6 +31,14 @@ ready web
 eventually 30 "it is reached" systemctl is-active --quiet boot-complete.target
 check "so is berth-healthy.target" systemctl start berth-healthy.target
 
+step "systemd-networkd leaves the interfaces of pods alone, also where a file of the box's matches them"
+mkdir -p /run/systemd/network
+printf '[Match]\nName=b*\n[Network]\nLinkLocalAddressing=no\n' >/run/systemd/network/80-all.network
+check "it reads that" networkctl reload
+setups() { networkctl --no-legend list 'b*' | awk '{print $5}' | sort -u | tr '\n' ' '; }
+is "bridge and pod's end of it" "unmanaged " "$(setups)"
+rm /run/systemd/network/80-all.network
+
 step "services of updaters behind it"
 S=/etc/systemd/system E=/usr/share/doc/berth/examples
 mkdir -p /usr/libexec/berth $S/rauc-mark-good.service.d

@@ -210,6 +210,26 @@ fn a_pod_waits_for_its_image_and_starts_when_it_comes() {
     });
 }
 
+#[test]
+fn what_a_container_of_an_earlier_boot_wrote_goes_beside_the_pods_of_this_one() {
+    let Some(bench) = Bench::new() else { return };
+    let old = bench.at("state/containers/of-an-earlier-boot");
+    fs::create_dir_all(old.join("upper/many")).unwrap();
+    fs::write(old.join("upper/many/file"), "x").unwrap();
+    bench.with_agent(move |dir| {
+        fs::write(dir.join("manifests/web.yaml"), manifest("app:1")).unwrap();
+        until(&dir, running);
+        let began = Instant::now();
+        while old.exists() {
+            assert!(began.elapsed() < PATIENCE, "it is there still");
+            std::thread::yield_now();
+        }
+        fs::remove_file(dir.join("manifests/web.yaml")).unwrap();
+        until(&dir, gone);
+    });
+    bench.nothing_left();
+}
+
 fn gone(list: &Value) -> Option<()> {
     list["items"].as_array().unwrap().is_empty().then_some(())
 }

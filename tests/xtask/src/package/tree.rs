@@ -13,11 +13,12 @@ use std::{
 };
 
 /// Below the layer's recipes: what is installed where, with which permissions.
-const FILES: [(&str, &str, u32); 15] = [
+const FILES: [(&str, &str, u32); 16] = [
     ("berth/files/berth.service", "usr/lib/systemd/system/berth.service", 0o644),
     ("berth/files/berth-halt.service", "usr/lib/systemd/system/berth-halt.service", 0o644),
     ("berth/files/berth-health.service", "usr/lib/systemd/system/berth-health.service", 0o644),
     ("berth/files/berth-healthy.target", "usr/lib/systemd/system/berth-healthy.target", 0o644),
+    ("berth/files/berth.network", "usr/lib/systemd/network/10-berth.network", 0o644),
     ("berth/files/berth.tmpfiles", "usr/lib/tmpfiles.d/berth.conf", 0o644),
     ("berth/files/berth.init", "etc/init.d/berth", 0o755),
     ("berth/files/berth.apparmor", "etc/apparmor.d/berth-default", 0o644),

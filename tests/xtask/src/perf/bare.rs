@@ -23,8 +23,8 @@ ExecStart=/put/crun-boot
 /// For a guest without units.
 pub(super) const SCRIPT: &str = "#!/bin/sh
 [ -d /run/systemd ] || /put/crun-boot
-left=600
-until [ -s /run/stamp/at ] && [ $left -gt 0 ]; do left=$((left - 1)); usleep 100000; done
+left=60
+while [ ! -s /run/stamp/at ] && [ $left -gt 0 ]; do left=$((left - 1)); sleep 1; done
 sync
 echo boot-report:{\\\"begun\\\":$(head -n 1 /run/stamp/begun)}
 echo boot-stamp:$(head -n 1 /run/stamp/at)

@@ -29,16 +29,28 @@ spec:
 /// Marks what the guest has measured.
 const REPORT_MARK: &str = "boot-report:";
 const STAMP_MARK: &str = "boot-stamp:";
-/// Waits without asking Berth anything: that would be measured, too.
+/// Waits without asking Berth anything, and looks seldom: where processors are emulated each look would be measured, too.
 const SCRIPT: &str = "#!/bin/sh
-left=600
-until [ -s /run/stamp/at ] && [ $left -gt 0 ]; do left=$((left - 1)); usleep 100000; done
+left=60
+while [ ! -s /run/stamp/at ] && [ $left -gt 0 ]; do left=$((left - 1)); sleep 1; done
 . /put/lib.sh
 ready boot
 sync
 echo boot-report:$(berth doctor --boot-report -o json)
 echo boot-stamp:$(head -n 1 /run/stamp/at)
 ";
+
+/// Under systemd the script is no unit of the boot: `multi-user.target` would start it, and what it starts, beside a
+/// Berth that serves before its pods run, but after a `crun run`, which is done when its container is.
+const AFTER_THE_STAMP: [(&str, &str, &str); 3] = [
+    ("scenario.path", "/etc/systemd/system/scenario.path", "[Path]\nPathExists=/run/stamp/at\n"),
+    (
+        "condition.conf",
+        "/etc/systemd/system/scenario.service.d/condition.conf",
+        "[Unit]\nConditionPathExists=/run/stamp/at\n",
+    ),
+    ("wants.conf", "/etc/systemd/system/multi-user.target.d/wants.conf", "[Unit]\nWants=scenario.path\n"),
+];
 
 /// The first process of a guest.
 #[derive(Clone, Copy)]
@@ -137,6 +149,11 @@ fn guest_of(folder: &Path, arch: Arch, init: Init, stamp: &Path, who: Who) -> Re
     if matches!(init, Init::Systemd) {
         put.extend(debian::puts(arch, debian::SYSTEMD)?);
         put.push(format!("{}:/", guests.join("systemd/root").display()));
+        for (name, to, text) in AFTER_THE_STAMP {
+            let file = folder.join(name);
+            fs::write(&file, text)?;
+            put.push(format!("{}:{to}", file.display()));
+        }
     }
     if who == Who::Crun {
         put.extend(debian::puts(arch, debian::CRUN)?);

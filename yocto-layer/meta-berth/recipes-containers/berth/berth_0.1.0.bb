@@ -19,6 +19,7 @@ SRC_URI += "\
     file://berth.service \
     file://berth-halt.service \
     file://berth.init \
+    file://berth.network \
     file://berth.tmpfiles \
     file://berth.apparmor \
     file://berth.volatiles \
@@ -56,6 +57,8 @@ do_install:append() {
         install -m 0644 ${UNPACKDIR}/berth.service ${UNPACKDIR}/berth-halt.service \
             ${UNPACKDIR}/berth-health.service ${UNPACKDIR}/berth-healthy.target ${D}${systemd_system_unitdir}/
         install -m 0644 ${UNPACKDIR}/berth.tmpfiles ${D}${nonarch_libdir}/tmpfiles.d/berth.conf
+        install -d ${D}${nonarch_libdir}/systemd/network
+        install -m 0644 ${UNPACKDIR}/berth.network ${D}${nonarch_libdir}/systemd/network/10-berth.network
         install -m 0644 ${UNPACKDIR}/hooks/swupdate.service ${D}${systemd_system_unitdir}/berth-swupdate.service
         install -d ${D}${systemd_system_unitdir}/var-lib-berth.mount.d
         install -m 0644 ${UNPACKDIR}/after-volatile.conf ${D}${systemd_system_unitdir}/var-lib-berth.mount.d/
@@ -92,6 +95,7 @@ PACKAGES =+ "\
     ${PN}-systemd ${PN}-sysvinit ${PN}-health ${PN}-rauc ${PN}-swupdate ${PN}-greenboot ${PN}-zsh-completion ${PN}-fish-completion \
 "
 FILES:${PN}-systemd = "\
+    ${nonarch_libdir}/systemd/network \
     ${nonarch_libdir}/tmpfiles.d \
     ${systemd_system_unitdir}/berth.service \
     ${systemd_system_unitdir}/berth-halt.service \
