@@ -1,7 +1,7 @@
 //! A throwaway create at the zygote's start: the first one of a boot pays for cold caches, and nobody should
-//! wait for that. It runs in a forked worker like any other, on a tmpfs that only it sees, with an
-//! empty layer for an image and nothing in the place of a program; and with the lowest priority, for a box that boots has pods to start with its
-//! processors. Nobody waits for it, and work that comes meanwhile goes before it.
+//! wait for that. It runs in a forked worker like any other, on a tmpfs that only it sees, with an empty layer for
+//! an image and nothing in the place of a program; and with the lowest priority, for a box that boots has pods to
+//! start with its processors. Nobody waits for it, and work that comes meanwhile goes before it.
 
 use super::sys::{self, Fork};
 use crate::{
