@@ -45,9 +45,6 @@ pub enum Leftover {
     Sandbox(PodUid),
     /// For `container::remove`.
     Container(ContainerId),
-    /// For `container::remove_layer`: of a container of an earlier boot only what it wrote is left. No process, no
-    /// mount and no cgroup is, so nothing has to wait until it is gone.
-    Layer(ContainerId),
 }
 
 /// What lies under the roots.
@@ -57,13 +54,16 @@ pub struct Found {
     pub sandboxes: Vec<SandboxRecord>,
     /// Containers begun in this boot, their state `Unknown`.
     pub containers: Vec<ContainerRecord>,
-    /// To be removed; containers before sandboxes, layers at any time.
+    /// To be removed; containers before sandboxes.
     pub leftovers: Vec<Leftover>,
+    /// Containers of an earlier boot of which only what they wrote is left, for `container::remove_layer`: no process, no
+    /// mount and no cgroup is, so nothing has to wait until it is gone.
+    pub layers: Vec<ContainerId>,
     /// Records that cannot be read, each also a leftover.
     pub problems: Vec<Error>,
 }
 
-/// Reads all records. What an earlier boot left on disk for containers is a leftover; what it left for
+/// Reads all records. What an earlier boot left on disk for containers are layers; what it left for
 /// pods is not (an emptyDir outlives a reboot): see [`orphans`].
 ///
 /// # Errors
@@ -73,7 +73,7 @@ pub fn inventory(roots: &Roots) -> Result<Found> {
     let mut begun: BTreeSet<String> = names(&roots.containers_run())?.into_iter().collect();
     begun.extend(names(&roots.runtime_state())?);
     let layers = names(&roots.containers_state())?.into_iter().filter(|name| !begun.contains(name));
-    found.leftovers.extend(layers.map(|name| Leftover::Layer(ContainerId(name.into()))));
+    found.layers = layers.map(|name| ContainerId(name.into())).collect();
     for name in begun {
         let id = ContainerId(name.into());
         match read_container(roots, &id) {

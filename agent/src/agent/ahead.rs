@@ -1,6 +1,6 @@
 //! What is made ahead of the next start, beside everything else: its namespaces, the usual seccomp filters, and at a
-//! boot the bridge. Between the moment when the pods of a boot are known and the first start they have the processors:
-//! nothing is made ahead then, unless nothing is about to start. No start needs any of it.
+//! boot the bridge with its packet rules. Between the moment when the pods of a boot are known and the first start
+//! they have the processors: nothing is made ahead then, unless nothing is about to start. No start needs any of it.
 
 use super::{boot::Env, run::Agent};
 use crate::config::Config;

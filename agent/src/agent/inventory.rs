@@ -1,5 +1,6 @@
 //! What is there when the agent starts: records on tmpfs, the keeper's table, the checkpoints. What has no
-//! record (a crash came between two steps of a removal) is removed here, before anything else begins.
+//! record (a crash came between two steps of a removal) is removed here, before anything else begins; what containers of
+//! an earlier boot have written can wait, and is only told.
 
 use super::boot::{Env, Unfit};
 use crate::{
@@ -67,11 +68,7 @@ pub(super) async fn take(env: &Env, link: &mut KeeperLink, slots: Vec<Slot>) -> 
         containers: found.containers,
         checkpoints,
     };
-    let layers = found.leftovers.into_iter().filter_map(|leftover| match leftover {
-        Leftover::Layer(id) => Some(id),
-        Leftover::Container(_) | Leftover::Sandbox(_) => None,
-    });
-    Ok(Taken { inventory, slots, layers: layers.collect() })
+    Ok(Taken { inventory, slots, layers: found.layers })
 }
 
 fn place(env: &Env, sandboxes: &[SandboxRecord], record: &ContainerRecord) -> Option<(ContainerId, Place)> {
@@ -100,7 +97,7 @@ async fn remove_leftovers(
     let deadline = Duration::from_secs(LEFTOVER_DEADLINE_S);
     let containers = leftovers.iter().filter_map(|leftover| match leftover {
         Leftover::Container(id) => Some(id),
-        Leftover::Sandbox(_) | Leftover::Layer(_) => None,
+        Leftover::Sandbox(_) => None,
     });
     let containers: BTreeSet<&ContainerId> = containers.chain(strays).collect();
     for id in containers {

@@ -178,6 +178,7 @@ fn a_run_is_prepared_and_removed_and_both_twice_over() {
             remove(roots, &id(), LONG).unwrap();
             let found = records::inventory(roots).unwrap();
             assert!(found.containers.is_empty() && found.leftovers.is_empty(), "{found:?}");
+            assert!(found.layers.is_empty(), "{found:?}");
             assert!(below(&roots.pod_run(&pod.uid).join("subpaths")).unwrap().is_empty());
         }
         sandbox::remove(roots, &pod).unwrap();
